@@ -1,0 +1,321 @@
+//! Kinds of work, their queues and the payload each carries.
+//!
+//! A closed enum is the registry: a new kind is a new variant, and the compiler's exhaustive
+//! matches list every other place that has to know of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Score each video from its last snapshots.
+    Score,
+    /// Fetch and judge each thumbnail.
+    Thumbnails,
+    /// Ask the provider whether each video still exists.
+    Liveness,
+}
+
+impl Kind {
+    /// Every kind, in the order reports name them.
+    pub const ALL: [Self; 3] = [Self::Score, Self::Thumbnails, Self::Liveness];
+
+    /// The kind's own name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Score => "score",
+            Self::Thumbnails => "thumbnails",
+            Self::Liveness => "liveness",
+        }
+    }
+
+    /// The Celery task name the article uses for it, accepted wherever a kind is.
+    #[must_use]
+    pub const fn alias(self) -> &'static str {
+        match self {
+            Self::Score => "tasks.score_virality_batch",
+            Self::Thumbnails => "tasks.validate_thumbnails",
+            Self::Liveness => "tasks.detect_dead_videos",
+        }
+    }
+
+    /// The report's section for it.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Score => "scoring",
+            Self::Thumbnails => "thumbnails",
+            Self::Liveness => "liveness",
+        }
+    }
+
+    /// The queue its jobs wait in.
+    #[must_use]
+    pub const fn queue(self) -> Queue {
+        match self {
+            Self::Score => Queue::Scoring,
+            Self::Thumbnails => Queue::Thumbnails,
+            Self::Liveness => Queue::Cleanup,
+        }
+    }
+
+    /// Reads a kind by name, task alias, queue or report section.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| {
+            [
+                kind.name(),
+                kind.alias(),
+                kind.section(),
+                kind.queue().name(),
+            ]
+            .contains(&name)
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A line of jobs with its own pool of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Queue {
+    /// Served by the scoring actors.
+    Scoring,
+    /// Served by the thumbnail actors.
+    Thumbnails,
+    /// Served by the liveness actors.
+    Cleanup,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 3] = [Self::Scoring, Self::Thumbnails, Self::Cleanup];
+
+    /// The queue's name, the article's.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scoring => "scoring",
+            Self::Thumbnails => "thumbnails",
+            Self::Cleanup => "cleanup",
+        }
+    }
+
+    /// The kind of job this queue holds.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Scoring => Kind::Score,
+            Self::Thumbnails => Kind::Thumbnails,
+            Self::Cleanup => Kind::Liveness,
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One picture to check: the video it belongs to and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ThumbnailItem {
+    /// The site's id of the video.
+    pub video_id: String,
+    /// The picture's address, untrusted.
+    pub thumbnail_url: String,
+}
+
+/// Work to do, typed: what a host submits and a worker receives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Score these videos.
+    Score(ScoreJob),
+    /// Check these thumbnails.
+    Thumbnails(ThumbnailsJob),
+    /// Ask whether these videos live.
+    Liveness(LivenessJob),
+}
+
+/// Payload of [`Kind::Score`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreJob {
+    /// The site's video ids.
+    pub video_ids: Vec<String>,
+}
+
+/// Payload of [`Kind::Thumbnails`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThumbnailsJob {
+    /// The pictures, each with its video.
+    pub videos: Vec<ThumbnailItem>,
+}
+
+/// Payload of [`Kind::Liveness`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LivenessJob {
+    /// The site's video ids.
+    pub video_ids: Vec<String>,
+}
+
+/// A payload that does not fit its kind.
+#[derive(Debug, thiserror::Error)]
+#[error("read the payload of a {kind} job: {source}")]
+pub struct PayloadError {
+    /// What the job claimed to be.
+    pub kind: Kind,
+    /// What serde found.
+    pub source: serde_json::Error,
+}
+
+impl Job {
+    /// Reads a payload as stored in the queue.
+    ///
+    /// # Errors
+    /// When the JSON does not have the kind's shape.
+    pub fn from_payload(kind: Kind, payload: &str) -> Result<Self, PayloadError> {
+        match kind {
+            Kind::Score => serde_json::from_str(payload).map(Self::Score),
+            Kind::Thumbnails => serde_json::from_str(payload).map(Self::Thumbnails),
+            Kind::Liveness => serde_json::from_str(payload).map(Self::Liveness),
+        }
+        .map_err(|source| PayloadError { kind, source })
+    }
+
+    /// The payload as stored in the queue.
+    ///
+    /// # Errors
+    /// None in practice: strings always serialise.
+    pub fn payload(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Score(job) => serde_json::to_string(job),
+            Self::Thumbnails(job) => serde_json::to_string(job),
+            Self::Liveness(job) => serde_json::to_string(job),
+        }
+    }
+
+    /// What the job does.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Score(_) => Kind::Score,
+            Self::Thumbnails(_) => Kind::Thumbnails,
+            Self::Liveness(_) => Kind::Liveness,
+        }
+    }
+
+    /// How many items it holds.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Score(job) => job.video_ids.len(),
+            Self::Thumbnails(job) => job.videos.len(),
+            Self::Liveness(job) => job.video_ids.len(),
+        }
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The video ids of its items, in order.
+    #[must_use]
+    pub fn video_ids(&self) -> Vec<String> {
+        match self {
+            Self::Score(job) => job.video_ids.clone(),
+            Self::Thumbnails(job) => job.videos.iter().map(|v| v.video_id.clone()).collect(),
+            Self::Liveness(job) => job.video_ids.clone(),
+        }
+    }
+
+    /// Cuts the job into jobs of at most `size` items, in order.
+    #[must_use]
+    pub fn into_chunks(self, size: usize) -> Vec<Self> {
+        let size = size.max(1);
+        match self {
+            Self::Score(job) => cut(job.video_ids, size, |video_ids| {
+                Self::Score(ScoreJob { video_ids })
+            }),
+            Self::Thumbnails(job) => cut(job.videos, size, |videos| {
+                Self::Thumbnails(ThumbnailsJob { videos })
+            }),
+            Self::Liveness(job) => cut(job.video_ids, size, |video_ids| {
+                Self::Liveness(LivenessJob { video_ids })
+            }),
+        }
+    }
+}
+
+fn cut<T>(items: Vec<T>, size: usize, make: impl Fn(Vec<T>) -> Job) -> Vec<Job> {
+    let mut chunks = Vec::with_capacity(items.len().div_ceil(size));
+    let mut items = items.into_iter();
+    loop {
+        let chunk: Vec<T> = items.by_ref().take(size).collect();
+        if chunk.is_empty() {
+            return chunks;
+        }
+        chunks.push(make(chunk));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_each_of_its_names() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+            assert_eq!(Kind::from_name(kind.alias()), Some(kind));
+            assert_eq!(Kind::from_name(kind.section()), Some(kind));
+            assert_eq!(Kind::from_name(kind.queue().name()), Some(kind));
+            assert_eq!(kind.queue().kind(), kind);
+        }
+        assert_eq!(Kind::from_name("Score"), None);
+    }
+
+    #[test]
+    fn a_payload_survives_the_queue() {
+        let job = Job::Thumbnails(ThumbnailsJob {
+            videos: vec![ThumbnailItem {
+                video_id: "-x\u{7}\"".into(),
+                thumbnail_url: "u".into(),
+            }],
+        });
+        let stored = job.payload().unwrap();
+        assert_eq!(Job::from_payload(Kind::Thumbnails, &stored).unwrap(), job);
+        let wrong = Job::from_payload(Kind::Score, &stored).unwrap_err();
+        assert!(wrong.to_string().contains("video_ids"), "{wrong}");
+    }
+
+    #[test]
+    fn chunks_keep_order_and_lose_nothing() {
+        let ids: Vec<String> = (0..101).map(|n| n.to_string()).collect();
+        let chunks = Job::Score(ScoreJob {
+            video_ids: ids.clone(),
+        })
+        .into_chunks(50);
+        assert_eq!(chunks.iter().map(Job::len).collect::<Vec<_>>(), [50, 50, 1]);
+        assert_eq!(
+            chunks.iter().flat_map(Job::video_ids).collect::<Vec<_>>(),
+            ids
+        );
+        assert!(
+            Job::Score(ScoreJob { video_ids: vec![] })
+                .into_chunks(50)
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What the project knows, as pure functions over values: no actor, I/O, clock or randomness.
+
+pub mod backoff;
+pub mod job;
+pub mod liveness;
+pub mod picture;
+pub mod rate_window;
+pub mod restart_budget;
+pub mod score;
+pub mod thumbnail;

@@ -1,0 +1,3 @@
+//! The `vvv-actors` program.
+
+fn main() {}
