@@ -1,4 +1,3 @@
 //! Background work for a video site as supervised actors over its own SQLite file.
 
-pub mod config;
 pub mod domain;
