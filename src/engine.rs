@@ -20,17 +20,19 @@ pub use self::handle::{EngineHandle, Ticket};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Drain;
+pub use crate::actors::pool::PoolStatus;
 use crate::actors::rate_limiter::StopGranting;
 use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
-use crate::actors::worker::{CallBudget, RunOptions};
-pub use crate::actors::pool::PoolStatus;
 pub use crate::actors::supervisor::{Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
-pub use crate::domain::job::{Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob};
+use crate::actors::worker::{CallBudget, RunOptions};
+use crate::config::Config;
+pub use crate::domain::job::{
+    Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob,
+};
 pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
-use crate::config::Config;
 use crate::store::{StoreError, Writer};
 use crate::{fetch, store};
 
@@ -46,7 +48,14 @@ impl Engine {
     /// An engine to be configured.
     #[must_use]
     pub fn builder(config: Config) -> EngineBuilder {
-        EngineBuilder { config, run: RunOptions { one_shot: true, ..RunOptions::default() }, faults: Faults::default() }
+        EngineBuilder {
+            config,
+            run: RunOptions {
+                one_shot: true,
+                ..RunOptions::default()
+            },
+            faults: Faults::default(),
+        }
     }
 }
 
@@ -61,10 +70,14 @@ pub struct EngineBuilder {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// Supervision needs unwinding.
-    #[error("start the engine: this program is built with panic = \"abort\", but a panicking job is survived only with panic = \"unwind\"")]
+    #[error(
+        "start the engine: this program is built with panic = \"abort\", but a panicking job is survived only with panic = \"unwind\""
+    )]
     PanicAborts,
     /// No database was named.
-    #[error("start the engine: no database is named (database.path, --db or the batch file's db_path)")]
+    #[error(
+        "start the engine: no database is named (database.path, --db or the batch file's db_path)"
+    )]
     NoDatabase,
     /// The database cannot be used.
     #[error(transparent)]
@@ -193,7 +206,10 @@ fn live(
         }
     });
     for name in arbiters.stop_and_join(JOIN_TIMEOUT) {
-        tracing::error!(thread = name, "a thread did not end in time and is left behind");
+        tracing::error!(
+            thread = name,
+            "a thread did not end in time and is left behind"
+        );
     }
     actix_rt::System::current().stop();
     drop(system);
@@ -209,7 +225,7 @@ fn launch(
     alive: oneshot::Sender<()>,
 ) -> Result<Addr<Supervisor>, EngineError> {
     let config = Arc::new(builder.config);
-    let fetch_settings = fetch::Settings::from_config(&config.fetch)
+    let fetch_settings = fetch::Settings::new(&config.fetch)
         .map_err(|error| EngineError::Fetch(error.to_string()))?;
     let store = Arc::new(store::Options {
         path: config.database.path.clone(),
@@ -235,11 +251,21 @@ fn launch(
 }
 
 async fn stop(supervisor: &Addr<Supervisor>, drain: Duration) {
-    let Ok(Staff { pools, limiter, writer }) = supervisor.send(BeginStop).await else { return };
+    let Ok(Staff {
+        pools,
+        limiter,
+        writer,
+    }) = supervisor.send(BeginStop).await
+    else {
+        return;
+    };
     limiter.do_send(StopGranting);
     let deadline = Instant::now() + drain;
     let drained = join_all(pools.iter().map(|pool| pool.send(Drain { deadline })));
-    if tokio::time::timeout(drain + FLUSH_TIMEOUT, drained).await.is_err() {
+    if tokio::time::timeout(drain + FLUSH_TIMEOUT, drained)
+        .await
+        .is_err()
+    {
         tracing::error!("running jobs did not end in time; what they had committed stays");
     }
     let flush = writer.send(crate::actors::db::Flush);

@@ -71,7 +71,10 @@ mod tests {
             let _ = held.recv();
         });
         began.recv().unwrap();
-        assert_eq!(arbiters.stop_and_join(Duration::from_millis(300)), ["stuck"]);
+        assert_eq!(
+            arbiters.stop_and_join(Duration::from_millis(300)),
+            ["stuck"]
+        );
         drop(release);
     }
 }

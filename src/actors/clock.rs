@@ -27,14 +27,19 @@ impl Clock {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         BootTime {
             boot_id: self.boot_id.clone(),
-            ms: now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000),
+            ms: now
+                .tv_sec
+                .saturating_mul(1000)
+                .saturating_add(now.tv_nsec / 1_000_000),
         }
     }
 
     /// Unix time in milliseconds.
     #[must_use]
     pub fn unix_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 

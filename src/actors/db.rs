@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::faults::{Faults, Step};
 use super::slot::Slot;
-use crate::store::queue::ReadQueue;
+use crate::store::ReadQueue;
 use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pending};
 
 /// After a group, others get the lock for a quarter of the time we held it: a writer that polls
@@ -80,7 +80,9 @@ impl DbActor {
         if self.faults.strike_in(Step::DbWrites, context) {
             return;
         }
-        let Some(writer) = self.writer.as_mut() else { return self.reopen(context) };
+        let Some(writer) = self.writer.as_mut() else {
+            return self.reopen(context);
+        };
         match writer.commit_group(&mut self.waiting) {
             GroupEnd::Committed { operations, held } => {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
@@ -97,7 +99,9 @@ impl DbActor {
                 self.flush_soon(Duration::from_millis(1), context);
             }
             GroupEnd::Reopen => {
-                tracing::error!("commit failed, the outcome is unknown; opening the database again");
+                tracing::error!(
+                    "commit failed, the outcome is unknown; opening the database again"
+                );
                 self.writer = None;
                 self.reopen(context);
             }
@@ -215,7 +219,7 @@ impl Handler<Flush> for DbActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Flush, context: &mut Self::Context) -> Self::Result {
-        let last = self.handle(Write(ReadQueue {}), context);
+        let last = self.handle(Write(ReadQueue), context);
         Box::pin(async move {
             let _ = last.await;
         })

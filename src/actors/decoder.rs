@@ -46,7 +46,11 @@ impl Decoder {
         };
         let pixels = u64::from(size.width) * u64::from(size.height);
         // The semaphores are never closed, so a place always comes.
-        let _large = if pixels > LARGE_PIXELS { self.large.acquire().await.ok() } else { None };
+        let _large = if pixels > LARGE_PIXELS {
+            self.large.acquire().await.ok()
+        } else {
+            None
+        };
         let _place = self.places.acquire().await.ok();
         let (max_pixels, nice, faults) = (self.max_pixels, self.nice, self.faults.clone());
         let decoded = actix_rt::task::spawn_blocking(move || {

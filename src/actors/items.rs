@@ -77,7 +77,10 @@ struct Left<T> {
 
 impl<T> Default for Left<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), why: None }
+        Self {
+            items: Vec::new(),
+            why: None,
+        }
     }
 }
 
@@ -113,7 +116,11 @@ fn weight(why: &Why) -> (u8, Duration) {
 }
 
 fn weightier(one: Why, other: Why) -> Why {
-    if weight(&other) > weight(&one) { other } else { one }
+    if weight(&other) > weight(&one) {
+        other
+    } else {
+        one
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +130,10 @@ mod tests {
     use super::*;
 
     fn transient(error: &str, seconds: Option<u64>) -> Why {
-        Why::Transient { error: error.into(), retry_after: seconds.map(Duration::from_secs) }
+        Why::Transient {
+            error: error.into(),
+            retry_after: seconds.map(Duration::from_secs),
+        }
     }
 
     #[actix_rt::test]
@@ -162,7 +172,10 @@ mod tests {
         })
         .await;
         assert_eq!(asked.into_inner(), [1]);
-        assert_eq!(rest, Rest::Items(vec![1, 2, 3], Why::Parked(Duration::from_secs(60))));
+        assert_eq!(
+            rest,
+            Rest::Items(vec![1, 2, 3], Why::Parked(Duration::from_secs(60)))
+        );
     }
 
     #[actix_rt::test]
@@ -182,7 +195,10 @@ mod tests {
         control.drop_work();
         let rest = work_through(vec![1], 1, &control, |_| std::future::pending()).await;
         assert!(matches!(rest, Rest::Lost(_)), "{rest:?}");
-        let rest = work_through(vec![1], 1, &JobControl::start(), |_| async { panic!("odd") }).await;
+        let rest = work_through(vec![1], 1, &JobControl::start(), |_| async {
+            panic!("odd")
+        })
+        .await;
         assert_eq!(rest, Rest::Lost("panicked: odd".into()));
     }
 }

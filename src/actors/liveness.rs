@@ -14,10 +14,12 @@ use super::tickets::{Origin, TicketEvent};
 use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, patiently};
 use crate::config::LivenessPolicy;
 use crate::domain::job::{Job, LivenessJob};
-use crate::domain::liveness::{Evidence, Judgement, Policy, is_possible_id, is_transient, judge};
+use crate::domain::liveness::{
+    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_transient, judge,
+};
 use crate::fetch::{Redirects, Request};
-use crate::store::liveness::RecordLiveness;
-use crate::store::queue::Claim;
+use crate::store::Claim;
+use crate::store::RecordLiveness;
 use crate::store::{Since, StoreError};
 
 /// The address a video is asked for by.
@@ -83,7 +85,10 @@ struct Attempt {
 
 /// How a call went.
 enum Call {
-    Answered { evidence: Evidence, retry_after: Option<Duration> },
+    Answered {
+        evidence: Evidence,
+        retry_after: Option<Duration>,
+    },
     /// No call was made, or the upstream asked for none.
     Held(Why),
 }
@@ -97,9 +102,10 @@ impl Attempt {
         let in_flight = self.deps.config.queues.cleanup.in_flight;
         match work_through(to_ask, in_flight, control, |id| self.check(id, control)).await {
             Rest::None => AttemptEnd::Finished,
-            Rest::Items(video_ids, why) => {
-                AttemptEnd::Unfinished { remaining: Job::Liveness(LivenessJob { video_ids }), why }
-            }
+            Rest::Items(video_ids, why) => AttemptEnd::Unfinished {
+                remaining: Job::Liveness(LivenessJob { video_ids }),
+                why,
+            },
             Rest::Lost(error) => AttemptEnd::Failed(error),
         }
     }
@@ -112,14 +118,16 @@ impl Attempt {
     ) -> Result<Vec<String>, StoreError> {
         let mark = self.deps.mark(self.origin);
         let reader = &self.tools.reader;
-        let marked =
-            patiently(control, || reader.known_liveness(&ids, Since::Mark(&mark))).await?;
+        let marked = patiently(control, || reader.known_liveness(&ids, Since::Mark(&mark))).await?;
         let settings = &self.deps.config.liveness;
         let reuse = !self.deps.run.fresh && settings.policy == LivenessPolicy::Careful;
         let fresh = if reuse {
             let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
             let since = self.deps.clock.unix().saturating_sub(age);
-            patiently(control, || reader.known_liveness(&ids, Since::CheckedAt(since))).await?
+            patiently(control, || {
+                reader.known_liveness(&ids, Since::CheckedAt(since))
+            })
+            .await?
         } else {
             vec![None; ids.len()]
         };
@@ -140,12 +148,18 @@ impl Attempt {
             LivenessPolicy::Http200 => Policy::Http200,
         };
         let call = if policy == Policy::Careful && !is_possible_id(&id) {
-            Call::Answered { evidence: Evidence::ImpossibleId, retry_after: None }
+            Call::Answered {
+                evidence: Evidence::ImpossibleId,
+                retry_after: None,
+            }
         } else {
             self.call(&id, control).await
         };
         let (evidence, retry_after) = match call {
-            Call::Answered { evidence, retry_after } => (evidence, retry_after),
+            Call::Answered {
+                evidence,
+                retry_after,
+            } => (evidence, retry_after),
             Call::Held(why) => match self.given_up(&why) {
                 Some(evidence) => (evidence, None),
                 None => return ItemEnd::Left(why),
@@ -153,16 +167,20 @@ impl Attempt {
         };
         let judgement = judge(&evidence, policy);
         if is_transient(&evidence) && !self.last_try {
-            return ItemEnd::Left(Why::Transient { error: judgement.reason, retry_after });
+            return ItemEnd::Left(Why::Transient {
+                error: judgement.reason,
+                retry_after,
+            });
         }
         match self.record(&id, &judgement).await {
             Ok(()) => {
                 self.tell(id, judgement, false);
                 ItemEnd::Done
             }
-            Err(error) => {
-                ItemEnd::Left(Why::Transient { error: error.to_string(), retry_after: None })
-            }
+            Err(error) => ItemEnd::Left(Why::Transient {
+                error: error.to_string(),
+                retry_after: None,
+            }),
         }
     }
 
@@ -200,11 +218,18 @@ impl Attempt {
         };
         let answer = self.tools.client.get(request).await;
         let answered = answer.as_ref().is_ok_and(|answer| answer.status != 429);
-        self.deps.limiter.get().do_send(CallEnded { permit: permit.id, answered });
+        self.deps.limiter.get().do_send(CallEnded {
+            permit: permit.id,
+            answered,
+        });
         match answer {
             Ok(answer) if answer.status == 429 => self.park(answer.retry_after).await,
             Ok(answer) => Call::Answered {
-                evidence: Evidence::answer(answer.status, &answer.body),
+                evidence: Evidence::Answer {
+                    status: answer.status,
+                    content_is_oembed: is_oembed(&answer.body),
+                    hint: page_hint(answer.content_type.as_deref()),
+                },
                 retry_after: answer.retry_after,
             },
             Err(error) => failed(error.to_string()),
@@ -215,7 +240,9 @@ impl Attempt {
         let mut url = Url::parse(&self.deps.config.liveness.endpoint)?;
         let mut watch = Url::parse(WATCH_URL)?;
         watch.query_pairs_mut().clear().append_pair("v", id);
-        url.query_pairs_mut().append_pair("url", watch.as_str()).append_pair("format", "json");
+        url.query_pairs_mut()
+            .append_pair("url", watch.as_str())
+            .append_pair("format", "json");
         Ok(url.into())
     }
 
@@ -239,7 +266,10 @@ impl Attempt {
                 return Ok(permit);
             }
             // It came too late to cover the call; used, it would let one more into the window.
-            let unused = CallEnded { permit: permit.id, answered: false };
+            let unused = CallEnded {
+                permit: permit.id,
+                answered: false,
+            };
             self.deps.limiter.get().do_send(unused);
         }
     }
@@ -267,12 +297,29 @@ impl Attempt {
     }
 
     fn tell(&self, video_id: String, judgement: Judgement, cached: bool) {
-        self.deps.tell(self.origin, TicketEvent::Liveness { video_id, judgement, cached });
+        self.deps.tell(
+            self.origin,
+            TicketEvent::Liveness {
+                video_id,
+                judgement,
+                cached,
+            },
+        );
     }
 }
 
+/// A 200 that is a web page is the upstream asking for a person.
+fn page_hint(content_type: Option<&str>) -> Option<&'static str> {
+    content_type
+        .filter(|kind| kind.contains("html"))
+        .map(|_| "a captcha or consent page")
+}
+
 const fn failed(error: String) -> Call {
-    Call::Answered { evidence: Evidence::NoAnswer(error), retry_after: None }
+    Call::Answered {
+        evidence: Evidence::NoAnswer(error),
+        retry_after: None,
+    }
 }
 
 fn why_not(refusal: Refusal) -> Why {
@@ -280,7 +327,10 @@ fn why_not(refusal: Refusal) -> Why {
         Refusal::Parked(wait) => Why::Parked(wait),
         Refusal::CallsSpent => Why::CallsSpent,
         Refusal::Stopping => Why::Stopped,
-        Refusal::Failed(error) => Why::Transient { error, retry_after: None },
+        Refusal::Failed(error) => Why::Transient {
+            error,
+            retry_after: None,
+        },
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture,
-    SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
+    ResponseFuture, SpawnHandle, WrapFuture,
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -22,7 +22,7 @@ use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
 use crate::store::StoreError;
-use crate::store::queue::{ClaimJobs, Claimed, ClaimedJob, Lease, ReleaseJobs};
+use crate::store::{ClaimJobs, Claimed, ClaimedJob, Lease, ReleaseJobs};
 
 /// How often workers and their time limits are looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -61,7 +61,9 @@ impl Pool {
         let engine = &deps.config.engine;
         let budget = RestartBudget::new(engine.max_restarts, engine.restart_window);
         let workers = deps.config.queues.get(queue).workers;
-        let slots = (0..workers).map(|_| WorkerSlot::empty(arbiters.clone())).collect();
+        let slots = (0..workers)
+            .map(|_| WorkerSlot::empty(arbiters.clone()))
+            .collect();
         Self {
             queue,
             deps,
@@ -134,7 +136,10 @@ impl Pool {
                 self.ready.extend(claimed.jobs);
                 if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
                     let wait = due_ms.saturating_sub(self.deps.clock.unix_ms());
-                    self.look_again(Duration::from_millis(u64::try_from(wait).unwrap_or(0)), context);
+                    self.look_again(
+                        Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
+                        context,
+                    );
                 }
             }
             Err(error) => {
@@ -150,17 +155,24 @@ impl Pool {
         if let Some(timer) = self.timer.take() {
             context.cancel_future(timer);
         }
-        self.timer = Some(context.run_later(after.max(Duration::from_millis(1)), |pool, context| {
-            pool.timer = None;
-            pool.may_hold_more = true;
-            pool.go_on(context);
-        }));
+        self.timer = Some(context.run_later(
+            after.max(Duration::from_millis(1)),
+            |pool, context| {
+                pool.timer = None;
+                pool.may_hold_more = true;
+                pool.go_on(context);
+            },
+        ));
     }
 
     fn hand_out(&mut self, context: &mut Context<Self>) {
         while self.uncommitted < self.slots.len() * READY_PER_SLOT {
-            let Some(index) = self.slots.iter().position(WorkerSlot::is_idle) else { return };
-            let Some(claimed) = self.ready.pop_front() else { return };
+            let Some(index) = self.slots.iter().position(WorkerSlot::is_idle) else {
+                return;
+            };
+            let Some(claimed) = self.ready.pop_front() else {
+                return;
+            };
             self.deps.faults.strike(Step::PoolDispatches);
             match Job::from_payload(claimed.kind, &claimed.payload) {
                 Ok(job) => self.run(index, claimed, job, context),
@@ -171,10 +183,16 @@ impl Pool {
 
     fn run(&mut self, index: usize, claimed: ClaimedJob, job: Job, context: &mut Context<Self>) {
         let last_try = claimed.attempts > self.settings().max_retries;
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some((run, request)) = slot.begin(claimed, job, last_try) else { return };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let Some((run, request)) = slot.begin(claimed, job, last_try) else {
+            return;
+        };
         context.spawn(request.into_actor(self).map(move |answer, pool, context| {
-            let Some(slot) = pool.slots.get_mut(index) else { return };
+            let Some(slot) = pool.slots.get_mut(index) else {
+                return;
+            };
             // A slot that was written off has gone on to another job.
             let Some(claimed) = slot.end(run) else { return };
             match answer {
@@ -199,7 +217,9 @@ impl Pool {
     fn staff(&mut self, context: &mut Context<Self>) {
         for index in 0..self.slots.len() {
             let now_ms = self.now_ms();
-            let Some(slot) = self.slots.get_mut(index) else { return };
+            let Some(slot) = self.slots.get_mut(index) else {
+                return;
+            };
             if slot.is_staffed() || slot.waits(now_ms) {
                 continue;
             }
@@ -243,11 +263,16 @@ impl Pool {
 
     fn tick(&mut self, context: &mut Context<Self>) {
         let (soft, hard) = (self.settings().soft_limit, self.settings().hard_limit);
-        if self.degraded_until_ms.is_some_and(|until| self.now_ms() >= until) {
+        if self
+            .degraded_until_ms
+            .is_some_and(|until| self.now_ms() >= until)
+        {
             self.degraded_until_ms = None;
         }
         for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index) else { return };
+            let Some(slot) = self.slots.get_mut(index) else {
+                return;
+            };
             slot.watch_limits(soft, hard);
             if slot.is_overdue(hard + GRACE) {
                 tracing::error!(queue = %self.queue, "a worker does not answer; it is written off");
@@ -270,7 +295,10 @@ impl Pool {
             return;
         }
         for claimed in std::mem::take(&mut self.ready) {
-            let error = format!("the {} queue is degraded: its workers died too often", self.queue);
+            let error = format!(
+                "the {} queue is degraded: its workers died too often",
+                self.queue
+            );
             self.fail(claimed, error, context);
         }
     }

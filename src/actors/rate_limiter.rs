@@ -18,7 +18,7 @@ use super::faults::{Faults, Step};
 use super::worker::CallBudget;
 use crate::domain::rate_window::Limit;
 use crate::store::StoreError;
-use crate::store::permits::{
+use crate::store::{
     ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 
@@ -107,7 +107,9 @@ impl RateLimiter {
         if self.calls.is_spent() {
             return self.refuse_all(&Refusal::CallsSpent);
         }
-        let Some(first) = self.waiting.front() else { return };
+        let Some(first) = self.waiting.front() else {
+            return;
+        };
         self.asking = true;
         let take = TakePermit {
             upstream: OEMBED.to_owned(),
@@ -123,14 +125,16 @@ impl RateLimiter {
         }));
     }
 
-    fn answered(
-        &mut self,
-        answer: Result<PermitAnswer, StoreError>,
-        context: &mut Context<Self>,
-    ) {
+    fn answered(&mut self, answer: Result<PermitAnswer, StoreError>, context: &mut Context<Self>) {
         match answer {
             Ok(PermitAnswer::Granted { permit, expires_ms }) => {
-                self.grant(Permit { id: permit, expires_ms }, context);
+                self.grant(
+                    Permit {
+                        id: permit,
+                        expires_ms,
+                    },
+                    context,
+                );
                 self.pump(context);
             }
             Ok(PermitAnswer::Wait { until_ms }) => self.pause(self.until(until_ms), context),
@@ -162,7 +166,13 @@ impl RateLimiter {
                 Err(Err(_)) => return,
             }
         }
-        self.write(ReleasePermit { permit: permit.id, now: self.clock.boot() }, context);
+        self.write(
+            ReleasePermit {
+                permit: permit.id,
+                now: self.clock.boot(),
+            },
+            context,
+        );
     }
 
     fn refuse_all(&mut self, refusal: &Refusal) {
@@ -209,10 +219,15 @@ impl Handler<AcquirePermit> for RateLimiter {
     fn handle(&mut self, ask: AcquirePermit, context: &mut Self::Context) -> Self::Result {
         self.faults.strike_in(Step::LimiterAcquires, context);
         let (answer, answered) = oneshot::channel();
-        self.waiting.push_back(Waiter { hold: ask.hold, answer });
+        self.waiting.push_back(Waiter {
+            hold: ask.hold,
+            answer,
+        });
         self.pump(context);
         Box::pin(async move {
-            answered.await.unwrap_or_else(|_| Err(Refusal::Failed("rate limiter ended".to_owned())))
+            answered
+                .await
+                .unwrap_or_else(|_| Err(Refusal::Failed("rate limiter ended".to_owned())))
         })
     }
 }
@@ -231,10 +246,21 @@ impl Handler<CallEnded> for RateLimiter {
     type Result = ();
 
     fn handle(&mut self, call: CallEnded, context: &mut Self::Context) {
-        self.write(ReleasePermit { permit: call.permit, now: self.clock.boot() }, context);
+        self.write(
+            ReleasePermit {
+                permit: call.permit,
+                now: self.clock.boot(),
+            },
+            context,
+        );
         if call.answered && self.may_have_strikes {
             self.may_have_strikes = false;
-            self.write(UnparkUpstream { upstream: OEMBED.to_owned() }, context);
+            self.write(
+                UnparkUpstream {
+                    upstream: OEMBED.to_owned(),
+                },
+                context,
+            );
         }
     }
 }
@@ -257,8 +283,16 @@ impl Handler<Park> for RateLimiter {
             let now = clock.boot();
             let from = now.ms;
             let upstream = OEMBED.to_owned();
-            let until = db.write(ParkUpstream { upstream, now, retry_after: park.retry_after }).await?;
-            Ok(Duration::from_millis(u64::try_from(until.saturating_sub(from)).unwrap_or(0)))
+            let until = db
+                .write(ParkUpstream {
+                    upstream,
+                    now,
+                    retry_after: park.retry_after,
+                })
+                .await?;
+            Ok(Duration::from_millis(
+                u64::try_from(until.saturating_sub(from)).unwrap_or(0),
+            ))
         })
     }
 }

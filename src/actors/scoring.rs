@@ -104,7 +104,10 @@ impl Handler<RunJob> for ScoringActor {
         // The reader is dropped with a panic, so nothing half-changed is seen again.
         match catch_unwind(AssertUnwindSafe(|| self.score_all(video_ids, &run.control))) {
             Ok(Ok(scores)) => AttemptEnd::Scored(Arc::new(scores)),
-            Ok(Err(Stop::Asked)) => AttemptEnd::Unfinished { remaining: run.job, why: Why::Stopped },
+            Ok(Err(Stop::Asked)) => AttemptEnd::Unfinished {
+                remaining: run.job,
+                why: Why::Stopped,
+            },
             Ok(Err(Stop::Dropped)) => AttemptEnd::Failed("dropped at its time limit".to_owned()),
             Ok(Err(Stop::Failed(error))) => AttemptEnd::Failed(error.to_string()),
             Err(panic) => {

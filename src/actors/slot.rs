@@ -17,7 +17,10 @@ impl<A: Actor> Slot<A> {
     /// The address as of now.
     #[must_use]
     pub fn get(&self) -> Addr<A> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Puts a successor in its place.

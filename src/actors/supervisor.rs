@@ -23,9 +23,9 @@ use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
 use super::rate_limiter::RateLimiter;
 use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobNews};
-use crate::domain::job::{Job, Queue, ScoreJob};
-use crate::store::queue::{NewJob, SubmitJobs};
+use crate::domain::job::{Job, Queue};
 use crate::store::{self, Reader, StoreError};
+use crate::store::{NewJob, SubmitJobs};
 
 /// How often the actors are looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -62,7 +62,9 @@ impl Supervisor {
             Self {
                 limiter: Seat::new(deps.limiter.get(), &deps.config),
                 writer: Seat::new(deps.db.slot().get(), &deps.config),
-                pools: Queue::ALL.map(|queue| seat_pool(queue, &deps, &arbiters)).into(),
+                pools: Queue::ALL
+                    .map(|queue| seat_pool(queue, &deps, &arbiters))
+                    .into(),
                 deps,
                 arbiters,
                 opening: false,
@@ -86,8 +88,8 @@ impl Supervisor {
             let jobs = piece.to_vec();
             let origins: Vec<i64> = jobs.iter().map(|job| job.origin).collect();
             let queue = jobs.first().map(|job| job.kind.queue());
-            let db = self.deps.db.clone();
-            let submit = async move { db.write(SubmitJobs { jobs }).await };
+            let (db, now_ms) = (self.deps.db.clone(), self.deps.clock.unix_ms());
+            let submit = async move { db.write(SubmitJobs { jobs, now_ms }).await };
             context.spawn(submit.into_actor(self).map(move |submitted, actor, _| {
                 actor.submitted(submitted.map(drop), &origins, queue);
             }));
@@ -117,10 +119,19 @@ impl Supervisor {
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(ForgetClaims);
         }
-        let jobs = self.tickets.resubmit("the database connection was lost twice");
-        tracing::warn!(jobs = jobs.len(), "the database was opened again; open jobs are submitted once more");
+        let jobs = self
+            .tickets
+            .resubmit("the database connection was lost twice");
+        tracing::warn!(
+            jobs = jobs.len(),
+            "the database was opened again; open jobs are submitted once more"
+        );
         for queue in Queue::ALL {
-            let of_queue = jobs.iter().filter(|job| job.kind.queue() == queue).cloned().collect();
+            let of_queue = jobs
+                .iter()
+                .filter(|job| job.kind.queue() == queue)
+                .cloned()
+                .collect();
             self.enqueue(of_queue, context);
         }
     }
@@ -192,25 +203,29 @@ fn cut_into_jobs(
     store: &store::Options,
 ) -> Result<Vec<NewJob>, SubmitError> {
     let kind = job.kind();
-    let job = match job {
-        Job::Score(ScoreJob { video_ids }) => {
-            Job::Score(ScoreJob { video_ids: in_rowid_order(video_ids, store)? })
-        }
-        job @ (Job::Thumbnails(_) | Job::Liveness(_)) => job,
-    };
+    let mut job = job;
+    match &mut job {
+        Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store)?,
+        Job::Thumbnails(_) | Job::Liveness(_) => {}
+    }
     job.into_chunks(chunk)
         .into_iter()
         .map(|job| {
             let payload = job.payload()?;
-            Ok(NewJob { kind, payload, priority: DEFAULT_PRIORITY, run_at_ms: 0, origin: 0 })
+            Ok(NewJob {
+                kind,
+                payload,
+                priority: DEFAULT_PRIORITY,
+                run_at_ms: 0,
+                origin: 0,
+            })
         })
         .collect()
 }
 
-fn in_rowid_order(ids: Vec<String>, store: &store::Options) -> Result<Vec<String>, StoreError> {
+fn put_in_rowid_order(ids: &mut [String], store: &store::Options) -> Result<(), StoreError> {
     loop {
-        let ordered = Reader::open(store).and_then(|reader| reader.in_rowid_order(&ids));
-        match ordered {
+        match Reader::open(store).and_then(|reader| reader.in_rowid_order(ids)) {
             // Another process writes: a locked database delays, never fails.
             Err(error) if error.is_locked() => {}
             ordered => return ordered,
@@ -264,11 +279,18 @@ impl Handler<GetStatus> for Supervisor {
     type Result = ResponseFuture<Status>;
 
     fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
-        let asked: Vec<_> =
-            self.pools.iter().map(|(_, seat)| seat.slot.get().send(GetPoolStatus)).collect();
+        let asked: Vec<_> = self
+            .pools
+            .iter()
+            .map(|(_, seat)| seat.slot.get().send(GetPoolStatus))
+            .collect();
         let writer = self.writer.slot.get().send(GetWriterState);
         let open_jobs = self.tickets.outstanding();
-        let pools = self.pools.iter().map(|(_, seat)| seat.restarts).sum::<u64>();
+        let pools = self
+            .pools
+            .iter()
+            .map(|(_, seat)| seat.restarts)
+            .sum::<u64>();
         let restarts = pools + self.limiter.restarts + self.writer.restarts;
         Box::pin(async move {
             let writer: WriterState = writer.await.unwrap_or_default();

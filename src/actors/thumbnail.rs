@@ -14,11 +14,11 @@ use super::tickets::{Origin, TicketEvent};
 use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, panic_text, patiently};
 use crate::config::ThumbnailPolicy;
 use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
-use crate::domain::picture::{Sniff, sniff};
+use crate::domain::picture::{PictureError, Sniff, sniff};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge};
 use crate::fetch::{self, FetchError, Redirects, Request};
-use crate::store::queue::Claim;
-use crate::store::thumbnails::RecordThumbnail;
+use crate::store::Claim;
+use crate::store::RecordThumbnail;
 use crate::store::{Since, StoreError};
 
 /// Fetches on its arbiter with one long-lived client.
@@ -86,9 +86,10 @@ impl Attempt {
         let in_flight = self.deps.config.queues.thumbnails.in_flight;
         match work_through(to_fetch, in_flight, control, |item| self.check(item)).await {
             Rest::None => AttemptEnd::Finished,
-            Rest::Items(videos, why) => {
-                AttemptEnd::Unfinished { remaining: Job::Thumbnails(ThumbnailsJob { videos }), why }
-            }
+            Rest::Items(videos, why) => AttemptEnd::Unfinished {
+                remaining: Job::Thumbnails(ThumbnailsJob { videos }),
+                why,
+            },
             Rest::Lost(error) => AttemptEnd::Failed(error),
         }
     }
@@ -101,13 +102,19 @@ impl Attempt {
     ) -> Result<Vec<ThumbnailItem>, StoreError> {
         let mark = self.deps.mark(self.origin);
         let reader = &self.tools.reader;
-        let marked = patiently(control, || reader.known_thumbnails(&items, Since::Mark(&mark))).await?;
+        let marked = patiently(control, || {
+            reader.known_thumbnails(&items, Since::Mark(&mark))
+        })
+        .await?;
         let settings = &self.deps.config.thumbnails;
         let reuse = !self.deps.run.fresh && settings.policy == ThumbnailPolicy::Careful;
         let fresh = if reuse {
             let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
             let since = self.deps.clock.unix().saturating_sub(age);
-            patiently(control, || reader.known_thumbnails(&items, Since::CheckedAt(since))).await?
+            patiently(control, || {
+                reader.known_thumbnails(&items, Since::CheckedAt(since))
+            })
+            .await?
         } else {
             vec![None; items.len()]
         };
@@ -123,15 +130,21 @@ impl Attempt {
     }
 
     async fn check(&self, item: ThumbnailItem) -> ItemEnd {
-        let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url)).catch_unwind().await;
-        let (evidence, retry_after) = looked
-            .unwrap_or_else(|panic| (Evidence::Panicked(panic_text(panic.as_ref())), None));
+        let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url))
+            .catch_unwind()
+            .await;
+        let (evidence, retry_after) =
+            looked.unwrap_or_else(|panic| (Evidence::Panicked(panic_text(panic.as_ref())), None));
         let thumbnails = &self.deps.config.thumbnails;
-        let rules =
-            Rules { min_width: thumbnails.min_width, min_height: thumbnails.min_height };
+        let rules = Rules {
+            min_width: thumbnails.min_width,
+            min_height: thumbnails.min_height,
+        };
         let verdict = judge(&evidence, &rules);
         if is_transient(&evidence) && !self.last_try {
-            let error = verdict.reason.unwrap_or_else(|| verdict.status.name().to_owned());
+            let error = verdict
+                .reason
+                .unwrap_or_else(|| verdict.status.name().to_owned());
             return ItemEnd::Left(Why::Transient { error, retry_after });
         }
         match self.record(&item, &verdict).await {
@@ -139,9 +152,10 @@ impl Attempt {
                 self.tell(item, verdict, false);
                 ItemEnd::Done
             }
-            Err(error) => {
-                ItemEnd::Left(Why::Transient { error: error.to_string(), retry_after: None })
-            }
+            Err(error) => ItemEnd::Left(Why::Transient {
+                error: error.to_string(),
+                retry_after: None,
+            }),
         }
     }
 
@@ -182,7 +196,14 @@ impl Attempt {
     }
 
     fn tell(&self, item: ThumbnailItem, verdict: Verdict, cached: bool) {
-        self.deps.tell(self.origin, TicketEvent::Thumbnail { item, verdict, cached });
+        self.deps.tell(
+            self.origin,
+            TicketEvent::Thumbnail {
+                item,
+                verdict,
+                cached,
+            },
+        );
     }
 }
 
@@ -191,5 +212,25 @@ fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
         Sniff::Picture(_) => fetch::Sniff::Accept,
         Sniff::NeedMore => fetch::Sniff::NeedMore,
         Sniff::NotAPicture => fetch::Sniff::Drop,
+    }
+}
+
+/// What a fetch without an answer says of the picture.
+fn evidence_of(error: FetchError) -> Evidence {
+    let text = error.to_string();
+    match error {
+        FetchError::TimedOut { .. }
+        | FetchError::Unresolved(_)
+        | FetchError::Connect(_)
+        | FetchError::Broken(_)
+        | FetchError::Tls(_)
+        | FetchError::Protocol(_)
+        | FetchError::Setup(_) => Evidence::NoAnswer(text),
+        FetchError::Refused(_) | FetchError::BadUrl(_) => Evidence::Refused(text),
+        FetchError::BadRedirect(_) => Evidence::BadRedirect(text),
+        FetchError::TooLarge { .. } => Evidence::TooLarge(text),
+        FetchError::Incomplete => Evidence::Undecodable(PictureError::Truncated),
+        FetchError::Corrupt(_) => Evidence::Undecodable(PictureError::Corrupt(text)),
+        FetchError::Unrecognised => Evidence::Undecodable(PictureError::NotAPicture),
     }
 }

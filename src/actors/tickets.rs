@@ -10,7 +10,7 @@ use crate::domain::job::{Job, Kind, Queue, ThumbnailItem};
 use crate::domain::liveness::Judgement;
 use crate::domain::score::Score;
 use crate::domain::thumbnail;
-use crate::store::queue::NewJob;
+use crate::store::NewJob;
 
 /// Committed news of a submitted job.
 #[derive(Debug, Clone)]
@@ -56,7 +56,11 @@ impl Failure {
     /// The failure of a job with this payload.
     #[must_use]
     pub fn of(kind: Kind, payload: &str, error: String) -> Self {
-        Self { kind, left: Job::from_payload(kind, payload).ok(), error }
+        Self {
+            kind,
+            left: Job::from_payload(kind, payload).ok(),
+            error,
+        }
     }
 }
 
@@ -97,13 +101,23 @@ impl Tickets {
             let _ = events.send(TicketEvent::End);
             return (jobs, receiver);
         }
-        self.waiters.insert(ticket, Waiter { events, outstanding: jobs.len() });
+        self.waiters.insert(
+            ticket,
+            Waiter {
+                events,
+                outstanding: jobs.len(),
+            },
+        );
         let jobs = jobs
             .into_iter()
             .map(|mut job| {
                 job.origin = self.next;
                 self.next += 1;
-                let kept = Outstanding { ticket, job: job.clone(), resubmitted: false };
+                let kept = Outstanding {
+                    ticket,
+                    job: job.clone(),
+                    resubmitted: false,
+                };
                 self.outstanding.insert(Origin(job.origin), kept);
                 job
             })
@@ -113,7 +127,10 @@ impl Tickets {
 
     /// Passes news of a job on to whoever waits for it.
     pub fn tell(&self, origin: Origin, event: TicketEvent) {
-        let waiter = self.outstanding.get(&origin).and_then(|kept| self.waiters.get(&kept.ticket));
+        let waiter = self
+            .outstanding
+            .get(&origin)
+            .and_then(|kept| self.waiters.get(&kept.ticket));
         if let Some(waiter) = waiter {
             let _ = waiter.events.send(event);
         }
@@ -121,8 +138,12 @@ impl Tickets {
 
     /// Notes that a job has ended; the last one closes its ticket.
     pub fn end(&mut self, origin: Origin) {
-        let Some(kept) = self.outstanding.remove(&origin) else { return };
-        let Some(waiter) = self.waiters.get_mut(&kept.ticket) else { return };
+        let Some(kept) = self.outstanding.remove(&origin) else {
+            return;
+        };
+        let Some(waiter) = self.waiters.get_mut(&kept.ticket) else {
+            return;
+        };
         waiter.outstanding -= 1;
         if waiter.outstanding == 0 {
             let _ = waiter.events.send(TicketEvent::End);
@@ -152,7 +173,9 @@ impl Tickets {
 
     /// Ends a job without an answer for its items.
     pub fn fail(&mut self, origin: Origin, error: &str) {
-        let Some(kept) = self.outstanding.get(&origin) else { return };
+        let Some(kept) = self.outstanding.get(&origin) else {
+            return;
+        };
         let failure = Failure::of(kept.job.kind, &kept.job.payload, error.to_owned());
         self.tell(origin, TicketEvent::Failed(failure));
         self.end(origin);
@@ -168,8 +191,12 @@ impl Tickets {
     /// Ends every open job of a queue without an answer.
     pub fn fail_queue(&mut self, queue: Queue, error: &str) {
         let of_queue = |kept: &Outstanding| kept.job.kind.queue() == queue;
-        let mut origins: Vec<Origin> =
-            self.outstanding.iter().filter(|(_, kept)| of_queue(kept)).map(|(at, _)| *at).collect();
+        let mut origins: Vec<Origin> = self
+            .outstanding
+            .iter()
+            .filter(|(_, kept)| of_queue(kept))
+            .map(|(at, _)| *at)
+            .collect();
         origins.sort_by_key(|origin| origin.0);
         for origin in origins {
             self.fail(origin, error);
@@ -204,7 +231,10 @@ mod tests {
         tickets.end(Origin(jobs[0].origin));
         assert!(events.try_recv().is_err());
         tickets.end(Origin(jobs[0].origin));
-        assert!(events.try_recv().is_err(), "an end that is told twice counts once");
+        assert!(
+            events.try_recv().is_err(),
+            "an end that is told twice counts once"
+        );
         tickets.end(Origin(jobs[1].origin));
         assert!(matches!(events.try_recv(), Ok(TicketEvent::End)));
         assert_eq!(tickets.outstanding(), 0);
@@ -224,7 +254,9 @@ mod tests {
         tickets.end(Origin(jobs[1].origin));
         assert_eq!(tickets.resubmit("disk full"), vec![jobs[0].clone()]);
         assert!(tickets.resubmit("disk full").is_empty());
-        let Ok(TicketEvent::Failed(failure)) = events.try_recv() else { panic!("no failure") };
+        let Ok(TicketEvent::Failed(failure)) = events.try_recv() else {
+            panic!("no failure")
+        };
         assert_eq!(failure.left.unwrap().video_ids(), ["a"]);
         assert_eq!(failure.error, "disk full");
         assert!(matches!(events.try_recv(), Ok(TicketEvent::End)));

@@ -19,8 +19,8 @@ use super::tickets::{Origin, TicketEvent};
 use crate::config::Config;
 use crate::domain::job::Job;
 use crate::domain::score::{Baselines, Score};
+use crate::store::Claim;
 use crate::store::{Reader, StoreError};
-use crate::store::queue::Claim;
 use crate::{fetch, store};
 
 /// One attempt at one job.
@@ -150,7 +150,10 @@ impl CallBudget {
     /// A budget of this many calls; `None` = no bound.
     #[must_use]
     pub fn new(most: Option<u64>) -> Self {
-        Self { made: Arc::default(), most }
+        Self {
+            made: Arc::default(),
+            most,
+        }
     }
 
     /// Whether no call is left.

@@ -30,7 +30,13 @@ impl EngineHandle {
         calls: CallBudget,
         thread: JoinHandle<()>,
     ) -> Self {
-        Self { supervisor, stop, lost, calls, thread: Arc::new(Mutex::new(Some(thread))) }
+        Self {
+            supervisor,
+            stop,
+            lost,
+            calls,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        }
     }
 
     /// Submits work of any size; it is cut into jobs.
@@ -41,7 +47,11 @@ impl EngineHandle {
         match self.supervisor.send(Submit(job)).await {
             Ok(submitted) => {
                 let (jobs, events) = submitted?;
-                Ok(Ticket { jobs, events, ended: false })
+                Ok(Ticket {
+                    jobs,
+                    events,
+                    ended: false,
+                })
             }
             Err(_) => Err(EngineError::Lost),
         }
@@ -52,7 +62,10 @@ impl EngineHandle {
     /// # Errors
     /// When the engine is lost.
     pub async fn status(&self) -> Result<Status, EngineError> {
-        self.supervisor.send(GetStatus).await.map_err(|_| EngineError::Lost)
+        self.supervisor
+            .send(GetStatus)
+            .await
+            .map_err(|_| EngineError::Lost)
     }
 
     /// Whether the engine died.
@@ -74,7 +87,11 @@ impl EngineHandle {
         if self.stop.send(StopRequest { drain, stopped }).is_ok() {
             let _ = done.await;
         }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             // Its last act was to answer; joining takes no time worth a thread of its own.
             let _ = thread.join();

@@ -10,8 +10,8 @@ use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, Why};
 use crate::domain::backoff;
 use crate::domain::job::Job;
-use crate::store::queue::{ClaimedJob, FailJob, FinishJob, RetryJob};
-use crate::store::scores::FinishScores;
+use crate::store::FinishScores;
+use crate::store::{ClaimedJob, FailJob, FinishJob, RetryJob};
 use crate::store::{Operation, StoreError};
 
 impl Pool {
@@ -78,8 +78,12 @@ impl Pool {
         if claimed.attempts > settings.max_retries {
             return self.fail(claimed, error, context);
         }
-        let wait =
-            backoff::delay(claimed.attempts, settings.retry_delay, fastrand::f64(), retry_after);
+        let wait = backoff::delay(
+            claimed.attempts,
+            settings.retry_delay,
+            fastrand::f64(),
+            retry_after,
+        );
         tracing::debug!(queue = %self.queue, job = %claimed.claim.job, attempt = claimed.attempts,
             %error, wait_ms = wait.as_millis(), "an attempt failed; the job is tried again");
         self.put_back(claimed, wait, error, false, context);
@@ -112,23 +116,27 @@ impl Pool {
             error,
             give_back_attempt,
         };
-        self.write(retry, context, move |pool, written, context| match written {
-            Ok(()) => pool.look_again_at_once(context),
-            Err(StoreError::LeaseLost | StoreError::Unknown(_)) => pool.no_longer_ours(&claimed),
-            Err(error) => pool.fail(claimed, error.to_string(), context),
-        });
+        self.write(
+            retry,
+            context,
+            move |pool, written, context| match written {
+                Ok(()) => pool.look_again_at_once(context),
+                Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
+                    pool.no_longer_ours(&claimed)
+                }
+                Err(error) => pool.fail(claimed, error.to_string(), context),
+            },
+        );
     }
 
     /// The job's end without an answer for its items.
-    pub(super) fn fail(
-        &mut self,
-        claimed: ClaimedJob,
-        error: String,
-        context: &mut Context<Self>,
-    ) {
+    pub(super) fn fail(&mut self, claimed: ClaimedJob, error: String, context: &mut Context<Self>) {
         tracing::warn!(queue = %self.queue, job = %claimed.claim.job, %error, "job failed");
         let failure = Failure::of(claimed.kind, &claimed.payload, error.clone());
-        let fail = FailJob { claim: claimed.claim, error };
+        let fail = FailJob {
+            claim: claimed.claim,
+            error,
+        };
         self.commit(claimed, fail, Some(TicketEvent::Failed(failure)), context);
     }
 
@@ -140,13 +148,21 @@ impl Pool {
         news: Option<TicketEvent>,
         context: &mut Context<Self>,
     ) {
-        self.write(operation, context, move |pool, written, context| match written {
-            Ok(()) => pool.tell_end(&claimed, news),
-            Err(StoreError::LeaseLost | StoreError::Unknown(_)) => pool.no_longer_ours(&claimed),
-            // Not even the failure could be written: it is told all the same.
-            Err(_) if matches!(news, Some(TicketEvent::Failed(_))) => pool.tell_end(&claimed, news),
-            Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
-        });
+        self.write(
+            operation,
+            context,
+            move |pool, written, context| match written {
+                Ok(()) => pool.tell_end(&claimed, news),
+                Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
+                    pool.no_longer_ours(&claimed)
+                }
+                // Not even the failure could be written: it is told all the same.
+                Err(_) if matches!(news, Some(TicketEvent::Failed(_))) => {
+                    pool.tell_end(&claimed, news)
+                }
+                Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
+            },
+        );
     }
 
     fn tell_end(&self, claimed: &ClaimedJob, news: Option<TicketEvent>) {

@@ -15,7 +15,7 @@ use crate::actors::thumbnail::ThumbnailActor;
 use crate::actors::tickets::Origin;
 use crate::actors::worker::{Deps, RunJob};
 use crate::domain::job::{Job, Queue};
-use crate::store::queue::ClaimedJob;
+use crate::store::ClaimedJob;
 
 /// A place for one worker.
 pub struct WorkerSlot {
@@ -42,7 +42,13 @@ impl WorkerSlot {
     /// A place nobody holds yet.
     #[must_use]
     pub const fn empty(arbiters: Arbiters) -> Self {
-        Self { worker: None, running: None, not_before_ms: 0, runs: 0, arbiters }
+        Self {
+            worker: None,
+            running: None,
+            not_before_ms: 0,
+            runs: 0,
+            arbiters,
+        }
     }
 
     /// Starts a worker on an arbiter of its own; the place stays empty if no thread is to be had.
@@ -86,7 +92,11 @@ impl WorkerSlot {
             last_try,
             control: Arc::clone(&control),
         });
-        self.running = Some(Running { run: self.runs, claimed, control });
+        self.running = Some(Running {
+            run: self.runs,
+            claimed,
+            control,
+        });
         Some((self.runs, request))
     }
 
@@ -130,7 +140,9 @@ impl WorkerSlot {
     /// Whether the running job has worked longer than this.
     #[must_use]
     pub fn is_overdue(&self, limit: Duration) -> bool {
-        self.running.as_ref().is_some_and(|running| running.control.worked() >= limit)
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.control.worked() >= limit)
     }
 
     /// Whether the worker died while it had nothing to do; a busy one's death is seen by its

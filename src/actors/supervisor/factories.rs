@@ -97,7 +97,11 @@ impl<A: Actor> Seat<A> {
             };
             return Vacancy::Found(restart);
         }
-        if now_ms < self.not_before_ms { Vacancy::None } else { Vacancy::Due }
+        if now_ms < self.not_before_ms {
+            Vacancy::None
+        } else {
+            Vacancy::Due
+        }
     }
 
     /// Seats a successor.
@@ -113,7 +117,17 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 
 /// What workers share, with the first writer and limiter already at work.
 pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
-    let Launch { config, run, calls, store, fetch_settings, writer, writer_arbiter, faults, .. } = launch;
+    let Launch {
+        config,
+        run,
+        calls,
+        store,
+        fetch_settings,
+        writer,
+        writer_arbiter,
+        faults,
+        ..
+    } = launch;
     let clock = Clock::system();
     let db_actor = {
         let (store, faults) = (Arc::clone(&store), faults.clone());
@@ -134,7 +148,11 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         run_id: format!("{:016x}", fastrand::u64(..)).into(),
         fetch: fetch::Shared::new(&fetch_settings),
         fetch_settings: Arc::new(fetch_settings),
-        decoder: Decoder::new(config.thumbnails.max_pixels, config.engine.nice, faults.clone()),
+        decoder: Decoder::new(
+            config.thumbnails.max_pixels,
+            config.engine.nice,
+            faults.clone(),
+        ),
         limiter: Slot::new(limiter.start()),
         baselines: Arc::new(Baselines::new(&config.scoring.baselines)),
         news: supervisor.clone().recipient(),

@@ -12,7 +12,7 @@ use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::RateLimiter;
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::Restart;
-use crate::store::queue::ReleaseRunning;
+use crate::store::ReleaseRunning;
 use crate::store::Writer;
 
 impl Supervisor {
@@ -23,7 +23,9 @@ impl Supervisor {
         }
         let now_ms = milliseconds(self.started.elapsed());
         for index in 0..self.pools.len() {
-            let Some((queue, seat)) = self.pools.get_mut(index) else { return };
+            let Some((queue, seat)) = self.pools.get_mut(index) else {
+                return;
+            };
             let (queue, vacancy) = (*queue, seat.look(now_ms));
             self.mind_pool(index, queue, &vacancy, context);
         }
@@ -140,7 +142,12 @@ fn report(what: &str, queue: Option<Queue>, restart: &Restart) {
     let queue = queue.map(Queue::name);
     match restart {
         Restart::After(wait) => {
-            tracing::error!(what, queue, wait_ms = wait.as_millis(), "an actor died; it is replaced");
+            tracing::error!(
+                what,
+                queue,
+                wait_ms = wait.as_millis(),
+                "an actor died; it is replaced"
+            );
         }
         Restart::Spent { .. } => {
             tracing::error!(what, queue, "an actor died and its restart budget is spent");
