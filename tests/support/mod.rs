@@ -17,5 +17,6 @@
     reason = "each test, example and bench uses its part"
 )]
 
+pub mod hostile;
 pub mod pictures;
 pub mod site;

@@ -123,8 +123,12 @@ pub fn good(kind: Picture) -> Arc<[u8]> {
 #[must_use]
 pub fn sized(kind: Picture, width: u32, height: u32) -> Arc<[u8]> {
     let format = match kind {
-        Picture::Jpeg if (width, height) == (120, 90) => return fixture!("default-120x90.jpg").into(),
-        Picture::Jpeg if (width, height) == (480, 360) => return fixture!("baseline-480x360.jpg").into(),
+        Picture::Jpeg if (width, height) == (120, 90) => {
+            return fixture!("default-120x90.jpg").into();
+        }
+        Picture::Jpeg if (width, height) == (480, 360) => {
+            return fixture!("baseline-480x360.jpg").into();
+        }
         Picture::Jpeg => panic!("no fixture is a JPEG of {width}x{height}"),
         Picture::Png => ImageFormat::Png,
         Picture::Webp => ImageFormat::WebP,
@@ -173,7 +177,11 @@ pub fn corrupt(kind: Picture) -> Vec<u8> {
         Picture::Gif => {
             let frame = find(&bytes, &[b',', 0, 0, 0, 0]).expect("a GIF has a frame");
             let local_table = bytes[frame + 9];
-            let entries = if local_table & 0x80 == 0 { 0 } else { 2 << (local_table & 7) };
+            let entries = if local_table & 0x80 == 0 {
+                0
+            } else {
+                2 << (local_table & 7)
+            };
             bytes[frame + 10 + entries * 3] = 0xFF;
         }
     }
@@ -192,7 +200,8 @@ pub fn noise(kind: Picture, length: usize) -> Vec<u8> {
 /// A JPEG with the EXIF orientation "turn right".
 #[must_use]
 pub fn rotated() -> Vec<u8> {
-    let exif = b"\xFF\xE1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let exif =
+        b"\xFF\xE1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     let jpeg = good(Picture::Jpeg);
     [&jpeg[..2], exif.as_slice(), &jpeg[2..]].concat()
 }

@@ -93,12 +93,16 @@ impl Site {
 
     /// Scripts all thumbnails of a video.
     pub fn thumbnail(&self, id: &str, script: impl Into<Script>) {
-        self.shared.rules.of_video(Endpoint::Thumbnail, id, script.into());
+        self.shared
+            .rules
+            .of_video(Endpoint::Thumbnail, id, script.into());
     }
 
     /// Scripts a video's oEmbed answers.
     pub fn oembed(&self, id: &str, script: impl Into<Script>) {
-        self.shared.rules.of_video(Endpoint::Oembed, id, script.into());
+        self.shared
+            .rules
+            .of_video(Endpoint::Oembed, id, script.into());
     }
 
     /// Scripts a path, query excluded. It stands above scripts by id.
@@ -153,7 +157,11 @@ impl Site {
     pub fn counts(&self, endpoint: Endpoint) -> HashMap<String, usize> {
         self.shared.log.read(|calls| {
             let mut counts = HashMap::new();
-            for id in calls.iter().filter(|call| call.is(endpoint)).filter_map(Call::id) {
+            for id in calls
+                .iter()
+                .filter(|call| call.is(endpoint))
+                .filter_map(Call::id)
+            {
                 *counts.entry(id.to_owned()).or_default() += 1;
             }
             counts

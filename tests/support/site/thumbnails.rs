@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::super::pictures::{self, Picture};
 use super::reply::{Ending, Length, Reply};
 use super::request::Request;
-use super::super::pictures::{self, Picture};
 
 /// The 404 of a missing thumbnail: a valid grey picture as its body, as YouTube sends it.
 #[must_use]
@@ -56,10 +56,20 @@ fn chain(left: usize) -> Reply {
 
 /// The answer to a request nobody scripted; `earlier` requests came for the same path.
 pub(super) fn default_reply(request: &Request, earlier: usize) -> Reply {
-    let dead = request.id.as_deref().is_some_and(|id| id.starts_with("dead_"));
-    let (stem, extension) = request.file().rsplit_once('.').unwrap_or((request.file(), ""));
+    let dead = request
+        .id
+        .as_deref()
+        .is_some_and(|id| id.starts_with("dead_"));
+    let (stem, extension) = request
+        .file()
+        .rsplit_once('.')
+        .unwrap_or((request.file(), ""));
     if let Some(picture) = pictures::youtube(stem) {
-        return if dead { missing() } else { Reply::picture(picture) };
+        return if dead {
+            missing()
+        } else {
+            Reply::picture(picture)
+        };
     }
     let Some(kind) = Picture::by_extension(extension) else {
         return missing();
