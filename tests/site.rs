@@ -1,0 +1,3 @@
+//! The site that other tests trust misbehaves as it promises.
+
+mod support;
