@@ -29,6 +29,8 @@ use vvv_actors::engine::{
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
+    let logs = tracing_subscriber::EnvFilter::from_env("VVV_TEST_LOG");
+    let _ = tracing_subscriber::fmt().with_env_filter(logs).with_test_writer().try_init();
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -122,7 +124,7 @@ async fn gather(engine: &EngineHandle, jobs: Vec<Job>) -> Found {
         tickets.push(engine.submit(job).await.unwrap());
     }
     for mut ticket in tickets {
-        while let Some(event) = tokio::time::timeout(Duration::from_secs(60), ticket.next())
+        while let Some(event) = tokio::time::timeout(Duration::from_secs(20), ticket.next())
             .await
             .expect("the run hangs")
         {
