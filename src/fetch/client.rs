@@ -40,7 +40,8 @@ impl Client {
         Self::with(settings, shared, roots, &system_resolver())
     }
 
-    fn with(
+    /// A client with roots and a resolver of its own.
+    pub(super) fn with(
         settings: &Settings,
         shared: Shared,
         roots: RootCertStore,
@@ -62,7 +63,7 @@ impl Client {
     /// Fetches a URL.
     ///
     /// # Errors
-    /// Any [`FetchError`] but `Setup`; an HTTP status is not an error.
+    /// Any [`FetchError`]; an HTTP status is not an error.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
         let stage = Rc::new(Cell::new(Stage::Place));
         let fetch = Stage::follow(Rc::clone(&stage), self.follow(&request));

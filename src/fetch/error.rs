@@ -56,8 +56,7 @@ pub enum FetchError {
     /// The sniff function refused the body's first bytes.
     #[error("body is not of the expected kind")]
     Unrecognised,
-    /// The client's own settings are wrong; only [`super::Client::new`] and
-    /// [`super::Settings::new`] answer this.
+    /// The settings, or the request's `accept`, are wrong: a fault on our side.
     #[error("invalid fetch settings: {0}")]
     Setup(String),
 }
