@@ -10,7 +10,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-use super::error::FetchError;
+use super::error::{FetchError, short};
 
 /// Ports fetched from without an exception.
 const WEB_PORTS: [u16; 2] = [80, 443];
@@ -102,7 +102,7 @@ impl Guard {
     /// Refuses what can be refused before a name is resolved.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused(format!("scheme `{}`", url.scheme())));
+            return Err(refused(format!("scheme `{}`", short(url.scheme()))));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refused("userinfo in the URL"));

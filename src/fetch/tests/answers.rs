@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::server::{Server, answer, ok};
+use super::server::{Server, answer, nobody, ok};
 use super::*;
 
 #[actix_rt::test]
@@ -131,15 +131,10 @@ async fn a_connection_closed_without_an_answer_is_broken() {
 
 #[actix_rt::test]
 async fn nobody_listening_is_a_failure_to_connect() {
-    let server = Server::answering(ok(""));
-    let settings = allowing(&[&server]);
-    let url = server.url("/");
-    let taken = server.address();
-    drop(server);
-    // The listener is gone once its port can be had again.
-    while std::net::TcpListener::bind(taken).is_err() {
-        std::thread::yield_now();
-    }
+    let address = nobody();
+    let mut settings = settings();
+    settings.allow.push(AllowRule::Address(address));
+    let url = format!("http://{address}/");
     let error = client(&settings).get(request(&url)).await.unwrap_err();
     assert_eq!(error, FetchError::Connect("connection refused".to_owned()));
     assert!(error.is_transient());

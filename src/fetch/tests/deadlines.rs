@@ -3,9 +3,7 @@
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use actix_rt::net::TcpSocket;
-
-use super::server::{Peer, Server, ok, redirect};
+use super::server::{Full, Peer, Server, ok, redirect};
 use super::*;
 
 /// The deadline given.
@@ -74,16 +72,12 @@ async fn chunks_that_drip_are_left() {
 
 #[actix_rt::test]
 async fn redirects_share_one_deadline() {
-    let hops = Mutex::new(0);
-    let server = Server::start(move |peer| {
-        let mut hops = hops.lock().unwrap();
-        *hops += 1;
-        peer.request();
-        if *hops < 3 {
-            peer.drip([b'\r'; 0]);
-            peer.send(redirect(&format!("/{hops}")));
-        } else {
-            peer.hold();
+    // No hop takes as long as the deadline, all of them do.
+    let server = Server::start(|peer| {
+        while let Some(head) = peer.request() {
+            let path = head.split(' ').nth(1).unwrap();
+            peer.pause(SHORT * 2 / 3);
+            peer.send(redirect(&format!("{path}x")));
         }
     });
     let stage = stage_of(&client_for(&[&server]), &server.url("/")).await;
@@ -108,18 +102,11 @@ async fn a_resolver_that_does_not_answer_is_left() {
 
 #[actix_rt::test]
 async fn a_connection_that_does_not_come_about_is_left() {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    // Nobody accepts: once the backlog is full the kernel drops what else knocks.
-    let mut waiting = Vec::new();
-    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, SHORT) {
-        waiting.push(stream);
-    }
+    let full = Full::listen();
     let mut settings = settings();
-    settings.allow.push(AllowRule::Address(address));
-    let stage = stage_of(&client(&settings), &format!("http://{address}/")).await;
+    settings.allow.push(AllowRule::Address(full.address));
+    let url = format!("http://{}/", full.address);
+    let stage = stage_of(&client(&settings), &url).await;
     assert_eq!(stage, Stage::Connect);
 }
 

@@ -171,8 +171,8 @@ impl Peer {
         while self.pause(LONG) {}
     }
 
-    /// Waits a while; `false` once the client has hung up.
-    fn pause(&mut self, time: Duration) -> bool {
+    /// Waits a while, to set the peer's pace; `false` once the client has hung up.
+    pub(super) fn pause(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).unwrap();
         match self.stream.read(&mut [0; 512]) {
             Ok(0) => false,
@@ -203,6 +203,35 @@ pub(super) fn read_head(stream: &mut impl Read) -> Option<String> {
         head.push(byte[0]);
     }
     String::from_utf8(head).ok()
+}
+
+/// An address where nobody listens.
+pub(super) fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// A listener that nobody accepts at and whose backlog is full, so that the kernel drops whatever
+/// else knocks; as long as it is held.
+pub(super) struct Full {
+    pub(super) address: SocketAddr,
+    _listener: actix_rt::net::TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Full {
+    pub(super) fn listen() -> Self {
+        let socket = actix_rt::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let knock = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
+        Self {
+            address,
+            _listener: listener,
+            _waiting: std::iter::from_fn(|| knock().ok()).collect(),
+        }
+    }
 }
 
 /// An answer with a Content-Length.

@@ -81,6 +81,12 @@ async fn a_large_answer_keeps_its_place_until_it_is_dropped() {
     for url in &urls {
         waited_for_a_place(client.get(brief(url)).await);
     }
+    let other_kind = Request {
+        sniff: Some(|_| Sniff::Drop),
+        ..request(&urls[0])
+    };
+    let dropped = client.get(other_kind).await;
+    assert_eq!(dropped.unwrap_err(), FetchError::Unrecognised);
     let other = client.get(request(&small.url("/"))).await.unwrap();
     assert!(!other.is_large());
     drop(first);

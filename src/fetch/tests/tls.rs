@@ -1,5 +1,6 @@
 //! https: trusted or not at all, and watched like http.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
@@ -42,7 +43,7 @@ fn secure(answer: impl Into<Vec<u8>>) -> Server {
         let mut stream = StreamOwned::new(session, &mut peer.stream);
         while read_head(&mut stream).is_some() {
             assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
-            std::io::Write::write_all(&mut stream, &answer).unwrap();
+            stream.write_all(&answer).unwrap();
         }
     })
 }
