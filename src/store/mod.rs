@@ -26,6 +26,9 @@ mod thumbnails;
 mod write_connection;
 mod writer;
 
+#[cfg(test)]
+mod fixture;
+
 use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};

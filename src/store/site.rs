@@ -194,3 +194,130 @@ fn missing_of(
         .map(|(key, column)| missing(Some((*column).clone()), key))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::super::{Options, Reader};
+    use super::*;
+
+    fn missing_in(options: &Options) -> Vec<String> {
+        match Reader::open(options) {
+            Err(StoreError::Missing { missing, .. }) => {
+                missing.iter().map(ToString::to_string).collect()
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_missing_column_is_named_with_the_key_that_maps_it() {
+        let mut fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, score REAL); \
+             CREATE TABLE video_snapshots (video_id TEXT, views INTEGER, LIKES INTEGER, \
+               comments INTEGER, fetched_at TEXT);",
+        );
+        assert_eq!(
+            missing_in(&fixture.options),
+            [
+                "column videos.virality_score (schema.videos.virality_score)",
+                "column video_snapshots.view_count (schema.snapshots.view_count)",
+                "column video_snapshots.region (schema.snapshots.region)",
+            ]
+        );
+        fixture.options.schema.videos.virality_score = "score".to_owned();
+        fixture.options.schema.snapshots.view_count = "views".to_owned();
+        fixture.options.schema.snapshots.region = "comments".to_owned();
+        assert_eq!(missing_in(&fixture.options), [""; 0]);
+    }
+
+    #[test]
+    fn names_are_never_taken_for_sql_or_text() {
+        let mut fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE \"the `odd\"\" one\" (\"select\" TEXT PRIMARY KEY, \"a b\" REAL); \
+             CREATE TABLE snaps (v TEXT, \"view count\", l, c, r, \"from\"); \
+             INSERT INTO \"the `odd\"\" one\" VALUES ('x', 1.0); \
+             INSERT INTO snaps VALUES ('x', 10, 2, 3, 'PL', '2026-01-01 00:00:00');",
+        );
+        let schema = &mut fixture.options.schema;
+        let name = str::to_owned;
+        schema.videos.table = name("the `odd\" one");
+        schema.videos.video_id = name("select");
+        schema.videos.virality_score = name("a b");
+        schema.snapshots = crate::config::SnapshotsTable {
+            table: name("SNAPS"),
+            video_id: name("v"),
+            view_count: name("view count"),
+            likes: name("l"),
+            comments: name("c"),
+            region: name("r"),
+            fetched_at: name("from"),
+        };
+        let reader = fixture.reader();
+        assert!(!reader.has_snapshot_index());
+        let mut seen = 0;
+        reader
+            .snapshots(&["x".to_owned()], |_, last| {
+                assert_eq!(last[0].region.as_deref(), Some("PL"));
+                assert_eq!(last[0].seconds, Some(1_767_225_600));
+                seen += last.len();
+            })
+            .unwrap();
+        assert_eq!(seen, 1);
+        let site = fixture.site();
+        let sql = &reader.site.update_score;
+        assert_eq!(site.execute(sql, (2.5, "x")).unwrap(), 1);
+        assert_eq!(
+            site.execute(sql, (2.5, "x")).unwrap(),
+            0,
+            "only where it differs"
+        );
+    }
+
+    #[test]
+    fn a_column_dropped_while_we_run_is_an_error_not_a_text() {
+        let fixture = Fixture::new("wal");
+        fixture.sql("INSERT INTO video_snapshots VALUES (1, 'a', 1, 1, 1, 'GB', '2026-01-01')");
+        let reader = fixture.reader();
+        fixture.sql("ALTER TABLE video_snapshots DROP COLUMN likes");
+        let error = reader.snapshots(&["a".to_owned()], |_, _| {}).unwrap_err();
+        assert!(
+            error.to_string().contains("no such column: likes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_snapshot_index_is_recognised_in_its_forms() {
+        let has_index = |tables: &str| {
+            let videos = "CREATE TABLE videos (video_id, virality_score);";
+            let fixture = Fixture::with_tables("delete", &format!("{videos}{tables}"));
+            fixture.reader().has_snapshot_index()
+        };
+        let columns = "video_id, view_count, likes, comments, region, fetched_at";
+        let table = format!("CREATE TABLE video_snapshots ({columns});");
+        assert!(!has_index(&table));
+        for (index, helps) in [
+            ("(video_id, fetched_at)", true),
+            ("(VIDEO_ID, fetched_at DESC, likes)", true),
+            ("(video_id)", false),
+            ("(fetched_at, video_id)", false),
+            ("(video_id, date(fetched_at))", false),
+            ("(video_id, fetched_at) WHERE likes > 0", false),
+        ] {
+            let index = format!("CREATE INDEX i ON video_snapshots {index};");
+            assert_eq!(has_index(&format!("{table}{index}")), helps, "{index}");
+        }
+        let key = "PRIMARY KEY (video_id, fetched_at)";
+        assert!(has_index(&format!(
+            "CREATE TABLE video_snapshots ({columns}, {key}) WITHOUT ROWID;"
+        )));
+        assert!(has_index(&format!(
+            "CREATE TABLE all_snapshots ({columns}); \
+             CREATE VIEW video_snapshots AS SELECT * FROM all_snapshots;"
+        )));
+    }
+}
