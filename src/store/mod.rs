@@ -6,12 +6,14 @@
 //! opens the file by other means than SQLite: closing a plain file handle would drop every lock
 //! SQLite holds on it.
 
+mod backlog;
 mod connection;
 mod error;
 mod known;
 mod liveness;
 mod migrations;
 mod operation;
+mod outcome;
 mod permits;
 mod queue;
 mod reader;
@@ -19,22 +21,27 @@ mod scores;
 mod selection;
 mod site;
 mod snapshots;
+mod table;
 mod thumbnails;
+mod write_connection;
 mod writer;
+
+#[cfg(test)]
+mod fixture;
 
 use std::path::PathBuf;
 
+pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};
 pub use error::{Missing, StoreError};
 pub use known::Since;
 pub use liveness::RecordLiveness;
 pub use operation::{Operation, Pending, Scope, pending};
+pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, FailJob, FinishJob, JobId, JobState, Lease, NewJob,
-    QueueCount, ReadQueue, ReleaseJobs, ReleaseRunning, RetryJob, SubmitJobs, UnfinishedJob,
-    UnfinishedJobs,
+    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, NewJob, ReleaseJobs, ReleaseRunning, SubmitJobs,
 };
 pub use reader::Reader;
 pub use rusqlite::InterruptHandle;
