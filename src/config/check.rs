@@ -26,31 +26,36 @@ impl Config {
     /// # Errors
     /// Names every key whose value cannot be used, and what would be right.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_with(&BTreeMap::new())
-    }
-
-    pub(super) fn validate_with(
-        &self,
-        origins: &BTreeMap<String, Origin>,
-    ) -> Result<(), ConfigError> {
-        let mut rules = Rules::default();
-        database_and_names(self, &mut rules);
-        engine_and_queues(self, &mut rules);
-        scoring(self, &mut rules);
-        upstreams(self, &mut rules);
-        if rules.broken.is_empty() {
-            return Ok(());
+        let problems = problems(self, &BTreeMap::new())?;
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Invalid(problems))
         }
-        let values: BTreeMap<_, _> = self.values()?.into_iter().collect();
-        let problem = |(key, reason): (String, String)| Problem {
-            origin: origins.get(&key).cloned(),
-            value: values.get(&key).map(error::shown),
-            key: Some(key),
-            reason,
-        };
-        let problems = rules.broken.into_iter().map(problem).collect();
-        Err(ConfigError::Invalid(problems))
     }
+}
+
+/// Every value that cannot be used, with where it was set as far as `origins` know.
+pub(super) fn problems(
+    config: &Config,
+    origins: &BTreeMap<String, Origin>,
+) -> Result<Vec<Problem>, ConfigError> {
+    let mut rules = Rules::default();
+    database_and_names(config, &mut rules);
+    engine_and_queues(config, &mut rules);
+    scoring(config, &mut rules);
+    upstreams(config, &mut rules);
+    if rules.broken.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values: BTreeMap<_, _> = config.values()?.into_iter().collect();
+    let problem = |(key, reason): (String, String)| Problem {
+        origin: origins.get(&key).cloned(),
+        value: values.get(&key).map(error::shown),
+        key: Some(key),
+        reason,
+    };
+    Ok(rules.broken.into_iter().map(problem).collect())
 }
 
 #[derive(Default)]
