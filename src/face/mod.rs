@@ -1,0 +1,7 @@
+//! The faces: how people and programs reach the engine. A face parses, calls and prints; it holds
+//! no rule of its own.
+
+pub mod cli;
+pub mod exit;
+pub mod logging;
+pub mod text;
