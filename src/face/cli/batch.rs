@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::selection::{FailOn, RunArgs};
-use crate::domain::job::Kind;
+use super::{Console, Global};
+use crate::config::Loaded;
+use crate::engine::Kind;
+use crate::face::batch_file;
+use crate::face::exit::{Code, Failure};
+use crate::face::one_shot::OneShot;
 
 /// Arguments of `batch`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -29,6 +34,38 @@ pub struct BatchArgs {
     /// Exit with 1 if there is any such verdict; comma-separated
     #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
     pub fail_on: Vec<FailOn>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the file is no batch file, or the database or the configuration cannot be used.
+pub fn run(
+    arguments: &BatchArgs,
+    global: &Global,
+    loaded: &Loaded,
+    console: &mut Console<'_>,
+) -> Result<Code, Failure> {
+    let batch = batch_file::read(&arguments.file, std::io::stdin())
+        .map_err(|error| Failure::new(Code::Usage, error))?;
+    let mut plan = batch.plan;
+    if !arguments.only.is_empty() {
+        plan.keep_only(&arguments.only);
+    }
+    let named = if global.db.is_some() {
+        None
+    } else {
+        batch.database
+    };
+    let one_shot = OneShot {
+        plan,
+        database: named.unwrap_or_else(|| loaded.config.database.path.clone()),
+        run: arguments.run.clone(),
+        fresh: arguments.fresh,
+        max_calls: arguments.max_calls.map(u64::from),
+        fail_on: arguments.fail_on.clone(),
+    };
+    one_shot.run(global, loaded, console)
 }
 
 fn parse_kind(text: &str) -> Result<Kind, String> {

@@ -63,6 +63,14 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Score, check and ask about what one batch file names, and report
+    Batch(batch::BatchArgs),
+    /// Score videos from their latest snapshots
+    Score(score::ScoreArgs),
+    /// Check thumbnails: valid, placeholder, broken
+    Thumbnails(thumbnails::ThumbnailsArgs),
+    /// Ask which videos are gone, at most 20 calls a minute
+    Liveness(liveness::LivenessArgs),
     /// Show the configuration in force, or check one
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -191,12 +199,18 @@ fn dispatch(
     environment: Vec<(OsString, OsString)>,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
+    let global = &cli.global;
+    if let Command::Completions(arguments) = &cli.command {
+        return completions::run(arguments, console);
+    }
+    let loaded = prepare(global, environment, console)?;
     match &cli.command {
+        Command::Batch(arguments) => batch::run(arguments, global, &loaded, console),
+        Command::Score(arguments) => score::run(arguments, global, &loaded, console),
+        Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
+        Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
+        Command::Config(arguments) => config::run(arguments, global, &loaded, console),
         Command::Completions(arguments) => completions::run(arguments, console),
-        Command::Config(arguments) => {
-            let loaded = prepare(&cli.global, environment, console)?;
-            config::run(arguments, &cli.global, &loaded, console)
-        }
     }
 }
 
