@@ -1,0 +1,275 @@
+//! Opening the site's file: which errors mean what, how long a lock is waited for, and the
+//! settings every connection of ours has.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::Options;
+use super::error::StoreError;
+use super::site::Site;
+
+/// The longest one wait for a lock may take, so that whoever drives a connection stays
+/// responsive between waits.
+pub(super) const LOCK_STEP: Duration = Duration::from_millis(250);
+
+/// How long opening waits for a lock in all.
+const OPEN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Older ones can lose commits when several processes write one WAL.
+const MIN_SQLITE: i32 = 3_051_003;
+
+/// The statements a connection of ours keeps prepared: about twice as many as there are.
+const PREPARED_STATEMENTS: usize = 64;
+
+/// Runs `attempt` until no other connection is in its way, or for [`OPEN_PATIENCE`].
+pub(super) fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let deadline = Instant::now() + OPEN_PATIENCE;
+    loop {
+        match attempt() {
+            Err(StoreError::Locked) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Opens the file and finds the site's tables in it.
+pub(super) fn connect(options: &Options) -> Result<(Connection, Site), StoreError> {
+    if rusqlite::version_number() < MIN_SQLITE {
+        return Err(StoreError::OldSqlite {
+            found: rusqlite::version(),
+        });
+    }
+    let path = &options.path;
+    let mut connection = open_file(path)?;
+    connection.busy_handler(Some(poll_for_lock()))?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    configure(&connection, options).map_err(|error| of_file(path, error))?;
+    let site = Site::inspect(&connection, options)?;
+    connection.pragma_update(None, "trusted_schema", site.needs_trust)?;
+    Ok((connection, site))
+}
+
+fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    let unopenable = |reason: String| StoreError::Unopenable {
+        path: path.to_owned(),
+        reason,
+    };
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(unopenable("not a file".to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(StoreError::NoDatabase {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => return Err(unopenable(error.to_string())),
+    }
+    // Without CREATE: a typo must not make an empty database. A file that may only be read is
+    // opened for reading by SQLite itself.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(never_a_uri(path), flags)
+        .map_err(|error| unopenable(error.to_string()))
+}
+
+/// SQLite would read `file:…` as a URI and `:memory:` as no file at all.
+fn never_a_uri(path: &Path) -> PathBuf {
+    if path.is_relative() {
+        Path::new(".").join(path)
+    } else {
+        path.to_owned()
+    }
+}
+
+fn configure(connection: &Connection, options: &Options) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "foreign_keys", options.database.foreign_keys)?;
+    // An answer means the commit survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Spilling a transaction early takes the exclusive lock in its middle.
+    connection.pragma_update(None, "cache_spill", false)?;
+    // A mapped file that another process truncates kills this one.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    // The first read of the file: here it proves to be a database.
+    connection.query_row("SELECT count(*) FROM main.sqlite_master", [], |_| Ok(()))
+}
+
+/// What an error at the first read says about the file.
+fn of_file(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::NotADatabase {
+            path: path.to_owned(),
+        },
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::PermissionDenied) => {
+            StoreError::Unopenable {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            }
+        }
+        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly {
+            path: path.to_owned(),
+        },
+        _ => error.into(),
+    }
+}
+
+/// A busy handler that looks again every few milliseconds for [`LOCK_STEP`].
+fn poll_for_lock() -> impl FnMut(i32) -> bool + Send {
+    let mut deadline = Instant::now();
+    move |looks| {
+        let now = Instant::now();
+        if looks == 0 {
+            deadline = now + LOCK_STEP;
+        }
+        let pause = Duration::from_millis(u64::try_from(looks).unwrap_or(0).clamp(1, 10));
+        let go_on = now < deadline;
+        if go_on {
+            thread::sleep(pause.min(deadline - now));
+        }
+        go_on
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::fixture::{Fixture, JOURNALS};
+    use super::super::{Reader, Writer};
+    use super::*;
+
+    fn refused(options: &Options) -> String {
+        let writer = Writer::open(options).err().unwrap();
+        let reader = Reader::open(options).err().unwrap();
+        assert!(writer.is_unusable(), "{writer}");
+        assert_eq!(writer.to_string(), reader.to_string());
+        let path = options.path.display().to_string();
+        writer.to_string().replace(&path, "PATH")
+    }
+
+    #[test]
+    fn what_is_no_database_is_refused_by_name_and_left_alone() {
+        let mut fixture = Fixture::new("delete");
+        fixture.options.path = fixture.beside("typo.db");
+        assert_eq!(
+            refused(&fixture.options),
+            "find the database PATH: no such file"
+        );
+        assert!(!fixture.options.path.exists());
+
+        fixture.options.path = fixture.beside("");
+        assert_eq!(
+            refused(&fixture.options),
+            "open the database PATH: not a file"
+        );
+
+        fixture.options.path = fixture.beside("notes.txt");
+        let notes = "not a database at all, but long enough to have been one\n".repeat(20);
+        std::fs::write(&fixture.options.path, &notes).unwrap();
+        assert_eq!(
+            refused(&fixture.options),
+            "read PATH as a database: it is no SQLite file"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&fixture.options.path).unwrap(),
+            notes
+        );
+
+        fixture.options.path = fixture.beside("notes.txt").join("vault.db");
+        assert!(refused(&fixture.options).starts_with("open the database PATH: "));
+    }
+
+    #[test]
+    fn an_empty_file_has_no_tables() {
+        let mut fixture = Fixture::new("delete");
+        fixture.options.path = fixture.beside("empty.db");
+        std::fs::write(&fixture.options.path, "").unwrap();
+        assert_eq!(
+            refused(&fixture.options),
+            "find the site's tables in PATH: no table videos (schema.videos.table), \
+             table video_snapshots (schema.snapshots.table)"
+        );
+        assert_eq!(std::fs::read(&fixture.options.path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_damaged_schema_is_told_from_a_missing_one() {
+        let fixture = Fixture::new("delete");
+        fixture.sql(
+            "PRAGMA writable_schema = ON; \
+             UPDATE sqlite_master SET sql = 'CREATE TABLE videos (' WHERE name = 'videos';",
+        );
+        let error = refused(&fixture.options);
+        assert!(error.starts_with("read the database: malformed"), "{error}");
+    }
+
+    #[test]
+    fn a_path_is_never_taken_for_a_uri() {
+        let safe = |path: &str| never_a_uri(Path::new(path));
+        assert_eq!(
+            safe("file:vault.db?mode=memory"),
+            Path::new("./file:vault.db?mode=memory")
+        );
+        assert_eq!(safe(":memory:"), Path::new("./:memory:"));
+        assert_eq!(safe("/srv/vault.db"), Path::new("/srv/vault.db"));
+    }
+
+    #[test]
+    fn opening_waits_for_locks_and_for_nothing_else() {
+        let tries = Cell::new(0);
+        let opened = patiently(|| {
+            tries.set(tries.get() + 1);
+            if tries.get() < 4 {
+                Err(StoreError::Locked)
+            } else {
+                Ok(tries.get())
+            }
+        });
+        assert_eq!(opened.unwrap(), 4);
+        let refused: Result<(), _> = patiently(|| {
+            tries.set(tries.get() + 1);
+            Err(StoreError::StorageFull)
+        });
+        assert!(matches!(refused, Err(StoreError::StorageFull)));
+        assert_eq!(tries.get(), 5);
+    }
+
+    #[test]
+    fn connections_are_set_as_promised() {
+        for journal in JOURNALS {
+            let mut fixture = Fixture::new(journal);
+            for foreign_keys in [false, true] {
+                fixture.options.database.foreign_keys = foreign_keys;
+                let (connection, _) = connect(&fixture.options).unwrap();
+                let number = |pragma: &str| -> i64 {
+                    let sql = format!("PRAGMA {pragma}");
+                    connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+                };
+                assert_eq!(number("foreign_keys"), i64::from(foreign_keys));
+                assert_eq!(number("synchronous"), 2);
+                assert_eq!(number("cache_spill"), 0);
+                assert_eq!(number("trusted_schema"), 0);
+                assert_eq!(number("temp_store"), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn triggers_and_views_of_the_site_are_trusted() {
+        let fixture = Fixture::new("wal");
+        fixture.sql(
+            "CREATE VIRTUAL TABLE found USING fts5 (title); \
+             CREATE TRIGGER find AFTER UPDATE ON videos \
+               BEGIN INSERT INTO found (title) VALUES (NEW.title); END;",
+        );
+        let (connection, site) = connect(&fixture.options).unwrap();
+        fixture.sql("INSERT INTO videos VALUES ('a', 'A title', NULL, NULL)");
+        let updated = connection.execute(&site.update_score, (1.5, "a")).unwrap();
+        assert_eq!(updated, 1);
+        assert_eq!(fixture.rows("SELECT title FROM found"), ["A title"]);
+    }
+}

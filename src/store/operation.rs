@@ -1,0 +1,96 @@
+//! A write as a value: it can wait in line, share a transaction with others and be applied again
+//! if that transaction had to be rolled back.
+
+use rusqlite::{CachedStatement, Connection};
+
+use super::error::StoreError;
+use super::site::Site;
+
+/// One write. [`Operation::apply`] may run more than once: only the last run is kept.
+pub trait Operation: Send + 'static {
+    /// What the caller gets once the write is committed.
+    type Output: Send + 'static;
+
+    /// Writes, inside a transaction that is not the operation's to end. After an error nothing
+    /// it wrote is kept, so it returns at the first one.
+    ///
+    /// # Errors
+    /// The caller's answer.
+    fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError>;
+
+    /// Whether it needs the file's write lock; false for what touches only the connection's own
+    /// TEMP tables.
+    fn touches_file(&self) -> bool {
+        true
+    }
+}
+
+/// What an operation may use.
+pub struct Scope<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) site: &'a Site,
+    pub(super) keep_details: bool,
+}
+
+impl<'a> Scope<'a> {
+    /// A statement, prepared once a connection.
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+}
+
+/// An operation in line with the caller that waits for it.
+pub trait Pending: Send {
+    /// See [`Operation::touches_file`].
+    fn touches_file(&self) -> bool;
+
+    /// Applies the operation and keeps its output for [`Pending::answer`].
+    ///
+    /// # Errors
+    /// The operation's.
+    fn apply(&mut self, scope: &Scope<'_>) -> Result<(), StoreError>;
+
+    /// Tells the caller: the output of the last run, or why nothing was written.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// Puts an operation in line; `answer` is called once, after its transaction.
+pub fn pending<O: Operation>(
+    operation: O,
+    answer: impl FnOnce(Result<O::Output, StoreError>) + Send + 'static,
+) -> Box<dyn Pending> {
+    Box::new(Waiting {
+        operation,
+        output: None,
+        answer,
+    })
+}
+
+struct Waiting<O: Operation, F> {
+    operation: O,
+    output: Option<O::Output>,
+    answer: F,
+}
+
+impl<O, F> Pending for Waiting<O, F>
+where
+    O: Operation,
+    F: FnOnce(Result<O::Output, StoreError>) + Send + 'static,
+{
+    fn touches_file(&self) -> bool {
+        self.operation.touches_file()
+    }
+
+    fn apply(&mut self, scope: &Scope<'_>) -> Result<(), StoreError> {
+        self.output = None;
+        self.output = Some(self.operation.apply(scope)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { output, answer, .. } = *self;
+        answer(outcome.and_then(|()| {
+            output.ok_or_else(|| StoreError::Unknown("answered before it was applied".to_owned()))
+        }));
+    }
+}

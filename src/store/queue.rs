@@ -1,0 +1,298 @@
+//! The queue of a one-shot run: jobs in a TEMP table of the writer's connection, so nothing is
+//! left behind. What becomes of a claimed job is in `outcome`, what is left in `backlog`.
+
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
+
+use super::error::StoreError;
+use super::operation::{Operation, Scope};
+use crate::domain::job::{Kind, Queue};
+
+/// Makes the queue's table, empty.
+pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.execute_batch(include_str!("queue.sql"))?)
+}
+
+/// A job's number, unique within its queue's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct JobId(pub(super) i64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names one claimant's turn; the caller takes care that no two turns share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease(pub i64);
+
+/// A job in the hands of who claimed it, until an outcome or a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// The job.
+    pub job: JobId,
+    /// The turn it was claimed in.
+    pub lease: Lease,
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Waits for its time.
+    Scheduled,
+    /// Waits for a worker.
+    Available,
+    /// Claimed.
+    Running,
+    /// Waits for its next attempt.
+    Retryable,
+    /// Done.
+    Succeeded,
+    /// Given up, with a reason.
+    Failed,
+    /// Not wanted any more.
+    Cancelled,
+}
+
+impl JobState {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Scheduled,
+        Self::Available,
+        Self::Running,
+        Self::Retryable,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Its name in status and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Available => "available",
+            Self::Running => "running",
+            Self::Retryable => "retryable",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A job to be queued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// What it does; the kind names the queue.
+    pub kind: Kind,
+    /// Its items, JSON.
+    pub payload: String,
+    /// 0 (first) to 9.
+    pub priority: u8,
+    /// Not before this, milliseconds on the caller's clock.
+    pub run_at_ms: i64,
+    /// The submitter's own number for it, given back with each claim.
+    pub origin: i64,
+}
+
+/// Queues jobs; their numbers in the same order.
+#[derive(Debug, Clone)]
+pub struct SubmitJobs {
+    /// The jobs.
+    pub jobs: Vec<NewJob>,
+    /// Now, on the clock of their `run_at_ms`.
+    pub now_ms: i64,
+}
+
+impl Operation for SubmitJobs {
+    type Output = Vec<JobId>;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
+        let mut insert = scope.prepare(
+            "INSERT INTO temp.vvv_jobs (kind, queue, payload, state, priority, run_at_ms, origin) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        let submit = |job: &NewJob| {
+            let state = if job.run_at_ms > self.now_ms {
+                JobState::Scheduled
+            } else {
+                JobState::Available
+            };
+            let id = insert.insert((
+                job.kind.name(),
+                job.kind.queue().name(),
+                &job.payload,
+                state.name(),
+                job.priority,
+                job.run_at_ms,
+                job.origin,
+            ))?;
+            Ok(JobId(id))
+        };
+        self.jobs.iter().map(submit).collect()
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
+/// Claims the next jobs of a queue that are due, by priority, then time, then number.
+#[derive(Debug, Clone)]
+pub struct ClaimJobs {
+    /// The queue.
+    pub queue: Queue,
+    /// How many at most.
+    pub limit: usize,
+    /// The lease they are held under.
+    pub lease: Lease,
+    /// Now, on the clock of `run_at_ms`.
+    pub now_ms: i64,
+}
+
+/// What [`ClaimJobs`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The jobs, in the order they are to run.
+    pub jobs: Vec<ClaimedJob>,
+    /// When the next waiting job of the queue is due; none when none waits for a time.
+    pub next_due_ms: Option<i64>,
+}
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// What its outcome is recorded by.
+    pub claim: Claim,
+    /// What it does.
+    pub kind: Kind,
+    /// Its items, JSON.
+    pub payload: String,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// 0 (first) to 9.
+    pub priority: u8,
+    /// The submitter's own number for it.
+    pub origin: i64,
+}
+
+const CLAIM: &str = "UPDATE temp.vvv_jobs \
+     SET state = 'running', lease = ?2, attempts = attempts + 1, error = NULL WHERE id = ?1 \
+     RETURNING id, kind, payload, attempts, priority, origin";
+
+impl Operation for ClaimJobs {
+    type Output = Claimed;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<Claimed, StoreError> {
+        let queue = self.queue.name();
+        scope
+            .prepare(
+                "UPDATE temp.vvv_jobs SET state = 'available' WHERE queue = ?1 \
+                 AND state IN ('scheduled', 'retryable') AND run_at_ms <= ?2",
+            )?
+            .execute((queue, self.now_ms))?;
+        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        let ids: Vec<i64> = scope
+            .prepare(
+                "SELECT id FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' \
+                 ORDER BY priority, run_at_ms, id LIMIT ?2",
+            )?
+            .query_map((queue, limit), |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut claim = scope.prepare(CLAIM)?;
+        let jobs = ids
+            .into_iter()
+            .map(|id| claim.query_row((id, self.lease.0), |row| claimed(row, self.lease)))
+            .collect::<Result<_, _>>()?;
+        let next_due_ms = scope
+            .prepare(
+                "SELECT run_at_ms FROM temp.vvv_jobs WHERE queue = ?1 \
+                 AND state IN ('scheduled', 'retryable') ORDER BY run_at_ms LIMIT 1",
+            )?
+            .query_row([queue], |row| row.get(0))
+            .optional()?;
+        Ok(Claimed { jobs, next_due_ms })
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
+fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
+    Ok(ClaimedJob {
+        claim: Claim {
+            job: JobId(row.get(0)?),
+            lease,
+        },
+        kind: kind(row, 1)?,
+        payload: row.get(2)?,
+        attempts: row.get(3)?,
+        priority: row.get(4)?,
+        origin: row.get(5)?,
+    })
+}
+
+/// Only [`SubmitJobs`] writes kinds, so an unknown one is an error of ours.
+pub(super) fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
+    let name: String = row.get(column)?;
+    Kind::from_name(&name).ok_or(rusqlite::Error::InvalidColumnName(name))
+}
+
+/// Gives claims back, to be claimed at once, their attempt not counted; how many still held.
+#[derive(Debug, Clone)]
+pub struct ReleaseJobs {
+    /// The claims.
+    pub claims: Vec<Claim>,
+}
+
+impl Operation for ReleaseJobs {
+    type Output = usize;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
+        let mut release = scope.prepare(
+            "UPDATE temp.vvv_jobs SET state = 'available', lease = NULL, attempts = attempts - 1 \
+             WHERE id = ?1 AND lease = ?2 AND state = 'running'",
+        )?;
+        let mut released = 0;
+        for claim in &self.claims {
+            released += release.execute((claim.job.0, claim.lease.0))?;
+        }
+        Ok(released)
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
+/// Gives back every claim of a queue whose pool died; how many there were. The attempts count:
+/// one of these jobs may be what killed it.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseRunning {
+    /// The queue.
+    pub queue: Queue,
+}
+
+impl Operation for ReleaseRunning {
+    type Output = usize;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
+        let released = scope
+            .prepare(
+                "UPDATE temp.vvv_jobs SET state = 'available', lease = NULL \
+                 WHERE queue = ?1 AND state = 'running'",
+            )?
+            .execute([self.queue.name()])?;
+        Ok(released)
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}

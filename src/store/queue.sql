@@ -1,0 +1,19 @@
+-- The queue of a one-shot run: of this connection alone, gone with it.
+CREATE TEMP TABLE vvv_jobs (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind      TEXT NOT NULL,
+    queue     TEXT NOT NULL,
+    payload   TEXT NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('scheduled', 'available', 'running', 'retryable',
+                                             'succeeded', 'failed', 'cancelled')),
+    priority  INTEGER NOT NULL,
+    run_at_ms INTEGER NOT NULL,
+    attempts  INTEGER NOT NULL DEFAULT 0,
+    lease     INTEGER,
+    error     TEXT,
+    origin    INTEGER NOT NULL
+);
+-- What is claimed next.
+CREATE INDEX temp.vvv_jobs_by_priority ON vvv_jobs (queue, state, priority, run_at_ms, id);
+-- What becomes due next.
+CREATE INDEX temp.vvv_jobs_by_time ON vvv_jobs (queue, state, run_at_ms);

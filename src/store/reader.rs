@@ -1,0 +1,198 @@
+//! A connection that only looks. It never blocks the writer of a WAL for longer than one call.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, InterruptHandle, OptionalExtension};
+
+use super::Options;
+use super::connection::{connect, patiently};
+use super::error::StoreError;
+use super::site::Site;
+
+/// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
+/// the tables some reads look at.
+///
+/// Every read waits up to 250 ms for a lock and then answers [`StoreError::Locked`].
+pub struct Reader {
+    pub(super) connection: Connection,
+    pub(super) site: Site,
+    /// The file, to name it in errors.
+    pub(super) path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the file. Waits up to 30 s for others' locks.
+    ///
+    /// # Errors
+    /// When there is no usable database or tables of the site's are missing.
+    pub fn open(options: &Options) -> Result<Self, StoreError> {
+        patiently(|| {
+            let (connection, site) = connect(options)?;
+            // Not opened read-only: then it could not clean up after a writer that crashed.
+            connection.pragma_update(None, "query_only", true)?;
+            Ok(Self {
+                connection,
+                site,
+                path: options.path.clone(),
+            })
+        })
+    }
+
+    /// Stops, from another thread, the call that runs now; it answers
+    /// [`StoreError::Interrupted`]. Between calls it does nothing.
+    #[must_use]
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
+    }
+
+    /// Whether a video's last snapshots are found without reading all; without an index on its
+    /// id and the time a lookup takes thousands of times longer.
+    #[must_use]
+    pub const fn has_snapshot_index(&self) -> bool {
+        self.site.has_snapshot_index
+    }
+
+    /// Sorts ids by where their rows lie, so that writes to neighbours come together. Ids the
+    /// site does not have come last, in their order; where there are no places, nothing moves.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read, or the call is interrupted.
+    pub fn in_rowid_order(&self, ids: &mut [String]) -> Result<(), StoreError> {
+        let Some(rowid_of) = &self.site.rowid_of else {
+            return Ok(());
+        };
+        let mut places = Vec::with_capacity(ids.len());
+        self.in_snapshot(|| {
+            let mut lookup = self.connection.prepare_cached(rowid_of)?;
+            for id in ids.iter() {
+                let rowid: Option<i64> = lookup.query_row([id], |row| row.get(0)).optional()?;
+                places.push((rowid.is_none(), rowid));
+            }
+            Ok(())
+        })?;
+        let mut placed: Vec<_> = places
+            .into_iter()
+            .zip(ids.iter_mut().map(std::mem::take))
+            .collect();
+        placed.sort_by_key(|(place, _)| *place);
+        for (id, (_, sorted)) in ids.iter_mut().zip(placed) {
+            *id = sorted;
+        }
+        Ok(())
+    }
+
+    /// Runs reads on one state of the file.
+    pub(super) fn in_snapshot<T>(
+        &self,
+        reads: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.connection.unchecked_transaction()?;
+        // An interrupt is forgotten when the last running statement ends, so one that comes
+        // between two lookups would be lost: this one runs throughout.
+        let mut running = self
+            .connection
+            .prepare_cached("SELECT 1 UNION ALL SELECT 2")?;
+        let mut rows = running.query([])?;
+        rows.next()?;
+        let outcome = reads();
+        drop(rows);
+        drop(transaction);
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, JOURNALS};
+
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            let reader = fixture.reader();
+            let refused = reader.connection.execute("DELETE FROM videos", []);
+            assert!(refused.unwrap_err().to_string().contains("readonly"));
+        }
+    }
+
+    #[test]
+    fn ids_are_put_in_the_order_of_their_rows() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            fixture.sql("INSERT INTO videos (video_id) VALUES ('m'), ('a'), ('z'), ('b')");
+            let ordered = fixture
+                .reader()
+                .in_rowid_order(ids(&["?", "b", "a", "!", "z", "m", "a"]))
+                .unwrap();
+            assert_eq!(ordered, ["m", "a", "a", "z", "b", "?", "!"]);
+        }
+    }
+
+    #[test]
+    fn without_places_ids_stay_as_they_are() {
+        let snapshots = "CREATE TABLE video_snapshots \
+            (video_id, view_count, likes, comments, region, fetched_at);";
+        for videos in [
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score) WITHOUT ROWID; \
+             INSERT INTO videos VALUES ('b', 1), ('a', 1);",
+            "CREATE TABLE v (video_id TEXT PRIMARY KEY, virality_score); \
+             INSERT INTO v VALUES ('b', 1), ('a', 1); CREATE VIEW videos AS SELECT * FROM v;",
+            // Without an index each lookup would read the whole table.
+            "CREATE TABLE videos (video_id TEXT, virality_score); \
+             INSERT INTO videos VALUES ('b', 1), ('a', 1);",
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score, \
+               rowid, oid, _rowid_); \
+             INSERT INTO videos (video_id, rowid) VALUES ('b', 1), ('a', 2);",
+        ] {
+            let fixture = Fixture::with_tables("wal", &format!("{videos}{snapshots}"));
+            let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+            assert_eq!(ordered, ["a", "b"], "{videos}");
+        }
+    }
+
+    #[test]
+    fn a_column_named_rowid_is_not_taken_for_the_place() {
+        let fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score, rowid INTEGER); \
+             INSERT INTO videos VALUES ('b', 1, 20), ('a', 1, 10); \
+             CREATE TABLE video_snapshots \
+               (video_id, view_count, likes, comments, region, fetched_at);",
+        );
+        let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+        assert_eq!(ordered, ["b", "a"]);
+    }
+
+    #[test]
+    fn whole_numbers_as_ids_are_found_by_their_text() {
+        let fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id INTEGER PRIMARY KEY, virality_score); \
+             INSERT INTO videos VALUES (10, 1), (9, 1); \
+             CREATE TABLE video_snapshots \
+               (video_id, view_count, likes, comments, region, fetched_at);",
+        );
+        let ordered = fixture
+            .reader()
+            .in_rowid_order(ids(&["x", "10", "9"]))
+            .unwrap();
+        assert_eq!(ordered, ["9", "10", "x"]);
+    }
+
+    #[test]
+    fn a_lock_is_reported_and_a_later_call_succeeds() {
+        let fixture = Fixture::new("delete");
+        fixture.sql("INSERT INTO videos (video_id) VALUES ('a')");
+        let reader = fixture.reader();
+        let site = fixture.site();
+        site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let refused = reader.in_rowid_order(ids(&["a"])).unwrap_err();
+        assert!(refused.is_locked(), "{refused}");
+        site.execute_batch("COMMIT").unwrap();
+        assert_eq!(reader.in_rowid_order(ids(&["a"])).unwrap(), ["a"]);
+    }
+}
