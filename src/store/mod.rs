@@ -7,9 +7,12 @@
 //! SQLite holds on it.
 
 mod connection;
+mod doctor;
 mod error;
+mod inspect;
 mod known;
 mod liveness;
+mod maintenance;
 mod migrations;
 mod operation;
 mod permits;
@@ -20,13 +23,17 @@ mod selection;
 mod site;
 mod snapshots;
 mod thumbnails;
+mod video;
 mod writer;
 
 use std::path::PathBuf;
 
+pub use doctor::{Integrity, KnownSite, NeededIndex, SampledTime, Window};
 pub use error::{Missing, StoreError};
+pub use inspect::{Cell, Inspector, Intent, Patience, with_suffix};
 pub use known::Since;
 pub use liveness::RecordLiveness;
+pub use maintenance::{Copied, OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, Scope, pending};
 pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
@@ -41,6 +48,10 @@ pub use rusqlite::InterruptHandle;
 pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
+pub use video::{
+    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
+    VideoFacts, seconds,
+};
 pub use writer::{GroupEnd, Writer};
 
 use crate::config;
