@@ -34,6 +34,14 @@ pub struct KnownSite {
     pub(super) options: Options,
 }
 
+impl KnownSite {
+    /// Whether the site keeps the addresses of thumbnails.
+    #[must_use]
+    pub const fn has_thumbnail_url(&self) -> bool {
+        self.site.names.thumbnail_url.is_ok()
+    }
+}
+
 /// An index without which a statement of ours reads a whole table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededIndex {

@@ -41,7 +41,10 @@ impl<'a> Patience<'a> {
     }
 
     /// Tries until no other connection is in the way.
-    pub(super) fn wait<T>(
+    ///
+    /// # Errors
+    /// The attempt's, [`StoreError::Locked`] only when the limit is reached.
+    pub fn wait<T>(
         &mut self,
         mut attempt: impl FnMut() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {

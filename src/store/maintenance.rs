@@ -161,6 +161,19 @@ impl Inspector {
         quick_check(&self.connection)
     }
 
+    /// The names of our tables.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn own_tables(&self) -> Result<Vec<String>, StoreError> {
+        let mut listed = self.connection.prepare(
+            "SELECT name FROM main.sqlite_master \
+             WHERE type = 'table' AND name GLOB 'vvv_*' ORDER BY name",
+        )?;
+        let names = listed.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
     /// Everything of ours in the file.
     ///
     /// # Errors
