@@ -23,8 +23,11 @@ use vvv_actors::config::Config;
 /// Makes a vault of so many videos with four snapshots each.
 pub fn make_vault(path: &Path, videos: usize, journal: &str) {
     let mut connection = Connection::open(path).unwrap();
-    let mode: String =
-        connection.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |row| row.get(0)).unwrap();
+    let mode: String = connection
+        .query_row(&format!("PRAGMA journal_mode = {journal}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap();
     assert_eq!(mode, journal.to_lowercase());
     connection
         .execute_batch(
@@ -45,20 +48,35 @@ pub fn make_vault(path: &Path, videos: usize, journal: &str) {
             .unwrap();
         for n in 0..videos {
             let id = video_id(n);
-            video.execute((&id, format!("A video that went viral, number {n}"), format!("https://i.ytimg.com/vi/{id}/hqdefault.jpg"))).unwrap();
+            video
+                .execute((
+                    &id,
+                    format!("A video that went viral, number {n}"),
+                    format!("https://i.ytimg.com/vi/{id}/hqdefault.jpg"),
+                ))
+                .unwrap();
         }
         for day in 1..=4 {
             for n in 0..videos {
                 let views = random.i64(0..50_000) + day * 200_000;
                 let region = ["PL", "NL", "SE", "NO", "AT", "GB", "US"][n % 7];
                 snapshot
-                    .execute((video_id(n), views, views / 20, views / 300, region, format!("2026-11-0{day} 06:00:00")))
+                    .execute((
+                        video_id(n),
+                        views,
+                        views / 20,
+                        views / 300,
+                        region,
+                        format!("2026-11-0{day} 06:00:00"),
+                    ))
                     .unwrap();
             }
         }
     }
     transaction
-        .execute_batch("CREATE INDEX video_snapshots_latest ON video_snapshots (video_id, fetched_at)")
+        .execute_batch(
+            "CREATE INDEX video_snapshots_latest ON video_snapshots (video_id, fetched_at)",
+        )
         .unwrap();
     transaction.commit().unwrap();
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -87,7 +105,10 @@ pub fn config(path: &Path) -> Config {
 /// The most memory this process has held, megabytes.
 pub fn peak_memory_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
     let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kilobytes / 1024.0
 }
@@ -105,9 +126,18 @@ pub fn in_child(role: &str, argument: &str) -> Vec<f64> {
         .env("VVV_BENCH_ARGUMENT", argument)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{role}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{role}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().last().unwrap().split(' ').map(|figure| figure.parse().unwrap()).collect()
+    text.lines()
+        .last()
+        .unwrap()
+        .split(' ')
+        .map(|figure| figure.parse().unwrap())
+        .collect()
 }
 
 /// The middle of some figures.

@@ -26,7 +26,11 @@ const RUNS: usize = 3;
 fn main() {
     if let Some((role, path)) = common::role() {
         let path = Path::new(&path);
-        return if role == "bare" { bare(path) } else { actors(path) };
+        return if role == "bare" {
+            bare(path)
+        } else {
+            actors(path)
+        };
     }
     println!("journal   bare/s   actors/s   ratio   peak memory of the actors' process");
     for journal in ["WAL", "DELETE"] {
@@ -52,7 +56,11 @@ fn main() {
             }
         }
         let (bare, actors) = (common::median(bare), common::median(actors));
-        println!("{journal:8} {bare:8.0} {actors:10.0} {:7.2}   {:.1} MB", actors / bare, common::median(memory));
+        println!(
+            "{journal:8} {bare:8.0} {actors:10.0} {:7.2}   {:.1} MB",
+            actors / bare,
+            common::median(memory)
+        );
     }
 }
 
@@ -64,7 +72,10 @@ fn prepare_tables(path: &Path) {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn actors(path: &Path) {
@@ -88,13 +99,19 @@ fn actors(path: &Path) {
     assert_eq!(scored, VIDEOS);
     runtime().block_on(engine.shutdown(std::time::Duration::ZERO));
     check(path);
-    println!("{} {}", common::rate(VIDEOS, elapsed), common::peak_memory_mb());
+    println!(
+        "{} {}",
+        common::rate(VIDEOS, elapsed),
+        common::peak_memory_mb()
+    );
 }
 
 fn bare(path: &Path) {
     let baselines = Baselines::new(&common::config(path).scoring.baselines);
     let mut connection = Connection::open(path).unwrap();
-    connection.execute_batch("PRAGMA synchronous = FULL").unwrap();
+    connection
+        .execute_batch("PRAGMA synchronous = FULL")
+        .unwrap();
     let ids: Vec<String> = (0..VIDEOS).map(common::video_id).collect();
     let began = Instant::now();
     let transaction = connection.transaction().unwrap();
@@ -130,24 +147,45 @@ fn bare(path: &Path) {
                 .unwrap()
                 .map(Result::unwrap)
                 .collect();
-            let Score::Scored(scored) = score(&snapshots, &baselines) else { panic!("unscored") };
+            let Score::Scored(scored) = score(&snapshots, &baselines) else {
+                panic!("unscored")
+            };
             update.execute((scored.score, id)).unwrap();
             let velocity = i64::try_from(scored.velocity).unwrap();
             detail
-                .execute((id, &scored.region, scored.score, scored.label.name(), velocity, scored.engagement, 1_764_000_000))
+                .execute((
+                    id,
+                    &scored.region,
+                    scored.score,
+                    scored.label.name(),
+                    velocity,
+                    scored.engagement,
+                    1_764_000_000,
+                ))
                 .unwrap();
         }
     }
     transaction.commit().unwrap();
     let elapsed = began.elapsed();
     check(path);
-    println!("{} {}", common::rate(VIDEOS, elapsed), common::peak_memory_mb());
+    println!(
+        "{} {}",
+        common::rate(VIDEOS, elapsed),
+        common::peak_memory_mb()
+    );
 }
 
 /// Both sides must have written everything.
 fn check(path: &Path) {
     let connection = Connection::open(path).unwrap();
-    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(count("SELECT count(*) FROM videos WHERE virality_score IS NOT NULL"), 100_000);
+    let count = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!(
+        count("SELECT count(*) FROM videos WHERE virality_score IS NOT NULL"),
+        100_000
+    );
     assert_eq!(count("SELECT count(*) FROM vvv_scores"), 100_000);
 }

@@ -7,6 +7,7 @@
 
 pub mod database;
 mod handle;
+mod selection;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -18,6 +19,7 @@ use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::handle::{EngineHandle, Ticket};
+pub use self::selection::{select, thumbnail_urls, unix_now};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Drain;
@@ -34,7 +36,8 @@ pub use crate::domain::job::{
 pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
-use crate::store::{StoreError, Writer};
+use crate::store::{Reader, StoreError, Writer};
+pub use crate::store::{SelectedVideo, Selection};
 use crate::{fetch, store};
 
 /// How long threads may take to end once they were told to.
@@ -228,14 +231,10 @@ fn launch(
     let config = Arc::new(builder.config);
     let fetch_settings = fetch::Settings::new(&config.fetch)
         .map_err(|error| EngineError::Fetch(error.to_string()))?;
-    let store = Arc::new(store::Options {
-        path: config.database.path.clone(),
-        database: config.database.clone(),
-        schema: config.schema.clone(),
-        keep_details: config.scoring.keep_details,
-    });
+    let store = Arc::new(store_options(&config));
     // The writer opens before any reader: it makes the tables they look for.
     let writer = Writer::open(&store)?;
+    warn_without_index(&store);
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
     Ok(Supervisor::launch(Launch {
         config,
@@ -249,6 +248,28 @@ fn launch(
         faults: builder.faults,
         alive,
     }))
+}
+
+fn store_options(config: &Config) -> store::Options {
+    store::Options {
+        path: config.database.path.clone(),
+        database: config.database.clone(),
+        schema: config.schema.clone(),
+        keep_details: config.scoring.keep_details,
+    }
+}
+
+/// Without it each lookup reads all snapshots, which is worth a word.
+fn warn_without_index(store: &store::Options) {
+    if Reader::open(store).is_ok_and(|reader| !reader.has_snapshot_index()) {
+        let snapshots = &store.schema.snapshots;
+        tracing::warn!(
+            "no index on {} ({}, {}): scoring is slow; vvv-actors db doctor --create-index makes it",
+            snapshots.table,
+            snapshots.video_id,
+            snapshots.fetched_at,
+        );
+    }
 }
 
 async fn stop(supervisor: &Addr<Supervisor>, drain: Duration) {

@@ -4,5 +4,6 @@ pub mod actors;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod face;
 pub mod fetch;
 pub mod store;

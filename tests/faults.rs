@@ -29,6 +29,11 @@ use vvv_actors::engine::{
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
+    let logs = tracing_subscriber::EnvFilter::from_env("VVV_TEST_LOG");
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(logs)
+        .with_test_writer()
+        .try_init();
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -63,7 +68,12 @@ impl Scene {
         };
         let vault = spec.create(&folder.path().join("vault.db"));
         let config = config(&vault.path, &site);
-        Self { _folder: folder, vault, site, config }
+        Self {
+            _folder: folder,
+            vault,
+            site,
+            config,
+        }
     }
 
     fn pictures(&self) -> Vec<ThumbnailItem> {
@@ -75,12 +85,17 @@ impl Scene {
     }
 
     fn asked() -> Vec<String> {
-        (0..ASKED).map(|n| oembed::id(if n % 3 == 0 { "dead_" } else { "alive" }, n)).collect()
+        (0..ASKED)
+            .map(|n| oembed::id(if n % 3 == 0 { "dead_" } else { "alive" }, n))
+            .collect()
     }
 
     /// Runs everything with these faults; the engine has stopped when it returns.
     fn run(&self, faults: Faults) -> Found {
-        let engine = Engine::builder(self.config.clone()).faults(faults).start().unwrap();
+        let engine = Engine::builder(self.config.clone())
+            .faults(faults)
+            .start()
+            .unwrap();
         let found = runtime().block_on(gather(&engine, self.jobs()));
         runtime().block_on(engine.shutdown(Duration::from_secs(5)));
         nothing_runs();
@@ -89,9 +104,15 @@ impl Scene {
 
     fn jobs(&self) -> Vec<Job> {
         vec![
-            Job::Score(ScoreJob { video_ids: self.vault.ids.clone() }),
-            Job::Thumbnails(ThumbnailsJob { videos: self.pictures() }),
-            Job::Liveness(LivenessJob { video_ids: Self::asked() }),
+            Job::Score(ScoreJob {
+                video_ids: self.vault.ids.clone(),
+            }),
+            Job::Thumbnails(ThumbnailsJob {
+                videos: self.pictures(),
+            }),
+            Job::Liveness(LivenessJob {
+                video_ids: Self::asked(),
+            }),
         ]
     }
 }
@@ -102,9 +123,11 @@ fn config(path: &Path, site: &Site) -> Config {
     config.fetch.allow = vec![site.authority()];
     config.liveness.endpoint = site.oembed_endpoint();
     config.rate_limits.oembed.calls = 1000;
-    for queue in
-        [&mut config.queues.scoring, &mut config.queues.thumbnails, &mut config.queues.cleanup]
-    {
+    for queue in [
+        &mut config.queues.scoring,
+        &mut config.queues.thumbnails,
+        &mut config.queues.cleanup,
+    ] {
         queue.chunk = 10;
         queue.retry_delay = Duration::from_millis(20);
     }
@@ -112,7 +135,10 @@ fn config(path: &Path, site: &Site) -> Config {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 async fn gather(engine: &EngineHandle, jobs: Vec<Job>) -> Found {
@@ -122,27 +148,38 @@ async fn gather(engine: &EngineHandle, jobs: Vec<Job>) -> Found {
         tickets.push(engine.submit(job).await.unwrap());
     }
     for mut ticket in tickets {
-        while let Some(event) = tokio::time::timeout(Duration::from_secs(60), ticket.next())
+        while let Some(event) = tokio::time::timeout(Duration::from_secs(20), ticket.next())
             .await
             .expect("the run hangs")
         {
             match event {
                 TicketEvent::Scored(scores) => {
                     for (id, score) in scores.iter() {
-                        found.scored.insert(id.clone(), serde_json::to_string(score).unwrap());
+                        found
+                            .scored
+                            .insert(id.clone(), serde_json::to_string(score).unwrap());
                     }
                 }
                 TicketEvent::Thumbnail { item, verdict, .. } => {
-                    found.thumbnails.insert(item.video_id, verdict.status.name());
+                    found
+                        .thumbnails
+                        .insert(item.video_id, verdict.status.name());
                 }
-                TicketEvent::Liveness { video_id, judgement, .. } => {
+                TicketEvent::Liveness {
+                    video_id,
+                    judgement,
+                    ..
+                } => {
                     found.liveness.insert(video_id, judgement.verdict.name());
                 }
                 TicketEvent::Failed(failure) => found.failed.push(failure.error),
                 TicketEvent::End => {}
             }
         }
-        assert!(ticket.has_ended() || engine.is_lost(), "a ticket ended without its jobs");
+        assert!(
+            ticket.has_ended() || engine.is_lost(),
+            "a ticket ended without its jobs"
+        );
     }
     found
 }
@@ -202,7 +239,10 @@ fn a_run_without_faults_completes_and_leaves_nothing_running() {
         let before = descriptors();
         let found = scene.run(Faults::default());
         assert_complete(&found, journal.name());
-        assert!(found.thumbnails.values().all(|status| *status == "valid"), "{found:?}");
+        assert!(
+            found.thumbnails.values().all(|status| *status == "valid"),
+            "{found:?}"
+        );
         assert!(scene.site.wait_until_alone(Duration::from_secs(10)));
         assert_eq!(descriptors(), before, "descriptors are left open");
         assert_eq!(scene.vault.integrity(), "ok");
@@ -212,7 +252,11 @@ fn a_run_without_faults_completes_and_leaves_nothing_running() {
 #[test]
 fn a_worker_that_dies_is_replaced_and_its_job_done_again() {
     let _alone = alone();
-    for step in [Step::ScoringReceives, Step::ThumbnailReceives, Step::LivenessReceives] {
+    for step in [
+        Step::ScoringReceives,
+        Step::ThumbnailReceives,
+        Step::LivenessReceives,
+    ] {
         for fault in [Fault::Panic, Fault::EndArbiter] {
             let what = format!("{fault:?} at {step:?}");
             let scene = Scene::new(Journal::Wal);
@@ -235,7 +279,11 @@ fn a_panic_in_the_work_fails_the_attempt_or_the_picture_alone() {
     let (faults, _) = strikes(Step::ThumbnailWorks, Fault::Panic, 3, 1);
     let found = scene.run(faults);
     assert_complete(&found, "a panic in a decoder");
-    let errors = found.thumbnails.values().filter(|status| **status == "error").count();
+    let errors = found
+        .thumbnails
+        .values()
+        .filter(|status| **status == "error")
+        .count();
     assert_eq!(errors, 1, "{found:?}");
 }
 
@@ -247,8 +295,15 @@ fn a_job_that_always_fails_is_named_and_the_rest_is_done() {
     let found = scene.run(faults);
     assert_eq!(found.scored.len(), 0);
     assert_eq!(found.failed.len(), VIDEOS / 10);
-    assert!(found.failed[0].contains("injected at ScoringWorks"), "{:?}", found.failed);
-    assert_eq!((found.thumbnails.len(), found.liveness.len()), (PICTURES, ASKED));
+    assert!(
+        found.failed[0].contains("injected at ScoringWorks"),
+        "{:?}",
+        found.failed
+    );
+    assert_eq!(
+        (found.thumbnails.len(), found.liveness.len()),
+        (PICTURES, ASKED)
+    );
 }
 
 #[test]
@@ -258,9 +313,16 @@ fn workers_that_always_die_degrade_their_queue_and_nothing_hot_loops() {
     let (faults, passed) = strikes(Step::ScoringReceives, Fault::Panic, 0, usize::MAX / 2);
     let found = scene.run(faults);
     assert_eq!(found.failed.len(), VIDEOS / 10, "{:?}", found.failed);
-    assert!(found.failed.iter().any(|error| error.contains("degraded")), "{:?}", found.failed);
+    assert!(
+        found.failed.iter().any(|error| error.contains("degraded")),
+        "{:?}",
+        found.failed
+    );
     assert!(passed.load(Ordering::SeqCst) < 20, "{passed:?} deaths");
-    assert_eq!((found.thumbnails.len(), found.liveness.len()), (PICTURES, ASKED));
+    assert_eq!(
+        (found.thumbnails.len(), found.liveness.len()),
+        (PICTURES, ASKED)
+    );
 }
 
 #[test]
@@ -277,7 +339,10 @@ fn the_database_actor_the_limiter_and_the_pools_are_replaced() {
             let scene = Scene::new(Journal::Wal);
             let (faults, passed) = strikes(step, fault, after, 1);
             assert_complete(&scene.run(faults), &what);
-            assert!(passed.load(Ordering::SeqCst) > after + 1, "{what}: never struck");
+            assert!(
+                passed.load(Ordering::SeqCst) > after + 1,
+                "{what}: never struck"
+            );
             assert_eq!(scene.vault.integrity(), "ok", "{what}");
         }
     }
@@ -288,14 +353,21 @@ fn without_its_supervisor_the_engine_says_it_is_lost() {
     let _alone = alone();
     let scene = Scene::new(Journal::Wal);
     let (faults, _) = strikes(Step::SupervisorTicks, Fault::Panic, 0, 1);
-    let engine = Engine::builder(scene.config.clone()).faults(faults).start().unwrap();
+    let engine = Engine::builder(scene.config.clone())
+        .faults(faults)
+        .start()
+        .unwrap();
     runtime().block_on(async {
         let deadline = Instant::now() + Duration::from_secs(20);
         while engine.status().await.is_ok() {
             assert!(Instant::now() < deadline, "the supervisor does not die");
             tokio::task::yield_now().await;
         }
-        let refused = engine.submit(Job::Score(ScoreJob { video_ids: vec!["a".into()] })).await;
+        let refused = engine
+            .submit(Job::Score(ScoreJob {
+                video_ids: vec!["a".into()],
+            }))
+            .await;
         assert!(refused.unwrap_err().to_string().contains("engine lost"));
         engine.shutdown(Duration::ZERO).await;
     });
@@ -317,7 +389,10 @@ fn a_database_locked_by_another_delays_and_fails_nothing() {
         });
         let began = Instant::now();
         let found = runtime().block_on(gather(&engine, scene.jobs()));
-        assert!(began.elapsed() >= Duration::from_secs(2), "the lock was not waited for");
+        assert!(
+            began.elapsed() >= Duration::from_secs(2),
+            "the lock was not waited for"
+        );
         assert_complete(&found, journal.name());
         holder.join().unwrap();
         runtime().block_on(engine.shutdown(Duration::from_secs(5)));
@@ -329,12 +404,22 @@ fn a_database_locked_by_another_delays_and_fails_nothing() {
 fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     let _alone = alone();
     let scene = Scene::new(Journal::Wal);
-    scene.site.outage(Endpoint::Thumbnail, support::site::Reply::reset());
-    scene.site.outage(Endpoint::Oembed, support::site::Reply::reset());
+    scene
+        .site
+        .outage(Endpoint::Thumbnail, support::site::Reply::reset());
+    scene
+        .site
+        .outage(Endpoint::Oembed, support::site::Reply::reset());
     let found = scene.run(Faults::default());
     assert_eq!(found.scored.len(), VIDEOS);
-    assert!(found.thumbnails.values().all(|status| *status == "unknown"), "{found:?}");
-    assert!(found.liveness.values().all(|verdict| *verdict == "unknown"), "{found:?}");
+    assert!(
+        found.thumbnails.values().all(|status| *status == "unknown"),
+        "{found:?}"
+    );
+    assert!(
+        found.liveness.values().all(|verdict| *verdict == "unknown"),
+        "{found:?}"
+    );
     assert_eq!(found.thumbnails.len(), PICTURES);
     // Four tries each, a stale connection's second chance aside.
     let asked = scene.site.count(Endpoint::Oembed, &Scene::asked()[0]);

@@ -166,6 +166,12 @@ impl Attempt {
             },
         };
         let judgement = judge(&evidence, policy);
+        tracing::debug!(
+            id,
+            verdict = judgement.verdict.name(),
+            reason = judgement.reason,
+            "asked for a video"
+        );
         if is_transient(&evidence) && !self.last_try {
             return ItemEnd::Left(Why::Transient {
                 error: judgement.reason,

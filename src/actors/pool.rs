@@ -44,6 +44,8 @@ pub struct Pool {
     claiming: bool,
     /// Whether the queue may hold more than was claimed last.
     may_hold_more: bool,
+    /// Whether jobs came while a claim was on its way, which may have missed them.
+    woken: bool,
     timer: Option<SpawnHandle>,
     budget: RestartBudget,
     /// Until when the queue is degraded, by the budget's clock.
@@ -72,6 +74,7 @@ impl Pool {
             uncommitted: 0,
             claiming: false,
             may_hold_more: true,
+            woken: false,
             timer: None,
             budget,
             degraded_until_ms: None,
@@ -108,7 +111,7 @@ impl Pool {
         if slots == 0 || stalled {
             return;
         }
-        self.claiming = true;
+        (self.claiming, self.woken) = (true, false);
         let claim = ClaimJobs {
             queue: self.queue,
             limit: (slots * READY_PER_SLOT).saturating_sub(self.ready.len()),
@@ -132,7 +135,7 @@ impl Pool {
     ) {
         match claimed {
             Ok(claimed) => {
-                self.may_hold_more = claimed.jobs.len() == limit;
+                self.may_hold_more = claimed.jobs.len() == limit || self.woken;
                 self.ready.extend(claimed.jobs);
                 if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
                     let wait = due_ms.saturating_sub(self.deps.clock.unix_ms());

@@ -141,6 +141,12 @@ impl Attempt {
             min_height: thumbnails.min_height,
         };
         let verdict = judge(&evidence, &rules);
+        tracing::debug!(
+            id = item.video_id,
+            status = verdict.status.name(),
+            reason = verdict.reason,
+            "looked at a thumbnail"
+        );
         if is_transient(&evidence) && !self.last_try {
             let error = verdict
                 .reason

@@ -26,31 +26,36 @@ impl Config {
     /// # Errors
     /// Names every key whose value cannot be used, and what would be right.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_with(&BTreeMap::new())
-    }
-
-    pub(super) fn validate_with(
-        &self,
-        origins: &BTreeMap<String, Origin>,
-    ) -> Result<(), ConfigError> {
-        let mut rules = Rules::default();
-        database_and_names(self, &mut rules);
-        engine_and_queues(self, &mut rules);
-        scoring(self, &mut rules);
-        upstreams(self, &mut rules);
-        if rules.broken.is_empty() {
-            return Ok(());
+        let problems = problems(self, &BTreeMap::new())?;
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Invalid(problems))
         }
-        let values = self.values()?;
-        let problem = |(key, reason): (String, String)| Problem {
-            origin: origins.get(&key).cloned(),
-            value: values.get(&key).map(error::shown),
-            key: Some(key),
-            reason,
-        };
-        let problems = rules.broken.into_iter().map(problem).collect();
-        Err(ConfigError::Invalid(problems))
     }
+}
+
+/// Every value that cannot be used, with where it was set as far as `origins` know.
+pub(super) fn problems(
+    config: &Config,
+    origins: &BTreeMap<String, Origin>,
+) -> Result<Vec<Problem>, ConfigError> {
+    let mut rules = Rules::default();
+    database_and_names(config, &mut rules);
+    engine_and_queues(config, &mut rules);
+    scoring(config, &mut rules);
+    upstreams(config, &mut rules);
+    if rules.broken.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values: BTreeMap<_, _> = config.values()?.into_iter().collect();
+    let problem = |(key, reason): (String, String)| Problem {
+        origin: origins.get(&key).cloned(),
+        value: values.get(&key).map(error::shown),
+        key: Some(key),
+        reason,
+    };
+    Ok(rules.broken.into_iter().map(problem).collect())
 }
 
 #[derive(Default)]
@@ -246,7 +251,6 @@ fn level(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::units::Rate;
 
     fn broken(change: impl FnOnce(&mut Config)) -> String {
         let mut config = Config::defaults().unwrap();
@@ -260,10 +264,41 @@ mod tests {
         config.validate().unwrap();
     }
 
+    type Case = (fn(&mut Config), &'static str);
+
+    fn each_is_told(cases: &[Case]) {
+        for (change, expected) in cases {
+            let error = broken(change);
+            assert!(error.starts_with(expected), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
     #[test]
-    fn every_rule_names_its_key_and_the_value() {
-        type Change = fn(&mut Config);
-        let cases: [(Change, &str); 22] = [
+    fn a_rule_about_the_database_names_its_key_and_the_value() {
+        each_is_told(&[
+            (
+                |c| c.database.max_write_hold = Duration::ZERO,
+                "`database.max_write_hold` = \"0s\": must be 1ms to 10s",
+            ),
+            (
+                |c| c.database.max_write_hold = Duration::from_secs(11),
+                "`database.max_write_hold` = \"11s\": must be",
+            ),
+            (
+                |c| c.schema.videos.table.clear(),
+                "`schema.videos.table` = \"\": must be a name",
+            ),
+            (
+                |c| c.schema.snapshots.likes = "a\0b".into(),
+                "`schema.snapshots.likes` = \"a\\0b\": must be a name",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn a_rule_about_the_engine_and_its_queues_names_its_key_and_the_value() {
+        each_is_told(&[
             (
                 |c| c.queues.scoring.workers = 257,
                 "`queues.scoring.workers` = 257: must be 0 to 256",
@@ -274,7 +309,7 @@ mod tests {
             ),
             (
                 |c| c.queues.thumbnails.in_flight = 257,
-                "`queues.thumbnails.in_flight` = 257: ",
+                "`queues.thumbnails.in_flight` = 257: must be",
             ),
             (
                 |c| c.queues.scoring.chunk = 0,
@@ -282,11 +317,11 @@ mod tests {
             ),
             (
                 |c| c.queues.scoring.hard_limit = Duration::from_secs(9),
-                "`queues.scoring.hard_limit` = \"9s\": ",
+                "`queues.scoring.hard_limit` = \"9s\": must not be below",
             ),
             (
                 |c| c.queues.scoring.soft_limit = Duration::ZERO,
-                "`queues.scoring.soft_limit` = \"0s\": ",
+                "`queues.scoring.soft_limit` = \"0s\": must be longer",
             ),
             (
                 |c| c.engine.nice = 20,
@@ -294,24 +329,14 @@ mod tests {
             ),
             (
                 |c| c.engine.restart_window = Duration::ZERO,
-                "`engine.restart_window` = \"0s\": ",
+                "`engine.restart_window` = \"0s\": must be longer",
             ),
-            (
-                |c| c.database.max_write_hold = Duration::ZERO,
-                "`database.max_write_hold` = \"0s\": must be 1ms to 10s",
-            ),
-            (
-                |c| c.database.max_write_hold = Duration::from_secs(11),
-                "`database.max_write_hold` = \"11s\": ",
-            ),
-            (
-                |c| c.schema.videos.table.clear(),
-                "`schema.videos.table` = \"\": must be a name",
-            ),
-            (
-                |c| c.schema.snapshots.likes = "a\0b".into(),
-                "`schema.snapshots.likes` = \"a\\0b\": ",
-            ),
+        ]);
+    }
+
+    #[test]
+    fn a_rule_about_requests_names_its_key_and_the_value() {
+        each_is_told(&[
             (
                 |c| c.thumbnails.min_width = 0,
                 "`thumbnails.min_width` = 0: must be 1 or more",
@@ -326,20 +351,15 @@ mod tests {
             ),
             (
                 |c| c.liveness.timeout = 2 * HOUR,
-                "`liveness.timeout` = \"2h\": ",
+                "`liveness.timeout` = \"2h\": must be",
             ),
             (
                 |c| c.rate_limits.oembed.calls = 0,
                 "`rate_limits.oembed` = \"0/m\": must be 1 call",
             ),
             (
-                |c| {
-                    c.rate_limits.oembed = Rate {
-                        calls: 1,
-                        per: 2 * LONGEST_WINDOW,
-                    }
-                },
-                "`rate_limits.oembed` = \"1/62d\": ",
+                |c| c.rate_limits.oembed.per = 2 * LONGEST_WINDOW,
+                "`rate_limits.oembed` = \"20/62d\": must be",
             ),
             (
                 |c| c.fetch.max_per_host = 0,
@@ -351,23 +371,14 @@ mod tests {
             ),
             (
                 |c| c.fetch.contact = "a\r\nX: b".into(),
-                "`fetch.contact` = \"a\\r\\nX: b\": ",
+                "`fetch.contact` = \"a\\r\\nX: b\": must be printable",
             ),
-            (
-                |c| c.scoring.baselines.get_mut("NO").unwrap().velocity = 0.0,
-                "`scoring.baselines.NO.velocity` = 0.0: must be a number above 0",
-            ),
-        ];
-        for (change, expected) in cases {
-            let error = broken(change);
-            assert!(error.starts_with(expected), "{error}");
-            assert_eq!(error.lines().count(), 1, "{error}");
-        }
+        ]);
     }
 
     #[test]
     fn a_baseline_must_be_finite() {
-        for value in [f64::NAN, f64::INFINITY, -1.0] {
+        for value in [f64::NAN, f64::INFINITY, -1.0, 0.0] {
             let error = broken(|c| {
                 c.scoring.baselines.get_mut("GB").unwrap().engagement = value;
             });

@@ -1,15 +1,18 @@
 //! The layers of the configuration, lowest first: the embedded defaults, one file, environment
 //! variables, flags. Whatever ends up in force can name where it was set.
 //!
-//! The crate `config` was tried for this and left: it loses the lines of a file, takes `true` and
-//! `2.7` for whole numbers, and lowers the case of regions in variables.
+//! Not by the crate `config`: it loses the lines of a file, takes `true` and `2.7` for whole
+//! numbers, and lowers the case of regions in variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::catalog::{self, Catalog};
+use super::check;
 use super::document::{self, Node};
 use super::error;
 use super::files::{self, beside, find_file};
@@ -247,38 +250,40 @@ impl Layers {
         }
     }
 
+    /// Values that were refused are not among `values`, so whatever else is wrong is found too.
     fn finish(mut self, file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
         self.check_baselines();
-        if !self.problems.is_empty() {
-            return Err(ConfigError::Invalid(self.problems));
-        }
+        let mut problems = self.problems;
         let (values, origins): (BTreeMap<_, _>, BTreeMap<_, _>) = self
             .values
             .into_iter()
             .map(|(key, (value, origin))| ((key.clone(), value), (key, origin)))
             .unzip();
-        let mut config: Config = catalog::nest(&values)
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Invalid(vec![foreign(&error)]))?;
-        if let Some(Origin::File { path, .. }) = origins.get("database.path") {
-            config.database.path = beside(path, &config.database.path);
+        match Config::deserialize(catalog::nest(&values)) {
+            Ok(mut config) => {
+                if let Some(Origin::File { path, .. }) = origins.get("database.path") {
+                    config.database.path = beside(path, &config.database.path);
+                }
+                problems.extend(check::problems(&config, &origins)?);
+                if problems.is_empty() {
+                    return Ok(Loaded {
+                        config,
+                        origins,
+                        file,
+                    });
+                }
+            }
+            // Every value was accepted alone; all that can be missing is half a region, told above.
+            Err(error) if problems.is_empty() => problems.push(Problem {
+                origin: None,
+                key: None,
+                value: None,
+                reason: error.message().to_owned(),
+            }),
+            Err(_) => {}
         }
-        config.validate_with(&origins)?;
-        Ok(Loaded {
-            config,
-            origins,
-            file,
-        })
-    }
-}
-
-/// Each value was accepted alone, so this is not expected; told, not assumed.
-fn foreign(error: &toml::de::Error) -> Problem {
-    Problem {
-        origin: None,
-        key: None,
-        value: None,
-        reason: error.message().to_owned(),
+        problems.sort_by(|one, other| one.origin.cmp(&other.origin));
+        Err(ConfigError::Invalid(problems))
     }
 }
 
@@ -454,8 +459,22 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let error = refused("[database]\nfoo = 1\njournal_mode = 'x'\n[log]\nlevel = 5\n");
-        assert_eq!(error.lines().count(), 3, "{error}");
+        let text = "[log]\nlevel = 'loud'\n[queue]\n[database]\nfoo = 1\njournal_mode = 'x'\n";
+        let error = load(text, &[("VVV_ENGINE__NICE", "20")], &[]).unwrap_err();
+        let places: Vec<_> = error
+            .lines()
+            .map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                "FILE:2 `log.level` = \"loud\"",
+                "FILE:3 `queue`",
+                "FILE:5 `database.foo`",
+                "FILE:6 `database.journal_mode` = \"x\"",
+                "VVV_ENGINE__NICE `engine.nice` = 20",
+            ]
+        );
     }
 
     #[test]

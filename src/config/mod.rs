@@ -11,12 +11,12 @@ mod layers;
 pub mod sections;
 pub mod units;
 
-use std::collections::BTreeMap;
-
 pub use catalog::DEFAULT_TOML;
 pub use error::{ConfigError, Problem};
 pub use layers::{Layers, Loaded, Origin, Override};
 pub use sections::*;
+
+use document::Node;
 
 impl Config {
     /// The embedded defaults alone: no file, no environment.
@@ -27,31 +27,23 @@ impl Config {
         Layers::defaults().map(|loaded| loaded.config)
     }
 
-    /// Every value by its dotted key, as TOML writes it.
+    /// Every value with its dotted key, in the order of the sections' types; a section's own keys
+    /// before the sections in it.
     ///
     /// # Errors
     /// When a value cannot be written as TOML, such as a path that is not UTF-8.
-    pub fn values(&self) -> Result<BTreeMap<String, toml::Value>, ConfigError> {
-        let table = toml::Table::try_from(self)
-            .map_err(|error| ConfigError::Unwritable(error.to_string()))?;
-        let mut values = BTreeMap::new();
-        flatten("", table, &mut values);
-        Ok(values)
-    }
-}
-
-fn flatten(prefix: &str, table: toml::Table, values: &mut BTreeMap<String, toml::Value>) {
-    for (name, value) in table {
-        let key = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}.{name}")
-        };
-        match value {
-            toml::Value::Table(inner) => flatten(&key, inner, values),
-            leaf => {
-                values.insert(key, leaf);
-            }
-        }
+    pub fn values(&self) -> Result<Vec<(String, toml::Value)>, ConfigError> {
+        let text =
+            toml::to_string(self).map_err(|error| ConfigError::Unwritable(error.to_string()))?;
+        let mut entries =
+            document::entries(&text).map_err(|error| ConfigError::Unwritable(error.message))?;
+        entries.sort_by_key(|entry| entry.line);
+        Ok(entries
+            .into_iter()
+            .filter_map(|entry| match entry.node {
+                Node::Section => None,
+                Node::Value(value) => Some((entry.key, value)),
+            })
+            .collect())
     }
 }

@@ -93,9 +93,20 @@ struct NewVideo {
 /// When it cannot be read, or is not a batch file: the error names file, key and line.
 pub fn read(path: &Path, stdin: impl Read) -> Result<Batch, BatchError> {
     let from_stdin = path == Path::new("-");
-    let file = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let text = if from_stdin { read_all(stdin) } else { std::fs::read(path) }
-        .map_err(|source| BatchError::Unreadable { file: file.clone(), source })?;
+    let file = if from_stdin {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let text = if from_stdin {
+        read_all(stdin)
+    } else {
+        std::fs::read(path)
+    }
+    .map_err(|source| BatchError::Unreadable {
+        file: file.clone(),
+        source,
+    })?;
     let document = parse(&text, &file)?;
     let folder = if from_stdin { None } else { path.parent() };
     let database = document
@@ -105,7 +116,10 @@ pub fn read(path: &Path, stdin: impl Read) -> Result<Batch, BatchError> {
     if document.new_videos.is_none() && document.stale_ids.is_none() {
         return Err(BatchError::Empty { file });
     }
-    Ok(Batch { database, plan: plan(document) })
+    Ok(Batch {
+        database,
+        plan: plan(document),
+    })
 }
 
 fn read_all(mut reader: impl Read) -> std::io::Result<Vec<u8>> {
@@ -115,26 +129,50 @@ fn read_all(mut reader: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 fn parse(text: &[u8], file: &str) -> Result<Document, BatchError> {
-    let malformed = |key: String, source| BatchError::Malformed { file: file.to_owned(), key, source };
+    let malformed = |key: String, source| BatchError::Malformed {
+        file: file.to_owned(),
+        key,
+        source,
+    };
     let mut json = serde_json::Deserializer::from_slice(text);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let key = error.path().to_string();
-        malformed(if key == "." { "top level".to_owned() } else { key }, error.into_inner())
+        malformed(
+            if key == "." {
+                "top level".to_owned()
+            } else {
+                key
+            },
+            error.into_inner(),
+        )
     })?;
-    json.end().map_err(|error| malformed("top level".to_owned(), error))?;
+    json.end()
+        .map_err(|error| malformed("top level".to_owned(), error))?;
     Ok(document)
 }
 
 fn plan(document: Document) -> Plan {
-    let Document { new_videos, stale_ids, .. } = document;
-    let mut plan = Plan { liveness: stale_ids.map(once_each), ..Plan::default() };
+    let Document {
+        new_videos,
+        stale_ids,
+        ..
+    } = document;
+    let mut plan = Plan {
+        liveness: stale_ids.map(once_each),
+        ..Plan::default()
+    };
     if let Some(videos) = new_videos {
         let pictures = videos.iter().filter_map(|video| {
             let thumbnail_url = video.thumbnail_url.clone()?;
-            Some(ThumbnailItem { video_id: video.video_id.clone(), thumbnail_url })
+            Some(ThumbnailItem {
+                video_id: video.video_id.clone(),
+                thumbnail_url,
+            })
         });
         plan.thumbnails = Some(once_each(pictures.collect()));
-        plan.scoring = Some(once_each(videos.into_iter().map(|video| video.video_id).collect()));
+        plan.scoring = Some(once_each(
+            videos.into_iter().map(|video| video.video_id).collect(),
+        ));
     }
     plan
 }
@@ -167,8 +205,13 @@ mod tests {
         .unwrap();
         assert_eq!(batch.database, None);
         assert_eq!(batch.plan.scoring.unwrap(), ["b", "a"]);
-        let urls: Vec<_> =
-            batch.plan.thumbnails.unwrap().into_iter().map(|item| item.thumbnail_url).collect();
+        let urls: Vec<_> = batch
+            .plan
+            .thumbnails
+            .unwrap()
+            .into_iter()
+            .map(|item| item.thumbnail_url)
+            .collect();
         assert_eq!(urls, ["u1", "u2"]);
         assert_eq!(batch.plan.liveness.unwrap(), ["-z", "y"]);
     }
@@ -176,13 +219,25 @@ mod tests {
     #[test]
     fn a_mistake_is_named_by_file_key_and_line() {
         for (text, parts) in [
-            (r#"{"stale_ids": [], "new_video": []}"#, &["standard input", "new_video", "line 1"][..]),
-            ("{\"new_videos\": [{\"video_id\": \"a\"},\n{\"video_id\": 7}]}", &["new_videos[1].video_id", "7", "line 2"]),
-            (r#"{"new_videos": [{"thumbnail_url": "u"}]}"#, &["new_videos[0]", "video_id"]),
+            (
+                r#"{"stale_ids": [], "new_video": []}"#,
+                &["standard input", "new_video", "line 1"][..],
+            ),
+            (
+                "{\"new_videos\": [{\"video_id\": \"a\"},\n{\"video_id\": 7}]}",
+                &["new_videos[1].video_id", "7", "line 2"],
+            ),
+            (
+                r#"{"new_videos": [{"thumbnail_url": "u"}]}"#,
+                &["new_videos[0]", "video_id"],
+            ),
             (r#"{"stale_ids": "abc"}"#, &["stale_ids", "abc"]),
             ("{\"stale_ids\": [", &["EOF", "line 1"]),
             (r#"{"stale_ids": []} x"#, &["trailing"]),
-            (r#"{"db_path": "v.db"}"#, &["neither new_videos nor stale_ids"]),
+            (
+                r#"{"db_path": "v.db"}"#,
+                &["neither new_videos nor stale_ids"],
+            ),
             ("[]", &["standard input"]),
         ] {
             let error = read_text(text).unwrap_err().to_string();

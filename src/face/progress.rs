@@ -45,7 +45,9 @@ impl Progress {
                 bars: Vec::new(),
                 last_look: Instant::now(),
             }),
-            (false, false) => Self::Lines(Lines { last: Instant::now() }),
+            (false, false) => Self::Lines(Lines {
+                last: Instant::now(),
+            }),
         }
     }
 
@@ -82,7 +84,9 @@ impl Progress {
 impl Bars {
     async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
         for kind in Kind::ALL {
-            let Some(progress) = collector.progress(kind) else { continue };
+            let Some(progress) = collector.progress(kind) else {
+                continue;
+            };
             let length = u64::try_from(progress.of).unwrap_or(u64::MAX);
             let done = u64::try_from(progress.done).unwrap_or(u64::MAX);
             let bar = self.bar(kind, length);
@@ -125,7 +129,12 @@ impl Lines {
         self.last = Instant::now();
         for kind in Kind::ALL {
             if let Some(progress) = collector.progress(kind) {
-                tracing::info!(section = kind.section(), done = progress.done, of = progress.of, "progress");
+                tracing::info!(
+                    section = kind.section(),
+                    done = progress.done,
+                    of = progress.of,
+                    "progress"
+                );
             }
         }
         if let Some(waited) = lock_wait(engine).await {
@@ -137,5 +146,7 @@ impl Lines {
 /// Seconds another process has held the lock we wait for, if worth a word.
 async fn lock_wait(engine: &EngineHandle) -> Option<u64> {
     let status = engine.status().await.ok()?;
-    status.waiting_for_lock_s.filter(|waited| *waited >= NOTABLE_WAIT_S)
+    status
+        .waiting_for_lock_s
+        .filter(|waited| *waited >= NOTABLE_WAIT_S)
 }

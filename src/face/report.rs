@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 
 pub use self::collect::Collector;
 pub use self::human::print_tables;
-use crate::engine::{Kind, Score, ThumbnailStatus, Verdict};
+use super::cli::selection::FailOn;
+use crate::engine::{Kind, Score};
 
 /// The report of a run. A section that was not asked for is absent.
 #[derive(Debug, Serialize)]
@@ -86,7 +87,7 @@ pub struct ThumbnailDetail {
     /// The video.
     pub id: String,
     /// The picture's verdict.
-    pub status: ThumbnailStatus,
+    pub status: &'static str,
     /// Its size in pixels, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
@@ -124,7 +125,7 @@ pub struct LivenessDetail {
     /// The video.
     pub id: String,
     /// What was found.
-    pub verdict: Verdict,
+    pub verdict: &'static str,
     /// Why.
     pub reason: String,
     /// The answer's status, if there was one.
@@ -203,28 +204,12 @@ pub struct Cached {
     pub liveness: usize,
 }
 
-/// Verdicts that `--fail-on` may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum FailOn {
-    /// A video is gone.
-    Dead,
-    /// An id cannot exist.
-    Invalid,
-    /// A thumbnail is missing or cannot be shown.
-    Broken,
-    /// A thumbnail is too small to be real.
-    Placeholder,
-    /// A thumbnail or a video got no definitive answer.
-    Unknown,
-    /// Something was left undone.
-    NotDone,
-}
-
 impl Report {
     /// Whether it holds such a verdict.
     #[must_use]
     pub fn holds(&self, verdict: FailOn) -> bool {
-        let thumbnails = |count: fn(&Thumbnails) -> usize| self.thumbnails.as_ref().map_or(0, count);
+        let thumbnails =
+            |count: fn(&Thumbnails) -> usize| self.thumbnails.as_ref().map_or(0, count);
         let liveness = |count: fn(&Liveness) -> usize| self.liveness.as_ref().map_or(0, count);
         let found = match verdict {
             FailOn::Dead => liveness(|section| section.dead),
@@ -234,7 +219,6 @@ impl Report {
             FailOn::Unknown => {
                 thumbnails(|section| section.unknown) + liveness(|section| section.unknown)
             }
-            FailOn::NotDone => self.summary.not_done.len(),
         };
         found > 0
     }

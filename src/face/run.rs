@@ -7,11 +7,13 @@ use futures_util::stream::{self, SelectAll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::batch_file::Plan;
+use super::cli::selection::FailOn;
 use super::exit::Code;
 use super::progress::Progress;
-use super::report::{Collector, FailOn, Report, Summary};
+use super::report::{Collector, Report, Summary};
 use crate::engine::{
-    EngineError, EngineHandle, Job, LivenessJob, ScoreJob, ThumbnailsJob, Ticket, TicketEvent,
+    EngineError, EngineHandle, Job, LivenessJob, ScoreJob, SubmitError, ThumbnailsJob, Ticket,
+    TicketEvent,
 };
 
 /// How often progress is shown.
@@ -97,21 +99,33 @@ pub async fn run(
 }
 
 fn code(report: &Report, early: Option<Early>, fail_on: &[FailOn]) -> Code {
-    let failed = !report.summary.failures.is_empty()
-        || fail_on.iter().any(|verdict| report.holds(*verdict));
-    early.and_then(Early::code).unwrap_or(if failed { Code::Failed } else { Code::Ok })
+    let failed =
+        !report.summary.failures.is_empty() || fail_on.iter().any(|verdict| report.holds(*verdict));
+    early
+        .and_then(Early::code)
+        .unwrap_or(if failed { Code::Failed } else { Code::Success })
 }
 
 /// What takes longest goes first.
 async fn submit(engine: &EngineHandle, plan: Plan) -> Result<Vec<Ticket>, EngineError> {
     let jobs = [
-        plan.liveness.map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
-        plan.thumbnails.map(|videos| Job::Thumbnails(ThumbnailsJob { videos })),
-        plan.scoring.map(|video_ids| Job::Score(ScoreJob { video_ids })),
+        plan.liveness
+            .map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
+        plan.thumbnails
+            .map(|videos| Job::Thumbnails(ThumbnailsJob { videos })),
+        plan.scoring
+            .map(|video_ids| Job::Score(ScoreJob { video_ids })),
     ];
     let mut tickets = Vec::new();
     for job in jobs.into_iter().flatten() {
-        tickets.push(engine.submit(job).await?);
+        match engine.submit(job).await {
+            Ok(ticket) => tickets.push(ticket),
+            // What it would have done is listed as not done.
+            Err(EngineError::Submit(error @ SubmitError::SwitchedOff(_))) => {
+                tracing::warn!("{error}");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(tickets)
 }
@@ -154,7 +168,9 @@ async fn follow(
     if engine.is_lost() {
         early = Some(Early::Lost);
     }
-    let _ = stopping.unwrap_or_else(|| stop(engine, choices.drain)).await;
+    let _ = stopping
+        .unwrap_or_else(|| stop(engine, choices.drain))
+        .await;
     Ok(early)
 }
 
@@ -177,7 +193,9 @@ fn merge(tickets: Vec<Ticket>) -> SelectAll<stream::BoxStream<'static, TicketEve
 
 /// When to begin stopping so that the deadline holds, and how long running jobs then have.
 fn plan_deadline(choices: &Choices) -> (Option<Instant>, Duration) {
-    let Some(deadline) = choices.deadline else { return (None, choices.drain) };
+    let Some(deadline) = choices.deadline else {
+        return (None, choices.drain);
+    };
     let drain = choices.drain.min(deadline / 4);
     (Some(choices.began + (deadline - drain)), drain)
 }
@@ -198,7 +216,10 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate,
+        })
     }
 
     async fn next(&mut self) -> Early {
@@ -211,5 +232,5 @@ impl Signals {
 
 /// What was committed stays; the rest is given up without a report.
 fn end_at_once(signal: Early) -> ! {
-    std::process::exit(signal.code().unwrap_or(Code::Interrupted).into())
+    std::process::exit(signal.code().unwrap_or(Code::Interrupted).number().into())
 }

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Sniff;
-use super::error::{FetchError, Stage};
+use super::error::{FetchError, Stage, short};
 use super::failure::{from_payload, text};
 use super::places::{LARGE_BODY, Shared};
 
@@ -52,13 +52,9 @@ where
     let mut place = None;
     let mut undecided = rules.sniff;
     let mut arrived = 0_usize;
-    if rules
+    let will_be_large = rules
         .announced
-        .is_some_and(|length| length > size(LARGE_BODY))
-    {
-        // Better to wait before the bytes are here than to hold them while waiting.
-        place = large_place(shared).await;
-    }
+        .is_some_and(|length| length > size(LARGE_BODY));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(from_payload)?;
         arrived = arrived.saturating_add(chunk.as_ref().len());
@@ -73,6 +69,10 @@ where
             }
         }
         undecided = still_undecided(undecided, sink.decoded())?;
+        if place.is_none() && will_be_large && undecided.is_none() {
+            // Better to wait now than with the bytes in hand; but not for what will be dropped.
+            place = large_place(shared).await;
+        }
     }
     let bytes = sink.finish()?;
     still_undecided(undecided, &bytes)?;
@@ -122,7 +122,10 @@ impl Sink {
         {
             None | Some("" | "identity") => Ok(Self::Plain(capped)),
             Some("gzip" | "x-gzip") => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(capped)))),
-            Some(other) => Err(FetchError::Corrupt(format!("content coding `{other}`"))),
+            Some(other) => Err(FetchError::Corrupt(format!(
+                "content coding `{}`",
+                short(other)
+            ))),
         }
     }
 

@@ -40,7 +40,8 @@ impl Client {
         Self::with(settings, shared, roots, &system_resolver())
     }
 
-    fn with(
+    /// A client with roots and a resolver of its own.
+    pub(super) fn with(
         settings: &Settings,
         shared: Shared,
         roots: RootCertStore,
@@ -62,7 +63,7 @@ impl Client {
     /// Fetches a URL.
     ///
     /// # Errors
-    /// Any [`FetchError`] but `Setup`; an HTTP status is not an error.
+    /// Any [`FetchError`]; an HTTP status is not an error.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
         let stage = Rc::new(Cell::new(Stage::Place));
         let fetch = Stage::follow(Rc::clone(&stage), self.follow(&request));
@@ -111,16 +112,27 @@ impl Client {
         let _place = self.shared.host(url.host_str().unwrap_or_default()).await;
         Stage::Head.enter();
         let response = self.send(lanes, url, endpoint, request).await?;
-        let status = response.status();
-        if request.redirects == Redirects::Follow && is_redirect(status) {
+        if request.redirects == Redirects::Follow && is_redirect(response.status()) {
             return Ok(Hop::Redirect(text_of(
                 response.headers(),
                 &header::LOCATION,
             )));
         }
+        self.answer(url, response, request).await.map(Hop::Answer)
+    }
+
+    async fn answer<S>(
+        &self,
+        url: &Url,
+        response: ClientResponse<S>,
+        request: &Request<'_>,
+    ) -> Result<Answer, FetchError>
+    where
+        S: Stream<Item = <ClientResponse as Stream>::Item> + Unpin,
+    {
         let headers = response.headers();
         let mut answer = Answer {
-            status: status.as_u16(),
+            status: response.status().as_u16(),
             final_url: url.to_string(),
             content_type: text_of(headers, &header::CONTENT_TYPE),
             retry_after: text_of(headers, &header::RETRY_AFTER)
@@ -128,7 +140,7 @@ impl Client {
             body: Vec::new(),
             large: None,
         };
-        if status == StatusCode::OK {
+        if response.status() == StatusCode::OK {
             Stage::Body.enter();
             let coding = text_of(headers, &header::CONTENT_ENCODING);
             let announced = text_of(headers, &header::CONTENT_LENGTH);
@@ -142,7 +154,7 @@ impl Client {
             answer.body = body.bytes;
             answer.large = body.place;
         }
-        Ok(Hop::Answer(answer))
+        Ok(answer)
     }
 
     /// Sends one request. A kept connection that was closed before it answered is awc's gamble,

@@ -21,7 +21,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::error::{FetchError, Stage};
+use super::error::{FetchError, Stage, short};
 use super::failure::text;
 use super::guard::Guard;
 use super::wire::{Transport, Wire};
@@ -104,15 +104,16 @@ impl GuardedConnector {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
         let resolve = Arc::clone(&self.resolve);
-        let name = host.to_owned();
-        let found = actix_rt::task::spawn_blocking(move || resolve(&name, port)).await;
+        let asked = host.to_owned();
+        let found = actix_rt::task::spawn_blocking(move || resolve(&asked, port)).await;
+        let name = short(host);
         match found {
             Ok(Ok(addresses)) if addresses.is_empty() => {
-                Err(FetchError::Unresolved(format!("{host}: no address")))
+                Err(FetchError::Unresolved(format!("{name}: no address")))
             }
             Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(FetchError::Unresolved(format!("{host}: {}", text(&error)))),
-            Err(_) => Err(FetchError::Unresolved(format!("{host}: resolver died"))),
+            Ok(Err(error)) => Err(FetchError::Unresolved(format!("{name}: {}", text(&error)))),
+            Err(_) => Err(FetchError::Unresolved(format!("{name}: resolver died"))),
         }
     }
 }

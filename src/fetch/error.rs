@@ -12,7 +12,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum FetchError {
     /// The deadline of the whole fetch passed.
-    #[error("no answer in time, {stage}")]
+    #[error("no answer in time while {stage}")]
     TimedOut {
         /// What was being waited for.
         stage: Stage,
@@ -56,8 +56,7 @@ pub enum FetchError {
     /// The sniff function refused the body's first bytes.
     #[error("body is not of the expected kind")]
     Unrecognised,
-    /// The client's own settings are wrong; only [`super::Client::new`] and
-    /// [`super::Settings::new`] answer this.
+    /// The settings, or the request's `accept`, are wrong: a fault on our side.
     #[error("invalid fetch settings: {0}")]
     Setup(String),
 }
@@ -85,6 +84,15 @@ impl FetchError {
     }
 }
 
+/// A stranger's text, cut to what a reason needs of it.
+pub(super) fn short(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// What a fetch was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -109,7 +117,7 @@ impl fmt::Display for Stage {
             Self::Place => "waiting for a free place",
             Self::Resolve => "resolving the name",
             Self::Connect => "connecting",
-            Self::Tls => "in the TLS handshake",
+            Self::Tls => "shaking hands for TLS",
             Self::Head => "waiting for the answer",
             Self::Body => "reading the body",
         })
@@ -132,5 +140,28 @@ impl Stage {
     /// Runs a fetch whose stage can be read from `stage` at any time.
     pub(super) async fn follow<F: Future>(stage: Rc<Cell<Self>>, fetch: F) -> F::Output {
         STAGE.scope(stage, fetch).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_of_strangers_are_cut() {
+        assert_eq!(short("gopher"), "gopher");
+        assert_eq!(short(&"é".repeat(80)), "é".repeat(80));
+        assert_eq!(short(&"é".repeat(81)), format!("{}…", "é".repeat(80)));
+    }
+
+    #[test]
+    fn a_time_out_says_what_was_waited_for() {
+        let error = FetchError::TimedOut {
+            stage: Stage::Resolve,
+        };
+        assert_eq!(
+            error.to_string(),
+            "no answer in time while resolving the name"
+        );
     }
 }

@@ -42,7 +42,8 @@ pub(super) fn from_send(error: SendRequestError) -> FetchError {
     }
     match error {
         SendRequestError::Url(error) => FetchError::BadUrl(error.to_string()),
-        SendRequestError::Http(error) => FetchError::BadUrl(error.to_string()),
+        // The URL has been parsed by now: a header is wrong.
+        SendRequestError::Http(error) => FetchError::Setup(error.to_string()),
         SendRequestError::Connect(ConnectError::Disconnected) => {
             FetchError::Broken("closed before an answer".to_owned())
         }
@@ -68,11 +69,11 @@ pub(super) fn from_payload(error: PayloadError) -> FetchError {
     }
 }
 
-/// An I/O error as a lowercase fragment.
+/// An I/O error as a lowercase fragment, without the system's number.
 pub(super) fn text(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        // The kind reads better than the system's sentence with its number.
-        Some(_) if error.kind().to_string() != "uncategorized error" => error.kind().to_string(),
-        Some(_) | None => error.to_string(),
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-use super::error::FetchError;
+use super::error::{FetchError, short};
 
 /// Ports fetched from without an exception.
 const WEB_PORTS: [u16; 2] = [80, 443];
@@ -102,7 +102,7 @@ impl Guard {
     /// Refuses what can be refused before a name is resolved.
     pub(super) fn check_url(&self, url: &Url) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused(format!("scheme `{}`", url.scheme())));
+            return Err(refused(format!("scheme `{}`", short(url.scheme()))));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refused("userinfo in the URL"));
@@ -220,3 +220,175 @@ const V6: [(Ipv6Net, &str); 16] = [
     (v6(0xfec0, 0, 0, 10), "site-local"),
     (v6(0xff00, 0, 0, 8), "multicast"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(ip: &str) -> Option<&'static str> {
+        forbidden(ip.parse().unwrap())
+    }
+
+    #[test]
+    fn every_special_network_is_refused_from_its_first_to_its_last_address() {
+        for (first, last) in [
+            ("0.0.0.0", "0.255.255.255"),
+            ("10.0.0.0", "10.255.255.255"),
+            ("100.64.0.0", "100.127.255.255"),
+            ("127.0.0.0", "127.255.255.255"),
+            ("169.254.0.0", "169.254.255.255"),
+            ("172.16.0.0", "172.31.255.255"),
+            ("192.0.0.0", "192.0.0.255"),
+            ("192.0.2.0", "192.0.2.255"),
+            ("192.88.99.0", "192.88.99.255"),
+            ("192.168.0.0", "192.168.255.255"),
+            ("198.18.0.0", "198.19.255.255"),
+            ("198.51.100.0", "198.51.100.255"),
+            ("203.0.113.0", "203.0.113.255"),
+            ("224.0.0.0", "239.255.255.255"),
+            ("240.0.0.0", "255.255.255.255"),
+            ("::", "1fff:ffff::ffff"),
+            ("::ffff:8.8.8.8", "::8.8.8.8"),
+            ("64:ff9b::", "64:ff9b::ffff:ffff"),
+            ("64:ff9b:1::", "64:ff9b:1:ffff::"),
+            ("100::", "100::ffff"),
+            ("2001::", "2001:0:ffff::"),
+            ("2001:1::", "2001:1ff:ffff::"),
+            ("2001:db8::", "2001:db8:ffff::"),
+            ("2002::", "2002:ffff::"),
+            ("3fff::", "3fff:fff:ffff::"),
+            ("4000::", "fbff:ffff::"),
+            ("fc00::", "fdff:ffff::"),
+            ("fe80::", "febf:ffff::"),
+            ("fec0::", "feff:ffff::"),
+            ("ff00::", "ffff:ffff::"),
+        ] {
+            assert!(why(first).is_some(), "{first}");
+            assert!(why(last).is_some(), "{last}");
+        }
+    }
+
+    #[test]
+    fn their_neighbours_are_public() {
+        for ip in [
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.88.98.255",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "203.0.112.255",
+            "203.0.114.0",
+            "223.255.255.255",
+            "2000::",
+            "2001:200::",
+            "2001:db7:ffff::",
+            "2001:db9::",
+            "2003::",
+            "2606:4700::1111",
+            "2a00:1450:4001::200e",
+            "3ffe:ffff::",
+            "3fff:1000::",
+        ] {
+            assert_eq!(why(ip), None, "{ip}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_carry_another_are_named_as_what_they_are() {
+        for (ip, what) in [
+            ("::ffff:127.0.0.1", "an IPv4-mapped address"),
+            ("::127.0.0.1", "an IPv4-compatible address"),
+            ("64:ff9b::7f00:1", "a NAT64 address"),
+            ("64:ff9b:1::7f00:1", "a NAT64 address"),
+            ("2002:7f00:1::", "a 6to4 address"),
+            ("2001::7f00:1", "a Teredo address"),
+            ("::", "unspecified"),
+            ("::1", "loopback"),
+            ("5f00::1", "outside global unicast"),
+        ] {
+            assert_eq!(why(ip), Some(what), "{ip}");
+        }
+    }
+
+    #[test]
+    fn rules_are_read_in_their_three_forms() {
+        for (text, rule) in [
+            (
+                "127.0.0.1:8123",
+                AllowRule::Address("127.0.0.1:8123".parse().unwrap()),
+            ),
+            (
+                "[::1]:8123",
+                AllowRule::Address("[::1]:8123".parse().unwrap()),
+            ),
+            (
+                "127.1:80",
+                AllowRule::Address("127.0.0.1:80".parse().unwrap()),
+            ),
+            (
+                "10.0.0.0/8",
+                AllowRule::Network("10.0.0.0/8".parse().unwrap()),
+            ),
+            ("fd00::/8", AllowRule::Network("fd00::/8".parse().unwrap())),
+            (
+                "10.1.2.3",
+                AllowRule::Network("10.1.2.3/32".parse().unwrap()),
+            ),
+            (
+                " CDN.internal:8080 ",
+                AllowRule::Host {
+                    host: "cdn.internal".to_owned(),
+                    port: 8080,
+                },
+            ),
+        ] {
+            assert_eq!(text.parse(), Ok(rule), "{text}");
+        }
+        for text in [
+            "",
+            "cdn.internal",
+            "cdn.internal:",
+            ":80",
+            "a b:80",
+            "host:99999",
+            "10.0.0.0/33",
+        ] {
+            let error = text.parse::<AllowRule>().unwrap_err();
+            assert!(matches!(error, FetchError::Setup(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_for_its_own_port_or_network() {
+        let guard = Guard::Public(vec![
+            "10.0.0.1:8080".parse().unwrap(),
+            "192.168.7.0/24".parse().unwrap(),
+        ]);
+        for (address, open) in [
+            ("10.0.0.1:8080", true),
+            ("10.0.0.1:80", false),
+            ("10.0.0.2:8080", false),
+            ("192.168.7.9:80", true),
+            ("192.168.7.9:8443", true),
+            ("192.168.8.9:80", false),
+            ("8.8.8.8:80", true),
+            ("8.8.8.8:8080", false),
+        ] {
+            let checked = guard.check_address("", address.parse().unwrap());
+            assert_eq!(checked.is_ok(), open, "{address}");
+        }
+    }
+}

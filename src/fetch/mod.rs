@@ -1,9 +1,9 @@
 //! The guarded HTTP client: GET over awc for URLs that strangers wrote.
 //!
-//! What a fetch keeps to, whatever the peer does: public addresses and web ports only
-//! ([`guard`](AllowRule)), one deadline for everything from the wait for a place to the last byte
-//! of the body, a cap on decoded bytes, few redirects and each of them checked, few fetches a host
-//! and few large bodies over all threads ([`Shared`]).
+//! What a fetch keeps to, whatever the peer does: public addresses and web ports only, unless an
+//! [`AllowRule`] or the request's `endpoint` says otherwise; one deadline for everything from the
+//! wait for a place to the last byte of the body; a cap on decoded bytes; few redirects, each of
+//! them checked; few fetches a host and few large bodies at once, over all threads ([`Shared`]).
 //!
 //! It knows no rule of what an answer means; that is `domain`'s. It never reads a proxy variable,
 //! installs nothing process-wide and sends no cookie or referrer.

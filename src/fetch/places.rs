@@ -106,3 +106,52 @@ impl Drop for HostUser {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::fetch::tests::settings;
+
+    #[actix_rt::test]
+    async fn a_host_is_forgotten_with_its_last_user() {
+        let shared = Shared::new(&Settings {
+            max_per_host: 1,
+            ..settings()
+        });
+        let place = shared.host("a.example").await;
+        let mut waiting = Box::pin(shared.host("a.example"));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert!(shared.host("b.example").now_or_never().is_some());
+        assert_eq!(shared.hosts().len(), 1);
+        drop(place);
+        assert_eq!(shared.hosts().len(), 1);
+        drop(waiting.await);
+        assert!(shared.hosts().is_empty());
+    }
+
+    #[actix_rt::test]
+    async fn a_wait_that_is_given_up_takes_no_place() {
+        let shared = Shared::new(&Settings {
+            max_per_host: 1,
+            ..settings()
+        });
+        let place = shared.host("a.example").await;
+        let mut given_up = Box::pin(shared.host("a.example"));
+        assert!(given_up.as_mut().now_or_never().is_none());
+        drop(given_up);
+        drop(place);
+        assert!(shared.hosts().is_empty());
+        assert!(shared.host("a.example").now_or_never().is_some());
+    }
+
+    #[actix_rt::test]
+    async fn no_place_at_all_counts_as_one() {
+        let shared = Shared::new(&Settings {
+            max_per_host: 0,
+            ..settings()
+        });
+        assert!(shared.host("a.example").now_or_never().is_some());
+    }
+}

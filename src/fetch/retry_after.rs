@@ -8,7 +8,8 @@ use jiff::fmt::rfc2822::DateTimeParser;
 /// Longer waits are taken as this, so that sums with them cannot overflow.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-static DATES: DateTimeParser = DateTimeParser::new();
+// The date counts, whatever weekday a server takes it for.
+static DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
 /// Reads a Retry-After header: seconds, or a date that is compared with `now`. A date in the past
 /// is no wait; anything else is none.

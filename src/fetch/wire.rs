@@ -15,7 +15,7 @@ use actix_rt::net::{ActixStream, Ready, TcpStream};
 use actix_tls::connect::rustls_0_23::reexports::AsyncTlsStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::head;
+use super::head::{Complete, Head};
 
 /// The largest head of an answer, bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -49,7 +49,7 @@ pub(super) struct Wire {
 #[derive(Debug)]
 enum Phase {
     /// The head is collected until it is complete.
-    Head(Vec<u8>),
+    Head(Head),
     /// The head and what came with it are handed on, then bytes pass.
     Body {
         head: Vec<u8>,
@@ -59,17 +59,17 @@ enum Phase {
 }
 
 impl Wire {
-    pub(super) const fn new(io: Transport) -> Self {
+    pub(super) fn new(io: Transport) -> Self {
         Self {
             io,
-            phase: Phase::Head(Vec::new()),
+            phase: Phase::Head(Head::default()),
             answered: false,
         }
     }
 
     /// A hangup where an answer should begin.
     fn hangup(&self, error: io::Error) -> io::Error {
-        let waiting = matches!(&self.phase, Phase::Head(head) if head.is_empty());
+        let waiting = matches!(&self.phase, Phase::Head(head) if head.len() == 0);
         let hangup = matches!(
             error.kind(),
             io::ErrorKind::UnexpectedEof
@@ -95,11 +95,9 @@ impl Wire {
             if chunk.filled().is_empty() {
                 return Poll::Ready(Err(self.hangup(closed())));
             }
-            collected.extend_from_slice(chunk.filled());
-            if let Some(framed) = head::take(collected) {
-                let head = std::mem::take(collected);
+            if let Some(Complete { bytes, framed }) = collected.push(chunk.filled()) {
                 self.phase = Phase::Body {
-                    head,
+                    head: bytes,
                     passed: 0,
                     framed,
                 };
@@ -160,7 +158,7 @@ impl AsyncWrite for Wire {
         let this = self.get_mut();
         if matches!(this.phase, Phase::Body { .. }) {
             // awc keeps a connection only when its answer is complete: this is the next request.
-            this.phase = Phase::Head(Vec::new());
+            this.phase = Phase::Head(Head::default());
         }
         let written = ready!(Pin::new(&mut this.io).poll_write(cx, buf));
         Poll::Ready(written.map_err(|error| this.hangup(error)))

@@ -133,3 +133,143 @@ fn poll_for_lock() -> impl FnMut(i32) -> bool + Send {
         go_on
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::fixture::{Fixture, JOURNALS};
+    use super::super::{Reader, Writer};
+    use super::*;
+
+    fn refused(options: &Options) -> String {
+        let writer = Writer::open(options).err().unwrap();
+        let reader = Reader::open(options).err().unwrap();
+        assert!(writer.is_unusable(), "{writer}");
+        assert_eq!(writer.to_string(), reader.to_string());
+        let path = options.path.display().to_string();
+        writer.to_string().replace(&path, "PATH")
+    }
+
+    #[test]
+    fn what_is_no_database_is_refused_by_name_and_left_alone() {
+        let mut fixture = Fixture::new("delete");
+        fixture.options.path = fixture.beside("typo.db");
+        assert_eq!(
+            refused(&fixture.options),
+            "find the database PATH: no such file"
+        );
+        assert!(!fixture.options.path.exists());
+
+        fixture.options.path = fixture.beside("");
+        assert_eq!(
+            refused(&fixture.options),
+            "open the database PATH: not a file"
+        );
+
+        fixture.options.path = fixture.beside("notes.txt");
+        let notes = "not a database at all, but long enough to have been one\n".repeat(20);
+        std::fs::write(&fixture.options.path, &notes).unwrap();
+        assert_eq!(
+            refused(&fixture.options),
+            "read PATH as a database: it is no SQLite file"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&fixture.options.path).unwrap(),
+            notes
+        );
+
+        fixture.options.path = fixture.beside("notes.txt").join("vault.db");
+        assert!(refused(&fixture.options).starts_with("open the database PATH: "));
+    }
+
+    #[test]
+    fn an_empty_file_has_no_tables() {
+        let mut fixture = Fixture::new("delete");
+        fixture.options.path = fixture.beside("empty.db");
+        std::fs::write(&fixture.options.path, "").unwrap();
+        assert_eq!(
+            refused(&fixture.options),
+            "find the site's tables in PATH: no table videos (schema.videos.table), \
+             table video_snapshots (schema.snapshots.table)"
+        );
+        assert_eq!(std::fs::read(&fixture.options.path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_damaged_schema_is_told_from_a_missing_one() {
+        let fixture = Fixture::new("delete");
+        fixture.sql(
+            "PRAGMA writable_schema = ON; \
+             UPDATE sqlite_master SET sql = 'CREATE TABLE videos (' WHERE name = 'videos';",
+        );
+        let error = refused(&fixture.options);
+        assert!(error.starts_with("read the database: malformed"), "{error}");
+    }
+
+    #[test]
+    fn a_path_is_never_taken_for_a_uri() {
+        let safe = |path: &str| never_a_uri(Path::new(path));
+        assert_eq!(
+            safe("file:vault.db?mode=memory"),
+            Path::new("./file:vault.db?mode=memory")
+        );
+        assert_eq!(safe(":memory:"), Path::new("./:memory:"));
+        assert_eq!(safe("/srv/vault.db"), Path::new("/srv/vault.db"));
+    }
+
+    #[test]
+    fn opening_waits_for_locks_and_for_nothing_else() {
+        let tries = Cell::new(0);
+        let opened = patiently(|| {
+            tries.set(tries.get() + 1);
+            if tries.get() < 4 {
+                Err(StoreError::Locked)
+            } else {
+                Ok(tries.get())
+            }
+        });
+        assert_eq!(opened.unwrap(), 4);
+        let refused: Result<(), _> = patiently(|| {
+            tries.set(tries.get() + 1);
+            Err(StoreError::StorageFull)
+        });
+        assert!(matches!(refused, Err(StoreError::StorageFull)));
+        assert_eq!(tries.get(), 5);
+    }
+
+    #[test]
+    fn connections_are_set_as_promised() {
+        for journal in JOURNALS {
+            let mut fixture = Fixture::new(journal);
+            for foreign_keys in [false, true] {
+                fixture.options.database.foreign_keys = foreign_keys;
+                let (connection, _) = connect(&fixture.options).unwrap();
+                let number = |pragma: &str| -> i64 {
+                    let sql = format!("PRAGMA {pragma}");
+                    connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+                };
+                assert_eq!(number("foreign_keys"), i64::from(foreign_keys));
+                assert_eq!(number("synchronous"), 2);
+                assert_eq!(number("cache_spill"), 0);
+                assert_eq!(number("trusted_schema"), 0);
+                assert_eq!(number("temp_store"), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn triggers_and_views_of_the_site_are_trusted() {
+        let fixture = Fixture::new("wal");
+        fixture.sql(
+            "CREATE VIRTUAL TABLE found USING fts5 (title); \
+             CREATE TRIGGER find AFTER UPDATE ON videos \
+               BEGIN INSERT INTO found (title) VALUES (NEW.title); END;",
+        );
+        let (connection, site) = connect(&fixture.options).unwrap();
+        fixture.sql("INSERT INTO videos VALUES ('a', 'A title', NULL, NULL)");
+        let updated = connection.execute(&site.update_score, (1.5, "a")).unwrap();
+        assert_eq!(updated, 1);
+        assert_eq!(fixture.rows("SELECT title FROM found"), ["A title"]);
+    }
+}

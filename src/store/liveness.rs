@@ -2,7 +2,8 @@
 
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
-use super::queue::{Claim, fence};
+use super::outcome::fence;
+use super::queue::Claim;
 use crate::domain::liveness::{Judgement, Verdict};
 
 /// Records the judgement on one video of a running job.

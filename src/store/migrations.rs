@@ -56,3 +56,64 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
         .optional()?;
     Ok(version.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::Writer;
+    use super::super::fixture::{Fixture, JOURNALS};
+
+    const OURS: &str = "SELECT type, name, sql FROM sqlite_master WHERE name LIKE 'vvv%'";
+
+    #[test]
+    fn our_tables_are_made_once_and_the_site_keeps_its_numbers() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            fixture.sql("PRAGMA user_version = 42; PRAGMA application_id = 7");
+            fixture.writer().close();
+            let made = fixture.rows(OURS);
+            assert!(made.len() >= 9, "{made:?}");
+            fixture.writer().close();
+            assert_eq!(fixture.rows(OURS), made);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|1"]);
+            assert_eq!(fixture.rows("PRAGMA user_version"), ["42"]);
+            assert_eq!(fixture.rows("PRAGMA application_id"), ["7"]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_ahead_is_used_as_it_is() {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        fixture
+            .sql("UPDATE vvv_meta SET value = 99; CREATE TABLE vvv_later (id INTEGER PRIMARY KEY)");
+        fixture.writer().close();
+        assert_eq!(
+            fixture.rows("SELECT * FROM vvv_meta"),
+            ["schema_version|99"]
+        );
+    }
+
+    #[test]
+    fn a_migration_that_was_cut_off_starts_over() {
+        let fixture = Fixture::new("delete");
+        // All of it is one transaction, so the most that can be there is the table before it.
+        fixture.sql("CREATE TABLE vvv_meta (key TEXT PRIMARY KEY NOT NULL, value)");
+        fixture.writer().close();
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|1"]);
+    }
+
+    #[test]
+    fn several_may_migrate_at_once() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| Writer::open(&fixture.options).unwrap().close());
+                }
+            });
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|1"]);
+        }
+    }
+}

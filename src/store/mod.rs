@@ -6,6 +6,7 @@
 //! opens the file by other means than SQLite: closing a plain file handle would drop every lock
 //! SQLite holds on it.
 
+mod backlog;
 mod connection;
 mod doctor;
 mod error;
@@ -15,6 +16,7 @@ mod liveness;
 mod maintenance;
 mod migrations;
 mod operation;
+mod outcome;
 mod permits;
 mod queue;
 mod reader;
@@ -22,12 +24,18 @@ mod scores;
 mod selection;
 mod site;
 mod snapshots;
+mod table;
 mod thumbnails;
 mod video;
+mod write_connection;
 mod writer;
+
+#[cfg(test)]
+mod fixture;
 
 use std::path::PathBuf;
 
+pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};
 pub use doctor::{Integrity, KnownSite, NeededIndex, SampledTime, Window};
 pub use error::{Missing, StoreError};
 pub use inspect::{Cell, Inspector, Intent, Patience, with_suffix};
@@ -35,13 +43,13 @@ pub use known::Since;
 pub use liveness::RecordLiveness;
 pub use maintenance::{Copied, OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, Scope, pending};
+pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, FailJob, FinishJob, JobId, JobState, Lease, NewJob,
-    QueueCount, ReadQueue, ReleaseJobs, ReleaseRunning, RetryJob, SubmitJobs, UnfinishedJob,
-    UnfinishedJobs,
+    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, NewJob, ReleaseJobs,
+    ReleaseRunning, SubmitJobs,
 };
 pub use reader::Reader;
 pub use rusqlite::InterruptHandle;

@@ -1,6 +1,5 @@
 //! The queue of a one-shot run: jobs in a TEMP table of the writer's connection, so nothing is
-//! left behind. Every outcome is fenced by the claim's lease: a claim that was taken back can
-//! write nothing.
+//! left behind. What becomes of a claimed job is in `outcome`, what is left in `backlog`.
 
 use std::fmt;
 
@@ -19,7 +18,7 @@ pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
 /// A job's number, unique within its queue's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct JobId(i64);
+pub struct JobId(pub(super) i64);
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +60,7 @@ pub enum JobState {
 }
 
 impl JobState {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Scheduled,
         Self::Available,
         Self::Running,
@@ -240,7 +239,7 @@ fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
 }
 
 /// Only [`SubmitJobs`] writes kinds, so an unknown one is an error of ours.
-fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
+pub(super) fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
     let name: String = row.get(column)?;
     Kind::from_name(&name).ok_or(rusqlite::Error::InvalidColumnName(name))
 }
@@ -291,199 +290,6 @@ impl Operation for ReleaseRunning {
             )?
             .execute([self.queue.name()])?;
         Ok(released)
-    }
-
-    fn touches_file(&self) -> bool {
-        false
-    }
-}
-
-/// Checks that a claim is still held, before anything is written on its behalf.
-pub(super) fn fence(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
-    let held = scope
-        .prepare("SELECT 1 FROM temp.vvv_jobs WHERE id = ?1 AND lease = ?2 AND state = 'running'")?
-        .exists((claim.job.0, claim.lease.0))?;
-    if held {
-        Ok(())
-    } else {
-        Err(StoreError::LeaseLost)
-    }
-}
-
-/// Ends a claimed job well. Its row goes: nothing is asked of it any more.
-pub(super) fn succeed(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
-    let ended = scope
-        .prepare("DELETE FROM temp.vvv_jobs WHERE id = ?1 AND lease = ?2 AND state = 'running'")?
-        .execute((claim.job.0, claim.lease.0))?;
-    one(ended)
-}
-
-const fn one(changed: usize) -> Result<(), StoreError> {
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::LeaseLost)
-    }
-}
-
-/// Marks a job succeeded; its effects were recorded item by item.
-#[derive(Debug, Clone, Copy)]
-pub struct FinishJob {
-    /// The claim it was worked on under.
-    pub claim: Claim,
-}
-
-impl Operation for FinishJob {
-    type Output = ();
-
-    fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        succeed(scope, self.claim)
-    }
-
-    fn touches_file(&self) -> bool {
-        false
-    }
-}
-
-/// Puts a job back for another attempt.
-#[derive(Debug, Clone)]
-pub struct RetryJob {
-    /// The claim it was worked on under.
-    pub claim: Claim,
-    /// What is left to do, JSON.
-    pub payload: String,
-    /// Not before this, on the clock of [`NewJob::run_at_ms`].
-    pub run_at_ms: i64,
-    /// Why.
-    pub error: String,
-    /// Whether this attempt does not count.
-    pub give_back_attempt: bool,
-}
-
-impl Operation for RetryJob {
-    type Output = ();
-
-    fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        let retried = scope
-            .prepare(
-                "UPDATE temp.vvv_jobs SET state = 'retryable', lease = NULL, payload = ?3, \
-                 run_at_ms = ?4, error = ?5, attempts = attempts - ?6 \
-                 WHERE id = ?1 AND lease = ?2 AND state = 'running'",
-            )?
-            .execute((
-                self.claim.job.0,
-                self.claim.lease.0,
-                &self.payload,
-                self.run_at_ms,
-                &self.error,
-                self.give_back_attempt,
-            ))?;
-        one(retried)
-    }
-
-    fn touches_file(&self) -> bool {
-        false
-    }
-}
-
-/// Gives a job up.
-#[derive(Debug, Clone)]
-pub struct FailJob {
-    /// The claim it was worked on under.
-    pub claim: Claim,
-    /// Why.
-    pub error: String,
-}
-
-impl Operation for FailJob {
-    type Output = ();
-
-    fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        let failed = scope
-            .prepare(
-                "UPDATE temp.vvv_jobs SET state = 'failed', lease = NULL, error = ?3 \
-                 WHERE id = ?1 AND lease = ?2 AND state = 'running'",
-            )?
-            .execute((self.claim.job.0, self.claim.lease.0, &self.error))?;
-        one(failed)
-    }
-
-    fn touches_file(&self) -> bool {
-        false
-    }
-}
-
-/// How many jobs of a queue are in a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct QueueCount {
-    /// The queue.
-    pub queue: Queue,
-    /// The state.
-    pub state: JobState,
-    /// Jobs; never 0.
-    pub jobs: u64,
-}
-
-/// Counts the jobs by queue and state. Succeeded ones are gone.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadQueue;
-
-impl Operation for ReadQueue {
-    type Output = Vec<QueueCount>;
-
-    fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
-        let mut counts = Vec::new();
-        let mut count =
-            scope.prepare("SELECT count(*) FROM temp.vvv_jobs WHERE queue = ?1 AND state = ?2")?;
-        for queue in Queue::ALL {
-            for state in JobState::ALL {
-                let jobs: i64 = count.query_row((queue.name(), state.name()), |row| row.get(0))?;
-                if let Ok(jobs @ 1..) = u64::try_from(jobs) {
-                    counts.push(QueueCount { queue, state, jobs });
-                }
-            }
-        }
-        Ok(counts)
-    }
-
-    fn touches_file(&self) -> bool {
-        false
-    }
-}
-
-/// A job without an outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnfinishedJob {
-    /// Its number.
-    pub id: JobId,
-    /// What it does.
-    pub kind: Kind,
-    /// What is left of its items, JSON.
-    pub payload: String,
-}
-
-/// Lists the jobs that have neither succeeded, failed nor been cancelled, by number.
-#[derive(Debug, Clone, Copy)]
-pub struct UnfinishedJobs;
-
-impl Operation for UnfinishedJobs {
-    type Output = Vec<UnfinishedJob>;
-
-    fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
-        let unfinished = scope
-            .prepare(
-                "SELECT id, kind, payload FROM temp.vvv_jobs \
-                 WHERE state NOT IN ('succeeded', 'failed', 'cancelled') ORDER BY id",
-            )?
-            .query_map([], |row| {
-                Ok(UnfinishedJob {
-                    id: JobId(row.get(0)?),
-                    kind: kind(row, 1)?,
-                    payload: row.get(2)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
-        Ok(unfinished)
     }
 
     fn touches_file(&self) -> bool {

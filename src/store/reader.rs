@@ -100,3 +100,99 @@ impl Reader {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, JOURNALS};
+
+    fn ids(ids: &[&str]) -> Vec<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            let reader = fixture.reader();
+            let refused = reader.connection.execute("DELETE FROM videos", []);
+            assert!(refused.unwrap_err().to_string().contains("readonly"));
+        }
+    }
+
+    #[test]
+    fn ids_are_put_in_the_order_of_their_rows() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            fixture.sql("INSERT INTO videos (video_id) VALUES ('m'), ('a'), ('z'), ('b')");
+            let ordered = fixture
+                .reader()
+                .in_rowid_order(ids(&["?", "b", "a", "!", "z", "m", "a"]))
+                .unwrap();
+            assert_eq!(ordered, ["m", "a", "a", "z", "b", "?", "!"]);
+        }
+    }
+
+    #[test]
+    fn without_places_ids_stay_as_they_are() {
+        let snapshots = "CREATE TABLE video_snapshots \
+            (video_id, view_count, likes, comments, region, fetched_at);";
+        for videos in [
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score) WITHOUT ROWID; \
+             INSERT INTO videos VALUES ('b', 1), ('a', 1);",
+            "CREATE TABLE v (video_id TEXT PRIMARY KEY, virality_score); \
+             INSERT INTO v VALUES ('b', 1), ('a', 1); CREATE VIEW videos AS SELECT * FROM v;",
+            // Without an index each lookup would read the whole table.
+            "CREATE TABLE videos (video_id TEXT, virality_score); \
+             INSERT INTO videos VALUES ('b', 1), ('a', 1);",
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score, \
+               rowid, oid, _rowid_); \
+             INSERT INTO videos (video_id, rowid) VALUES ('b', 1), ('a', 2);",
+        ] {
+            let fixture = Fixture::with_tables("wal", &format!("{videos}{snapshots}"));
+            let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+            assert_eq!(ordered, ["a", "b"], "{videos}");
+        }
+    }
+
+    #[test]
+    fn a_column_named_rowid_is_not_taken_for_the_place() {
+        let fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score, rowid INTEGER); \
+             INSERT INTO videos VALUES ('b', 1, 20), ('a', 1, 10); \
+             CREATE TABLE video_snapshots \
+               (video_id, view_count, likes, comments, region, fetched_at);",
+        );
+        let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+        assert_eq!(ordered, ["b", "a"]);
+    }
+
+    #[test]
+    fn whole_numbers_as_ids_are_found_by_their_text() {
+        let fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id INTEGER PRIMARY KEY, virality_score); \
+             INSERT INTO videos VALUES (10, 1), (9, 1); \
+             CREATE TABLE video_snapshots \
+               (video_id, view_count, likes, comments, region, fetched_at);",
+        );
+        let ordered = fixture
+            .reader()
+            .in_rowid_order(ids(&["x", "10", "9"]))
+            .unwrap();
+        assert_eq!(ordered, ["9", "10", "x"]);
+    }
+
+    #[test]
+    fn a_lock_is_reported_and_a_later_call_succeeds() {
+        let fixture = Fixture::new("delete");
+        fixture.sql("INSERT INTO videos (video_id) VALUES ('a')");
+        let reader = fixture.reader();
+        let site = fixture.site();
+        site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let refused = reader.in_rowid_order(ids(&["a"])).unwrap_err();
+        assert!(refused.is_locked(), "{refused}");
+        site.execute_batch("COMMIT").unwrap();
+        assert_eq!(reader.in_rowid_order(ids(&["a"])).unwrap(), ["a"]);
+    }
+}

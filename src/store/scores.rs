@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
-use super::queue::{Claim, succeed};
+use super::outcome::succeed;
+use super::queue::Claim;
 use crate::domain::score::{Score, Scored};
 
 /// Writes a job's scores and ends the job, together. A video without a score keeps its old one.

@@ -121,6 +121,29 @@ impl Reader {
         Ok(picked)
     }
 
+    /// The videos of these ids with where their thumbnails lie, in the same order; ids the site
+    /// does not have are left out.
+    ///
+    /// # Errors
+    /// As [`Reader::select`] for thumbnails.
+    pub fn thumbnail_urls(&self, ids: &[String]) -> Result<Vec<SelectedVideo>, StoreError> {
+        let Names {
+            videos, video_id, ..
+        } = &self.site.names;
+        let url = self.thumbnail_url()?;
+        let mut lookup = self.connection.prepare(&format!(
+            "SELECT ?1, CAST({url} AS TEXT) FROM {videos} WHERE {video_id} = ?1 LIMIT 1"
+        ))?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let mut rows = lookup.query([id])?;
+            if let Some(row) = rows.next()? {
+                found.extend(video(row)?);
+            }
+        }
+        Ok(found)
+    }
+
     fn thumbnail_url(&self) -> Result<&str, StoreError> {
         self.site
             .names

@@ -1,10 +1,11 @@
 //! The site's own tables under their mapped names: whether they are there, what they are, and
 //! the statements on them, built once a connection.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::Options;
 use super::error::{Missing, StoreError};
+use super::table::Table;
 use crate::config::{FetchedAt, Schema};
 
 /// What is known of the site's tables, with the statements that run often.
@@ -146,7 +147,7 @@ fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-fn qualify(table: &str) -> String {
+pub(super) fn qualify(table: &str) -> String {
     format!("main.{}", quote(table))
 }
 
@@ -194,116 +195,129 @@ fn missing_of(
         .collect()
 }
 
-/// A table or view of the site's.
-struct Table {
-    /// Empty: there is no such table.
-    columns: Vec<String>,
-    /// The name its rowid goes by; none for a view and a table without one.
-    rowid: Option<&'static str>,
-    is_view: bool,
-    has_triggers: bool,
-    /// The columns of each index, its primary key among them, in order.
-    indexes: Vec<Vec<String>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::super::{Options, Reader};
+    use super::*;
 
-impl Table {
-    fn find(connection: &Connection, name: &str) -> Result<Self, StoreError> {
-        let columns: Vec<String> = connection
-            .prepare("SELECT name FROM pragma_table_xinfo(?1, 'main')")?
-            .query_map([name], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let is_view = connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM main.sqlite_master \
-             WHERE type = 'view' AND name = ?1 COLLATE NOCASE)",
-            [name],
-            |row| row.get(0),
-        )?;
-        let has_triggers = connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM main.sqlite_master \
-             WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE)",
-            [name],
-            |row| row.get(0),
-        )?;
-        let rowid = if is_view {
-            None
-        } else {
-            rowid_name(connection, name, &columns)?
+    fn missing_in(options: &Options) -> Vec<String> {
+        match Reader::open(options) {
+            Err(StoreError::Missing { missing, .. }) => {
+                missing.iter().map(ToString::to_string).collect()
+            }
+            Err(other) => panic!("{other}"),
+            Ok(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_missing_column_is_named_with_the_key_that_maps_it() {
+        let mut fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id TEXT PRIMARY KEY, score REAL); \
+             CREATE TABLE video_snapshots (video_id TEXT, views INTEGER, LIKES INTEGER, \
+               comments INTEGER, fetched_at TEXT);",
+        );
+        assert_eq!(
+            missing_in(&fixture.options),
+            [
+                "column videos.virality_score (schema.videos.virality_score)",
+                "column video_snapshots.view_count (schema.snapshots.view_count)",
+                "column video_snapshots.region (schema.snapshots.region)",
+            ]
+        );
+        fixture.options.schema.videos.virality_score = "score".to_owned();
+        fixture.options.schema.snapshots.view_count = "views".to_owned();
+        fixture.options.schema.snapshots.region = "comments".to_owned();
+        assert_eq!(missing_in(&fixture.options), [""; 0]);
+    }
+
+    #[test]
+    fn names_are_never_taken_for_sql_or_text() {
+        let mut fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE \"the `odd\"\" one\" (\"select\" TEXT PRIMARY KEY, \"a b\" REAL); \
+             CREATE TABLE snaps (v TEXT, \"view count\", l, c, r, \"from\"); \
+             INSERT INTO \"the `odd\"\" one\" VALUES ('x', 1.0); \
+             INSERT INTO snaps VALUES ('x', 10, 2, 3, 'PL', '2026-01-01 00:00:00');",
+        );
+        let schema = &mut fixture.options.schema;
+        let name = str::to_owned;
+        schema.videos.table = name("the `odd\" one");
+        schema.videos.video_id = name("select");
+        schema.videos.virality_score = name("a b");
+        schema.snapshots = crate::config::SnapshotsTable {
+            table: name("SNAPS"),
+            video_id: name("v"),
+            view_count: name("view count"),
+            likes: name("l"),
+            comments: name("c"),
+            region: name("r"),
+            fetched_at: name("from"),
         };
-        Ok(Self {
-            indexes: indexes(connection, name)?,
-            columns,
-            rowid,
-            is_view,
-            has_triggers,
-        })
-    }
-
-    fn has(&self, column: &str) -> bool {
-        self.columns
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(column))
-    }
-
-    /// Whether rows are found by these columns, the first ones of an index.
-    fn is_indexed(&self, columns: &[&String]) -> bool {
-        self.indexes.iter().any(|index| {
-            index.len() >= columns.len()
-                && index
-                    .iter()
-                    .zip(columns)
-                    .all(|(indexed, column)| indexed.eq_ignore_ascii_case(column))
-        })
-    }
-}
-
-/// The alias of the rowid that no column of the table hides.
-fn rowid_name(
-    connection: &Connection,
-    table: &str,
-    columns: &[String],
-) -> Result<Option<&'static str>, StoreError> {
-    let free = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| {
-        !columns
-            .iter()
-            .any(|column| column.eq_ignore_ascii_case(alias))
-    });
-    let Some(alias) = free else { return Ok(None) };
-    match connection.prepare(&format!("SELECT {alias} FROM {}", qualify(table))) {
-        Ok(_) => Ok(Some(alias)),
-        Err(error) => match StoreError::from(error) {
-            // WITHOUT ROWID: there is no such column.
-            StoreError::Sqlite(_) => Ok(None),
-            other => Err(other),
-        },
-    }
-}
-
-fn indexes(connection: &Connection, table: &str) -> Result<Vec<Vec<String>>, StoreError> {
-    let mut listed =
-        connection.prepare("SELECT name FROM pragma_index_list(?1, 'main') WHERE partial = 0")?;
-    let mut columns = connection
-        .prepare("SELECT coalesce(name, '') FROM pragma_index_info(?1, 'main') ORDER BY seqno")?;
-    let names: Vec<String> = listed
-        .query_map([table], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let mut indexes = Vec::with_capacity(names.len() + 1);
-    for name in names {
-        indexes.push(
-            columns
-                .query_map([name], |row| row.get(0))?
-                .collect::<Result<_, _>>()?,
+        let reader = fixture.reader();
+        assert!(!reader.has_snapshot_index());
+        let mut seen = 0;
+        reader
+            .snapshots(&["x".to_owned()], |_, last| {
+                assert_eq!(last[0].region.as_deref(), Some("PL"));
+                assert_eq!(last[0].seconds, Some(1_767_225_600));
+                seen += last.len();
+            })
+            .unwrap();
+        assert_eq!(seen, 1);
+        let site = fixture.site();
+        let sql = &reader.site.update_score;
+        assert_eq!(site.execute(sql, (2.5, "x")).unwrap(), 1);
+        assert_eq!(
+            site.execute(sql, (2.5, "x")).unwrap(),
+            0,
+            "only where it differs"
         );
     }
-    // A rowid with a name of its own needs no index.
-    let own_rowid: Option<String> = connection
-        .query_row(
-            "SELECT max(name) FROM pragma_table_xinfo(?1, 'main') WHERE pk > 0 \
-             HAVING count(*) = 1 AND max(type) = 'INTEGER' COLLATE NOCASE",
-            [table],
-            |row| row.get(0),
-        )
-        .optional()?
-        .flatten();
-    indexes.extend(own_rowid.map(|name| vec![name]));
-    Ok(indexes)
+
+    #[test]
+    fn a_column_dropped_while_we_run_is_an_error_not_a_text() {
+        let fixture = Fixture::new("wal");
+        fixture.sql("INSERT INTO video_snapshots VALUES (1, 'a', 1, 1, 1, 'GB', '2026-01-01')");
+        let reader = fixture.reader();
+        fixture.sql("ALTER TABLE video_snapshots DROP COLUMN likes");
+        let error = reader.snapshots(&["a".to_owned()], |_, _| {}).unwrap_err();
+        assert!(
+            error.to_string().contains("no such column: likes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_snapshot_index_is_recognised_in_its_forms() {
+        let has_index = |tables: &str| {
+            let videos = "CREATE TABLE videos (video_id, virality_score);";
+            let fixture = Fixture::with_tables("delete", &format!("{videos}{tables}"));
+            fixture.reader().has_snapshot_index()
+        };
+        let columns = "video_id, view_count, likes, comments, region, fetched_at";
+        let table = format!("CREATE TABLE video_snapshots ({columns});");
+        assert!(!has_index(&table));
+        for (index, helps) in [
+            ("(video_id, fetched_at)", true),
+            ("(VIDEO_ID, fetched_at DESC, likes)", true),
+            ("(video_id)", false),
+            ("(fetched_at, video_id)", false),
+            ("(video_id, date(fetched_at))", false),
+            ("(video_id, fetched_at) WHERE likes > 0", false),
+        ] {
+            let index = format!("CREATE INDEX i ON video_snapshots {index};");
+            assert_eq!(has_index(&format!("{table}{index}")), helps, "{index}");
+        }
+        let key = "PRIMARY KEY (video_id, fetched_at)";
+        assert!(has_index(&format!(
+            "CREATE TABLE video_snapshots ({columns}, {key}) WITHOUT ROWID;"
+        )));
+        assert!(has_index(&format!(
+            "CREATE TABLE all_snapshots ({columns}); \
+             CREATE VIEW video_snapshots AS SELECT * FROM all_snapshots;"
+        )));
+    }
 }

@@ -100,3 +100,204 @@ fn whole(real: f64) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     (-END..END).contains(&real).then_some(real as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, JOURNALS};
+    use super::*;
+
+    fn read_all(reader: &Reader, ids: &[&str]) -> Vec<Vec<Snapshot>> {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        let mut all = Vec::new();
+        reader
+            .snapshots(&ids, |place, last| {
+                assert_eq!(place, all.len());
+                all.push(last.to_vec());
+            })
+            .unwrap();
+        all
+    }
+
+    fn with_snapshots(journal: &str, rows: &str) -> Fixture {
+        let fixture = Fixture::new(journal);
+        fixture.sql(&format!(
+            "INSERT INTO video_snapshots \
+             (video_id, view_count, likes, comments, region, fetched_at) VALUES {rows}"
+        ));
+        fixture
+    }
+
+    fn views(of: &[Snapshot]) -> Vec<Count> {
+        of.iter().map(|snapshot| snapshot.views).collect()
+    }
+
+    #[test]
+    fn the_last_two_come_newest_first_and_equal_times_by_row() {
+        for journal in JOURNALS {
+            let fixture = with_snapshots(
+                journal,
+                "('a', 2, 20, 200, 'PL', '2026-01-02 00:00:00'), \
+                 ('a', 1, 10, 100, 'NL', '2026-01-01 00:00:00'), \
+                 ('a', 3, 30, 300, NULL, '2026-01-02 00:00:00'), \
+                 ('b', 9, 0, 0, 'SE', '2026-01-01 10:00:00')",
+            );
+            let all = read_all(&fixture.reader(), &["b", "none", "a"]);
+            assert_eq!(views(&all[0]), [Count::Integer(9)]);
+            assert_eq!(all[1], []);
+            assert_eq!(views(&all[2]), [Count::Integer(3), Count::Integer(2)]);
+            assert_eq!(
+                all[2][1],
+                Snapshot {
+                    views: Count::Integer(2),
+                    likes: Count::Integer(20),
+                    comments: Count::Integer(200),
+                    region: Some("PL".to_owned()),
+                    seconds: Some(1_767_312_000),
+                }
+            );
+            assert_eq!(
+                all[2][0].region, None,
+                "nothing is left of the video before"
+            );
+        }
+    }
+
+    #[test]
+    fn times_are_ordered_as_text_and_read_by_sqlite() {
+        let fixture = with_snapshots(
+            "wal",
+            "('a', 1, 0, 0, NULL, '2026-01-01T10:00:00+02:00'), \
+             ('a', 2, 0, 0, NULL, '2026-01-01 09:59:59.999'), \
+             ('b', 3, 0, 0, NULL, 'yesterday'), ('b', 4, 0, 0, NULL, NULL), \
+             ('c', 5, 0, 0, NULL, x'00ff')",
+        );
+        let all = read_all(&fixture.reader(), &["a", "b", "c"]);
+        let seconds = |of: &[Snapshot]| -> Vec<_> { of.iter().map(|s| s.seconds).collect() };
+        // 'T' sorts after a space, whatever the zones say.
+        assert_eq!(views(&all[0]), [Count::Integer(1), Count::Integer(2)]);
+        assert_eq!(seconds(&all[0]), [Some(1_767_254_400), Some(1_767_261_599)]);
+        assert_eq!(seconds(&all[1]), [None, None]);
+        assert_eq!(seconds(&all[2]), [None]);
+    }
+
+    #[test]
+    fn cells_of_odd_types_are_told_apart() {
+        let fixture = with_snapshots(
+            "wal",
+            "('a', NULL, 1.5, 'many', 7, '2026-01-02'), \
+             ('a', x'01', '12', 9223372036854775807, x'50', '2026-01-01')",
+        );
+        let all = read_all(&fixture.reader(), &["a"]);
+        let [latest, previous] = all[0].as_slice() else {
+            panic!("{all:?}")
+        };
+        assert_eq!(latest.views, Count::Missing);
+        assert_eq!(latest.likes, Count::Real(1.5));
+        assert_eq!(latest.comments, Count::Unreadable);
+        assert_eq!(latest.region.as_deref(), Some("7"));
+        assert_eq!(previous.views, Count::Unreadable);
+        // The column's own type made a number of it.
+        assert_eq!(previous.likes, Count::Integer(12));
+        assert_eq!(previous.comments, Count::Integer(i64::MAX));
+        assert_eq!(previous.region, None);
+    }
+
+    #[test]
+    fn numbers_as_times_are_taken_as_configured() {
+        let mut fixture = Fixture::with_tables(
+            "delete",
+            "CREATE TABLE videos (video_id, virality_score); \
+             CREATE TABLE video_snapshots \
+               (video_id, view_count, likes, comments, region, fetched_at); \
+             INSERT INTO video_snapshots (video_id, fetched_at) VALUES \
+               ('whole', 1700000000123), ('cut', 1700000000123.9), ('before', -1), \
+               ('before', -1.9), ('text', '1700000000123'), ('date', '2026-01-01'), \
+               ('none', NULL), ('huge', 1e300);",
+        );
+        let ids = ["whole", "cut", "before", "text", "date", "none", "huge"];
+        let read = |fixture: &Fixture| -> Vec<Vec<Option<i64>>> {
+            let all = read_all(&fixture.reader(), &ids);
+            let seconds = |of: &Vec<Snapshot>| of.iter().map(|s| s.seconds).collect();
+            all.iter().map(seconds).collect()
+        };
+        fixture.options.schema.fetched_at = FetchedAt::Unix;
+        let whole = Some(1_700_000_000_123);
+        let unreadable = vec![None];
+        assert_eq!(
+            read(&fixture),
+            [
+                vec![whole],
+                vec![whole],
+                vec![Some(-1), Some(-1)],
+                vec![whole],
+                unreadable.clone(),
+                unreadable.clone(),
+                unreadable.clone()
+            ]
+        );
+        fixture.options.schema.fetched_at = FetchedAt::UnixMs;
+        let whole = Some(1_700_000_000);
+        assert_eq!(
+            read(&fixture),
+            [
+                vec![whole],
+                vec![whole],
+                vec![Some(-1), Some(-1)],
+                vec![whole],
+                unreadable.clone(),
+                unreadable.clone(),
+                unreadable
+            ]
+        );
+    }
+
+    #[test]
+    fn one_call_sees_one_state_of_the_file() {
+        let fixture = with_snapshots(
+            "wal",
+            "('a', 1, 0, 0, NULL, '2026-01-01'), ('b', 1, 0, 0, NULL, '2026-01-01')",
+        );
+        let reader = fixture.reader();
+        let ids = ["a".to_owned(), "b".to_owned()];
+        let mut seen = Vec::new();
+        reader
+            .snapshots(&ids, |_, last| {
+                fixture.sql("UPDATE video_snapshots SET view_count = view_count + 1");
+                seen.extend(views(last));
+            })
+            .unwrap();
+        assert_eq!(seen, [Count::Integer(1), Count::Integer(1)]);
+        assert_eq!(views(&read_all(&reader, &["a"])[0]), [Count::Integer(3)]);
+    }
+
+    #[test]
+    fn an_interrupt_between_two_videos_ends_the_call() {
+        let fixture = with_snapshots("wal", "('a', 1, 0, 0, NULL, '2026-01-01')");
+        let reader = fixture.reader();
+        let handle = reader.interrupt_handle();
+        let ids = vec!["a".to_owned(); 3];
+        let mut seen = 0;
+        let outcome = reader.snapshots(&ids, |_, _| {
+            seen += 1;
+            handle.interrupt();
+        });
+        assert!(
+            matches!(outcome, Err(StoreError::Interrupted)),
+            "{outcome:?}"
+        );
+        assert_eq!(seen, 1);
+        assert_eq!(read_all(&reader, &["a"]).len(), 1, "the next call runs");
+    }
+
+    #[test]
+    fn numbers_without_a_place_among_the_integers_are_no_time() {
+        assert_eq!(whole(-1.9), Some(-1));
+        assert_eq!(
+            whole(9_223_372_036_854_774_784.0),
+            Some(9_223_372_036_854_774_784)
+        );
+        assert_eq!(whole(9_223_372_036_854_775_808.0), None);
+        assert_eq!(whole(f64::NAN), None);
+        assert_eq!(whole(f64::NEG_INFINITY), None);
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
-use super::queue::{Claim, fence};
+use super::outcome::fence;
+use super::queue::Claim;
 use crate::domain::thumbnail::{Status, Verdict};
 
 /// Records the verdict on one thumbnail of a running job.

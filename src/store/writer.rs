@@ -5,29 +5,23 @@
 //! take the whole transaction; then the operations of the group are applied again, one to a
 //! transaction, so that only the culprit fails.
 
-use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, InterruptHandle};
+use rusqlite::{Connection, InterruptHandle};
 
 use super::Options;
-use super::connection::{LOCK_STEP, connect, patiently};
+use super::connection::{connect, patiently};
 use super::error::StoreError;
 use super::migrations;
-use super::operation::{Pending, Scope};
+use super::operation::Pending;
 use super::queue;
-use super::site::Site;
+use super::write_connection::{Applied, Commit, Stop, WriteConnection};
 use crate::config::JournalMode;
 
 /// The most operations in one transaction: enough that a commit's cost is shared, few enough
 /// that a replay one by one stays short.
 const MAX_GROUP: usize = 256;
-
-/// How long a COMMIT is retried while readers of a rollback journal hold their locks. Meanwhile
-/// no new reader gets in, so it ends.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What came of one turn of [`Writer::commit_group`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,32 +42,9 @@ pub enum GroupEnd {
 
 /// The read-write connection to the site's file.
 pub struct Writer {
-    connection: Connection,
-    site: Site,
-    keep_details: bool,
+    file: WriteConnection,
     max_hold: Duration,
     is_wal: bool,
-}
-
-/// Why a transaction cannot go on as it is.
-enum Stop {
-    /// A lock of another's is in the way; nothing is lost.
-    Locked,
-    /// The operation failed and may have taken the transaction with it.
-    Broken(StoreError),
-}
-
-/// What came of one operation within a transaction that goes on.
-type Applied = Result<(), StoreError>;
-
-/// What came of a COMMIT.
-enum Commit {
-    Done,
-    Locked,
-    /// Refused (a deferred constraint, an interrupt); the transaction is still there.
-    Refused(StoreError),
-    /// The file is in doubt.
-    Unknown(String),
 }
 
 impl Writer {
@@ -98,9 +69,11 @@ impl Writer {
         migrations::migrate(&mut connection)?;
         queue::create(&connection)?;
         Ok(Self {
-            connection,
-            site,
-            keep_details: options.keep_details,
+            file: WriteConnection {
+                connection,
+                site,
+                keep_details: options.keep_details,
+            },
             max_hold: options.database.max_write_hold,
             is_wal,
         })
@@ -115,12 +88,12 @@ impl Writer {
     /// Stops, from another thread, the statement that runs now.
     #[must_use]
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        self.connection.get_interrupt_handle()
+        self.file.connection.get_interrupt_handle()
     }
 
     /// Closes the connection; SQLite folds the WAL back if no one else has the file open.
     pub fn close(self) {
-        if let Err((_, error)) = self.connection.close() {
+        if let Err((_, error)) = self.file.connection.close() {
             tracing::warn!(%error, "failed to close the database");
         }
     }
@@ -134,7 +107,7 @@ impl Writer {
             .iter()
             .take(MAX_GROUP)
             .any(|next| next.touches_file());
-        match self.begin(touches_file) {
+        match self.file.begin(touches_file) {
             Ok(()) => {}
             Err(StoreError::Locked) => return GroupEnd::Locked,
             // Each operation meets the error itself.
@@ -146,28 +119,31 @@ impl Writer {
             if !outcomes.is_empty() && begun.elapsed() >= self.max_hold {
                 break;
             }
-            match self.apply(next.as_mut()) {
+            match self.file.apply(next.as_mut()) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(Stop::Locked) => return self.give_up(),
-                Err(Stop::Broken(_)) if self.roll_back() => {
+                Err(Stop::Broken(_)) if self.file.roll_back() => {
                     return self.replay(waiting, outcomes.len() + 1);
                 }
                 Err(Stop::Broken(_)) => return GroupEnd::Reopen,
             }
         }
         let operations = outcomes.len();
-        match self.commit() {
+        match self.file.commit() {
             Commit::Done => {
                 let held = begun.elapsed();
                 answer(waiting, outcomes);
                 GroupEnd::Committed { operations, held }
             }
             Commit::Locked => self.give_up(),
-            Commit::Refused(_) if self.roll_back() => self.replay(waiting, operations),
+            Commit::Refused(_) if self.file.roll_back() => self.replay(waiting, operations),
             Commit::Refused(_) => GroupEnd::Reopen,
             Commit::Unknown(reason) => {
-                let unknown = |_| Err(StoreError::Unknown(reason.clone()));
-                answer(waiting, outcomes.into_iter().map(unknown));
+                // What failed by itself is not in doubt.
+                let doubt = |outcome: Applied| {
+                    outcome.and_then(|()| Err(StoreError::Unknown(reason.clone())))
+                };
+                answer(waiting, outcomes.into_iter().map(doubt));
                 GroupEnd::Reopen
             }
         }
@@ -182,7 +158,7 @@ impl Writer {
                 break;
             };
             let begun = Instant::now();
-            let (outcome, end) = match self.begin(next.touches_file()) {
+            let (outcome, end) = match self.file.begin(next.touches_file()) {
                 Ok(()) => self.alone(next.as_mut()),
                 Err(StoreError::Locked) => (None, Some(GroupEnd::Locked)),
                 Err(error) => (Some(Err(error)), None),
@@ -199,8 +175,8 @@ impl Writer {
     /// Applies one operation in the transaction just begun, and ends it: the answer, if there is
     /// one, and what ends the turn, if something does.
     fn alone(&self, next: &mut dyn Pending) -> (Option<Applied>, Option<GroupEnd>) {
-        let error = match self.apply(next) {
-            Ok(Ok(())) => match self.commit() {
+        let error = match self.file.apply(next) {
+            Ok(Ok(())) => match self.file.commit() {
                 Commit::Done => return (Some(Ok(())), None),
                 Commit::Locked => return (None, Some(self.give_up())),
                 Commit::Refused(error) => error,
@@ -212,94 +188,16 @@ impl Writer {
             Ok(Err(error)) | Err(Stop::Broken(error)) => error,
             Err(Stop::Locked) => return (None, Some(self.give_up())),
         };
-        let end = (!self.roll_back()).then_some(GroupEnd::Reopen);
+        let end = (!self.file.roll_back()).then_some(GroupEnd::Reopen);
         (Some(Err(error)), end)
     }
 
-    /// Applies an operation within its savepoint. An operation that fails leaves nothing behind.
-    fn apply(&self, next: &mut dyn Pending) -> Result<Applied, Stop> {
-        self.run("SAVEPOINT operation").map_err(Stop::Broken)?;
-        let scope = Scope {
-            connection: &self.connection,
-            site: &self.site,
-            keep_details: self.keep_details,
-        };
-        // Nothing of the connection outlives the transaction that is rolled back after a panic.
-        let outcome = match catch_unwind(AssertUnwindSafe(|| next.apply(&scope))) {
-            Ok(outcome) => outcome,
-            Err(panic) => {
-                return Err(Stop::Broken(StoreError::Panicked(panic_text(
-                    panic.as_ref(),
-                ))));
-            }
-        };
-        match outcome {
-            Err(StoreError::Locked) => Err(Stop::Locked),
-            Err(error) if self.connection.is_autocommit() => Err(Stop::Broken(error)),
-            Err(error) => {
-                self.run("ROLLBACK TO operation").map_err(Stop::Broken)?;
-                self.run("RELEASE operation").map_err(Stop::Broken)?;
-                Ok(Err(error))
-            }
-            // Without its transaction this fails too, and rightly so.
-            Ok(()) => self.run("RELEASE operation").map_err(Stop::Broken).map(Ok),
-        }
-    }
-
-    fn begin(&self, touches_file: bool) -> Result<(), StoreError> {
-        // A transaction that reads first and writes later loses its place to another writer.
-        self.run(if touches_file {
-            "BEGIN IMMEDIATE"
-        } else {
-            "BEGIN"
-        })
-    }
-
-    fn commit(&self) -> Commit {
-        let deadline = Instant::now() + COMMIT_PATIENCE;
-        loop {
-            let Err(error) = self.try_commit() else {
-                return Commit::Done;
-            };
-            match error.sqlite_error_code() {
-                // SQLite keeps the transaction, so asking again loses nothing.
-                Some(ErrorCode::DatabaseBusy) if Instant::now() + LOCK_STEP < deadline => {}
-                Some(ErrorCode::DatabaseBusy) => return Commit::Locked,
-                Some(ErrorCode::ConstraintViolation | ErrorCode::OperationInterrupted) => {
-                    return Commit::Refused(error.into());
-                }
-                _ => return Commit::Unknown(error.to_string()),
-            }
-        }
-    }
-
-    fn try_commit(&self) -> Result<usize, rusqlite::Error> {
-        self.connection.prepare_cached("COMMIT")?.execute([])
-    }
-
-    /// Rolls back, if SQLite has not done so; whether the connection is clean now.
-    fn roll_back(&self) -> bool {
-        if self.connection.is_autocommit() {
-            return true;
-        }
-        let outcome = self.run("ROLLBACK");
-        if let Err(error) = &outcome {
-            tracing::warn!(%error, "failed to roll back");
-        }
-        self.connection.is_autocommit()
-    }
-
     fn give_up(&self) -> GroupEnd {
-        if self.roll_back() {
+        if self.file.roll_back() {
             GroupEnd::Locked
         } else {
             GroupEnd::Reopen
         }
-    }
-
-    fn run(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection.prepare_cached(sql)?.execute([])?;
-        Ok(())
     }
 }
 
@@ -309,14 +207,6 @@ fn answer(waiting: &mut VecDeque<Box<dyn Pending>>, outcomes: impl IntoIterator<
             first.answer(outcome);
         }
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no text".to_owned())
 }
 
 /// Turns the journal to a WAL if asked to; whether it is one.
@@ -334,4 +224,388 @@ fn journal_mode(connection: &Connection, wanted: JournalMode) -> Result<bool, St
         );
     }
     Ok(is_wal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::super::fixture::{Fixture, JOURNALS, Line, rows, run};
+    use super::super::operation::{Operation, Scope};
+    use super::super::queue::{NewJob, SubmitJobs};
+    use super::*;
+    use crate::domain::job::Kind;
+
+    /// Writes a line of the site's log, which the tests' triggers watch.
+    struct Write(&'static str);
+
+    impl Operation for Write {
+        type Output = ();
+
+        fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+            scope
+                .prepare("INSERT INTO log (line) VALUES (?1)")?
+                .execute([self.0])?;
+            Ok(())
+        }
+    }
+
+    /// Panics after it has written.
+    struct Panic;
+
+    impl Operation for Panic {
+        type Output = ();
+
+        fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+            Write("panicking").apply(scope)?;
+            panic!("on purpose");
+        }
+    }
+
+    /// Writes and counts how often it is applied.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Operation for Counted {
+        type Output = ();
+
+        fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Write("counted").apply(scope)
+        }
+    }
+
+    fn with_log(journal: &str) -> Fixture {
+        let fixture = Fixture::new(journal);
+        fixture.sql(
+            "CREATE TABLE log (line TEXT); \
+             CREATE TRIGGER abort BEFORE INSERT ON log WHEN NEW.line = 'abort' \
+               BEGIN SELECT RAISE(ABORT, 'no such line'); END; \
+             CREATE TRIGGER roll BEFORE INSERT ON log WHEN NEW.line = 'rollback' \
+               BEGIN SELECT RAISE(ROLLBACK, 'all of it'); END; \
+             CREATE TRIGGER fail AFTER INSERT ON log WHEN NEW.line = 'fail' \
+               BEGIN SELECT RAISE(FAIL, 'half of it'); END;",
+        );
+        fixture
+    }
+
+    fn log(fixture: &Fixture) -> Vec<String> {
+        fixture.rows("SELECT line FROM log ORDER BY rowid")
+    }
+
+    fn line_of(lines: &[&'static str]) -> Line<()> {
+        let mut line = Line::new();
+        for text in lines {
+            line.push(Write(text));
+        }
+        line
+    }
+
+    fn failed_places(line: &Line<()>) -> Vec<usize> {
+        let answers = line.answers();
+        let places: Vec<usize> = answers.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, (0..places.len()).collect::<Vec<_>>(), "in order");
+        let failed = answers.into_iter().filter(|(_, answer)| answer.is_err());
+        failed.map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn a_group_is_one_transaction_and_answers_in_order() {
+        for journal in JOURNALS {
+            let fixture = with_log(journal);
+            let mut writer = fixture.writer();
+            assert_eq!(writer.is_wal(), journal == "wal");
+            let mut line = line_of(&["a", "b", "c"]);
+            let end = writer.commit_group(&mut line.waiting);
+            assert!(matches!(end, GroupEnd::Committed { operations: 3, .. }));
+            assert_eq!(failed_places(&line), Vec::<usize>::new());
+            assert_eq!(log(&fixture), ["a", "b", "c"]);
+        }
+    }
+
+    #[test]
+    fn a_failing_operation_leaves_nothing_and_the_others_go_on() {
+        for journal in JOURNALS {
+            for culprit in ["abort", "fail", "rollback"] {
+                let fixture = with_log(journal);
+                let mut writer = fixture.writer();
+                let mut line = line_of(&["a", culprit, "b"]);
+                while !line.waiting.is_empty() {
+                    let end = writer.commit_group(&mut line.waiting);
+                    assert!(matches!(end, GroupEnd::Committed { .. }), "{end:?}");
+                }
+                assert_eq!(failed_places(&line), [1], "{culprit}");
+                assert_eq!(log(&fixture), ["a", "b"], "{culprit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_costs_only_its_own_operation() {
+        for journal in JOURNALS {
+            let fixture = with_log(journal);
+            let mut writer = fixture.writer();
+            let applied = Arc::new(AtomicUsize::new(0));
+            let mut line = line_of(&["a"]);
+            line.push(Counted(applied.clone()));
+            line.push(Panic);
+            line.push(Write("b"));
+            while !line.waiting.is_empty() {
+                writer.commit_group(&mut line.waiting);
+            }
+            let answers = line.answers();
+            let Err(StoreError::Panicked(text)) = &answers[2].1 else {
+                panic!("{answers:?}")
+            };
+            assert_eq!(text, "on purpose");
+            assert!([0, 1, 3].iter().all(|place| answers[*place].1.is_ok()));
+            assert_eq!(log(&fixture), ["a", "counted", "b"]);
+            assert_eq!(
+                applied.load(Ordering::Relaxed),
+                2,
+                "once more in the replay"
+            );
+        }
+    }
+
+    #[test]
+    fn a_constraint_that_waits_for_the_commit_fails_only_its_operation() {
+        for journal in JOURNALS {
+            let mut fixture = Fixture::new(journal);
+            fixture.sql(
+                "CREATE TABLE lines (line TEXT PRIMARY KEY); INSERT INTO lines VALUES ('a'), ('b'); \
+                 CREATE TABLE log (line TEXT REFERENCES lines DEFERRABLE INITIALLY DEFERRED);",
+            );
+            fixture.options.database.foreign_keys = true;
+            let mut writer = fixture.writer();
+            let mut line = line_of(&["a", "dangling", "b"]);
+            writer.commit_group(&mut line.waiting);
+            assert_eq!(failed_places(&line), [1]);
+            assert_eq!(log(&fixture), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn a_foreign_lock_delays_and_loses_nothing() {
+        for journal in JOURNALS {
+            let fixture = with_log(journal);
+            let mut writer = fixture.writer();
+            let site = fixture.site();
+            site.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let mut line = line_of(&["a", "b"]);
+            let begun = Instant::now();
+            assert_eq!(writer.commit_group(&mut line.waiting), GroupEnd::Locked);
+            assert!(begun.elapsed() >= Duration::from_millis(200), "it waits");
+            assert_eq!(line.waiting.len(), 2);
+            assert!(line.answers().is_empty());
+            site.execute_batch("ROLLBACK").unwrap();
+            writer.commit_group(&mut line.waiting);
+            assert_eq!(failed_places(&line), Vec::<usize>::new());
+            assert_eq!(log(&fixture), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn what_is_only_in_memory_does_not_wait_for_the_file() {
+        for journal in JOURNALS {
+            let fixture = with_log(journal);
+            let mut writer = fixture.writer();
+            let site = fixture.site();
+            site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+            let job = NewJob {
+                kind: Kind::Score,
+                payload: "{}".to_owned(),
+                priority: 5,
+                run_at_ms: 0,
+            };
+            let jobs = vec![job];
+            let ids = run(&mut writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();
+            assert_eq!(ids.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_reader_in_the_way_of_a_commit_is_waited_for() {
+        let fixture = with_log("delete");
+        fixture.sql("INSERT INTO log VALUES ('old')");
+        let mut writer = fixture.writer();
+        let site = fixture.site();
+        site.execute_batch("BEGIN").unwrap();
+        assert_eq!(rows(&site, "SELECT line FROM log"), ["old"]);
+        let applied = Arc::new(AtomicUsize::new(0));
+        let mut line = Line::new();
+        line.push(Counted(applied.clone()));
+        let (seen, pages) = (applied.clone(), &fixture);
+        let end = thread::scope(|scope| {
+            scope.spawn(move || {
+                while seen.load(Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
+                // A new reader is refused once the COMMIT has met the old one.
+                let late = is_reader_refused(pages);
+                site.execute_batch("COMMIT").unwrap();
+                assert!(late);
+            });
+            writer.commit_group(&mut line.waiting)
+        });
+        assert!(
+            matches!(end, GroupEnd::Committed { operations: 1, .. }),
+            "{end:?}"
+        );
+        assert!(line.answers()[0].1.is_ok());
+        assert_eq!(
+            applied.load(Ordering::Relaxed),
+            1,
+            "its transaction was kept"
+        );
+        assert_eq!(log(&fixture), ["old", "counted"]);
+    }
+
+    /// Waits until readers are refused: then a COMMIT waits for those that are in.
+    fn is_reader_refused(fixture: &Fixture) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let late = fixture.site();
+        while Instant::now() < deadline {
+            let read = late.query_row("SELECT count(*) FROM log", [], |_| Ok(()));
+            if read.is_err_and(|error| StoreError::from(error).is_locked()) {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[test]
+    fn a_reader_that_stays_in_the_way_is_given_way_to() {
+        let fixture = with_log("delete");
+        fixture.sql("INSERT INTO log VALUES ('old')");
+        let mut writer = fixture.writer();
+        let site = fixture.site();
+        site.execute_batch("BEGIN").unwrap();
+        assert_eq!(rows(&site, "SELECT line FROM log"), ["old"]);
+        let mut line = line_of(&["a"]);
+        assert_eq!(writer.commit_group(&mut line.waiting), GroupEnd::Locked);
+        assert_eq!(line.waiting.len(), 1);
+        assert_eq!(log(&fixture), ["old"], "new readers are let in again");
+        site.execute_batch("COMMIT").unwrap();
+        writer.commit_group(&mut line.waiting);
+        assert_eq!(log(&fixture), ["old", "a"]);
+    }
+
+    #[test]
+    fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
+        for journal in JOURNALS {
+            let fixture = with_log(journal);
+            let mut writer = fixture.writer();
+            let pages: i64 = writer
+                .file
+                .connection
+                .query_row("PRAGMA page_count", [], |row| row.get(0))
+                .unwrap();
+            writer
+                .file
+                .connection
+                .query_row(
+                    &format!("PRAGMA max_page_count = {}", pages + 1),
+                    [],
+                    |_| Ok(()),
+                )
+                .unwrap();
+            let huge: &'static str = Box::leak("x".repeat(100_000).into_boxed_str());
+            let mut line = line_of(&["a", huge, "b"]);
+            while !line.waiting.is_empty() {
+                let end = writer.commit_group(&mut line.waiting);
+                assert!(matches!(end, GroupEnd::Committed { .. }), "{end:?}");
+            }
+            let answers = line.answers();
+            assert!(
+                matches!(answers[1].1, Err(StoreError::StorageFull)),
+                "{answers:?}"
+            );
+            assert!(answers[0].1.is_ok() && answers[2].1.is_ok(), "{answers:?}");
+            assert_eq!(log(&fixture), ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn a_group_ends_when_it_has_held_the_lock_long_enough() {
+        let mut fixture = with_log("wal");
+        fixture.options.database.max_write_hold = Duration::ZERO;
+        let mut writer = fixture.writer();
+        let mut line = line_of(&["a", "b"]);
+        let end = writer.commit_group(&mut line.waiting);
+        assert!(matches!(end, GroupEnd::Committed { operations: 1, .. }));
+        assert_eq!(line.waiting.len(), 1);
+    }
+
+    #[test]
+    fn a_group_has_at_most_256_operations() {
+        let fixture = with_log("wal");
+        let mut writer = fixture.writer();
+        let mut line = line_of(&["a"; 300]);
+        let end = writer.commit_group(&mut line.waiting);
+        assert!(matches!(
+            end,
+            GroupEnd::Committed {
+                operations: 256,
+                ..
+            }
+        ));
+        assert_eq!(line.waiting.len(), 44);
+    }
+
+    #[test]
+    fn an_error_at_the_beginning_reaches_every_operation() {
+        let fixture = with_log("wal");
+        let mut writer = fixture.writer();
+        // A transaction left open by mistake makes every BEGIN fail.
+        writer.file.connection.execute_batch("BEGIN").unwrap();
+        let mut line = line_of(&["a", "b"]);
+        let end = writer.commit_group(&mut line.waiting);
+        assert!(matches!(end, GroupEnd::Committed { operations: 2, .. }));
+        assert_eq!(failed_places(&line), [0, 1]);
+    }
+
+    #[test]
+    fn the_journal_is_turned_to_a_wal_only_when_asked() {
+        let mut fixture = Fixture::new("delete");
+        assert!(!fixture.writer().is_wal());
+        fixture.options.database.journal_mode = JournalMode::Wal;
+        let writer = fixture.writer();
+        assert!(writer.is_wal());
+        writer.close();
+        assert_eq!(fixture.rows("PRAGMA journal_mode"), ["wal"]);
+    }
+
+    #[test]
+    fn a_statement_that_runs_is_interrupted() {
+        struct Endless(mpsc::Sender<()>);
+        impl Operation for Endless {
+            type Output = ();
+            fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+                self.0.send(()).unwrap();
+                let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                               SELECT count(*) FROM n";
+                Ok(scope.prepare(endless)?.query_row([], |_| Ok(()))?)
+            }
+        }
+        let fixture = with_log("wal");
+        let mut writer = fixture.writer();
+        let (started, starts) = mpsc::channel();
+        let handle = writer.interrupt_handle();
+        let stop = thread::spawn(move || {
+            starts.recv().unwrap();
+            // Until the answer has come: an interrupt before the first step does nothing.
+            while starts.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
+                handle.interrupt();
+                thread::yield_now();
+            }
+        });
+        let mut line = Line::new();
+        line.push(Endless(started));
+        writer.commit_group(&mut line.waiting);
+        stop.join().unwrap();
+        assert!(matches!(line.answers()[0].1, Err(StoreError::Interrupted)));
+    }
 }

@@ -139,17 +139,16 @@ def compare(before, after, report):
         reported = json.load(file)["scoring"]
     old, new = stored(before), stored(after)
     differences = []
-    for video_id in reported:
-        expected = evaluate(db, video_id)
-        if not same_result(expected, reported[video_id]):
+    results = {video_id: evaluate(db, video_id) for video_id in reported}
+    for video_id, result in results.items():
+        if not same_result(result, reported[video_id]):
             differences.append(
-                {"id": video_id, "expected": expected, "reported": reported[video_id]}
+                {"id": video_id, "expected": result, "reported": reported[video_id]}
             )
     for video_id, score in new.items():
-        expected = old.get(video_id)
-        if video_id in reported:
-            result = evaluate(db, video_id)
-            expected = expected if "reason" in result else result["score"]
+        # A reason, like no result at all, leaves the old score.
+        expected = results.get(video_id, {"reason": "not asked"})
+        expected = old.get(video_id) if "reason" in expected else expected["score"]
         if score != expected:
             differences.append({"id": video_id, "expected": expected, "stored": score})
     return {"compared": len(reported), "differences": differences}
@@ -162,7 +161,8 @@ def main(arguments):
             print(json.dumps({video_id: evaluate(db, video_id) for video_id in every_id(db)}))
         case ["compare", before, after, report]:
             result = compare(before, after, report)
-            print(json.dumps(result, indent=1))
+            # A stored blob is told as Python writes it.
+            print(json.dumps(result, indent=1, default=repr))
             return 1 if result["differences"] else 0
         case ["seconds", dates]:
             db = sqlite3.connect(":memory:")

@@ -17,6 +17,10 @@
     reason = "each test, example and bench uses its part"
 )]
 
+pub mod article;
+pub mod batch_file;
 pub mod hostile;
 pub mod pictures;
+pub mod run;
 pub mod site;
+pub mod vault;

@@ -48,10 +48,10 @@ impl Site {
         let address = listener.local_addr().expect("a bound port has an address");
         let shared = Arc::new(Shared::default());
         let acceptor = thread::Builder::new()
-            .name("site".to_owned())
+            .name(thread_name(address))
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || accept(&listener, &shared)
+                move || accept(&listener, address, &shared)
             })
             .expect("start the site's thread");
         Self {
@@ -234,7 +234,11 @@ impl Shared {
 }
 
 /// Accepts until the site ends; answers the threads that still serve.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
+fn accept(
+    listener: &TcpListener,
+    address: SocketAddr,
+    shared: &Arc<Shared>,
+) -> Vec<JoinHandle<()>> {
     let mut serving: Vec<JoinHandle<()>> = Vec::new();
     for (number, stream) in listener.incoming().enumerate() {
         if shared.stop.comes_within(Duration::ZERO) {
@@ -248,7 +252,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
         // Threads of connections that ended give their stacks back here.
         serving = serving.into_iter().filter_map(still_running).collect();
         let shared = Arc::clone(shared);
-        let thread = thread::Builder::new().name("site-client".to_owned());
+        let thread = thread::Builder::new().name(thread_name(address));
         serving.push(
             thread
                 .stack_size(256 * 1024)
@@ -271,4 +275,9 @@ fn still_running(thread: JoinHandle<()>) -> Option<JoinHandle<()>> {
         return None;
     }
     Some(thread)
+}
+
+/// Short enough for Linux, and different for each site of a process.
+fn thread_name(address: SocketAddr) -> String {
+    format!("site-{}", address.port())
 }

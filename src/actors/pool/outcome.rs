@@ -197,6 +197,6 @@ impl Pool {
         if let Some(timer) = self.timer.take() {
             context.cancel_future(timer);
         }
-        self.may_hold_more = true;
+        (self.may_hold_more, self.woken) = (true, true);
     }
 }

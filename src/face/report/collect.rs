@@ -7,8 +7,8 @@ use super::{
     ThumbnailDetail, Thumbnails,
 };
 use crate::engine::{
-    Failure, Job, Judgement, Kind, Score, ThumbnailItem, ThumbnailStatus, ThumbnailVerdict, TicketEvent,
-    Verdict,
+    Failure, Job, Judgement, Kind, Score, ThumbnailItem, ThumbnailStatus, ThumbnailVerdict,
+    TicketEvent, Verdict,
 };
 use crate::face::batch_file::Plan;
 
@@ -41,12 +41,24 @@ enum Answer<V> {
 impl<K: Eq + std::hash::Hash, V> Section<K, V> {
     fn new(inputs: Vec<K>) -> Self {
         let answers = inputs.iter().map(|_| None).collect();
-        let places = inputs.into_iter().enumerate().map(|(at, key)| (key, at)).collect();
-        Self { places, answers, answered: 0 }
+        let places = inputs
+            .into_iter()
+            .enumerate()
+            .map(|(at, key)| (key, at))
+            .collect();
+        Self {
+            places,
+            answers,
+            answered: 0,
+        }
     }
 
     fn answer(&mut self, key: &K, answer: Answer<V>) {
-        let Some(place) = self.places.get(key).and_then(|at| self.answers.get_mut(*at)) else {
+        let Some(place) = self
+            .places
+            .get(key)
+            .and_then(|at| self.answers.get_mut(*at))
+        else {
             return;
         };
         if place.is_none() {
@@ -56,13 +68,20 @@ impl<K: Eq + std::hash::Hash, V> Section<K, V> {
     }
 
     fn progress(&self) -> Progress {
-        Progress { done: self.answered, of: self.answers.len() }
+        Progress {
+            done: self.answered,
+            of: self.answers.len(),
+        }
     }
 
     fn into_ordered(self) -> Vec<(K, Option<Answer<V>>)> {
         let mut places: Vec<(K, usize)> = self.places.into_iter().collect();
         places.sort_by_key(|(_, at)| *at);
-        places.into_iter().map(|(key, _)| key).zip(self.answers).collect()
+        places
+            .into_iter()
+            .map(|(key, _)| key)
+            .zip(self.answers)
+            .collect()
     }
 }
 
@@ -92,18 +111,32 @@ impl Collector {
     pub fn note(&mut self, event: TicketEvent) {
         match event {
             TicketEvent::Scored(scores) => {
-                let Some(section) = &mut self.scoring else { return };
+                let Some(section) = &mut self.scoring else {
+                    return;
+                };
                 for (id, score) in scores.iter() {
                     section.answer(id, Answer::Given(score.clone()));
                 }
             }
-            TicketEvent::Thumbnail { item, verdict, cached } => {
-                let Some(section) = &mut self.thumbnails else { return };
+            TicketEvent::Thumbnail {
+                item,
+                verdict,
+                cached,
+            } => {
+                let Some(section) = &mut self.thumbnails else {
+                    return;
+                };
                 self.cached.thumbnails += usize::from(cached);
                 section.answer(&item, Answer::Given(verdict));
             }
-            TicketEvent::Liveness { video_id, judgement, cached } => {
-                let Some(section) = &mut self.liveness else { return };
+            TicketEvent::Liveness {
+                video_id,
+                judgement,
+                cached,
+            } => {
+                let Some(section) = &mut self.liveness else {
+                    return;
+                };
                 self.cached.liveness += usize::from(cached);
                 section.answer(&video_id, Answer::Given(judgement));
             }
@@ -115,14 +148,22 @@ impl Collector {
     /// Items without an answer are told apart from those nobody got to.
     fn note_failure(&mut self, failure: Failure) {
         let answer = || failure.error.clone();
-        let ids = failure.left.as_ref().map(Job::video_ids).unwrap_or_default();
+        let ids = failure
+            .left
+            .as_ref()
+            .map(Job::video_ids)
+            .unwrap_or_default();
         match &failure.left {
             Some(Job::Score(job)) => fail_each(self.scoring.as_mut(), &job.video_ids, answer),
             Some(Job::Thumbnails(job)) => fail_each(self.thumbnails.as_mut(), &job.videos, answer),
             Some(Job::Liveness(job)) => fail_each(self.liveness.as_mut(), &job.video_ids, answer),
             None => {}
         }
-        self.failures.push(FailedJob { kind: failure.kind, ids, error: failure.error });
+        self.failures.push(FailedJob {
+            kind: failure.kind,
+            ids,
+            error: failure.error,
+        });
     }
 
     /// How far a kind of work has come; `None` if it was not asked for.
@@ -140,13 +181,26 @@ impl Collector {
     pub fn into_report(self, describe: impl FnOnce(Gathered) -> Summary) -> Report {
         let mut not_done = NotDone::default();
         let unknown_is_broken = self.unknown_is_broken;
-        let scoring = self.scoring.map(|section| scoring(section, &mut not_done.scoring));
+        let scoring = self
+            .scoring
+            .map(|section| scoring(section, &mut not_done.scoring));
         let thumbnails = self
             .thumbnails
             .map(|section| thumbnails(section, unknown_is_broken, &mut not_done.thumbnails));
-        let liveness = self.liveness.map(|section| liveness(section, &mut not_done.liveness));
-        let gathered = Gathered { failures: self.failures, not_done, cached: self.cached };
-        Report { scoring, thumbnails, liveness, summary: describe(gathered) }
+        let liveness = self
+            .liveness
+            .map(|section| liveness(section, &mut not_done.liveness));
+        let gathered = Gathered {
+            failures: self.failures,
+            not_done,
+            cached: self.cached,
+        };
+        Report {
+            scoring,
+            thumbnails,
+            liveness,
+            summary: describe(gathered),
+        }
     }
 }
 
@@ -219,7 +273,7 @@ fn thumbnails(
         }
         found.details.push(ThumbnailDetail {
             id: item.video_id,
-            status: verdict.status,
+            status: verdict.status.name(),
             size: verdict.size.map(|size| size.to_string()),
             msg: verdict.reason,
             url: item.thumbnail_url,
@@ -254,8 +308,12 @@ fn liveness(section: Section<String, Judgement>, left: &mut Vec<String>) -> Live
         };
         *count += 1;
         ids.push(id.clone());
-        let Judgement { verdict, reason, http_status } = judgement;
-        found.details.push(LivenessDetail { id, verdict, reason, http_status });
+        found.details.push(LivenessDetail {
+            id,
+            verdict: judgement.verdict.name(),
+            reason: judgement.reason,
+            http_status: judgement.http_status,
+        });
     }
     found
 }

@@ -6,23 +6,28 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::{Report, ScoreEntry};
 use crate::engine::{Label, Score};
+use crate::face::text::plain;
 
 /// Rows of a table before the rest is only counted: a terminal holds no more.
 const MOST_ROWS: usize = 20;
+/// Bytes of a cell.
+const LONGEST_CELL: usize = 200;
 
 /// Prints the report as tables.
 ///
 /// # Errors
 /// When the output cannot be written.
-pub fn print_tables(report: &Report, out: &mut impl Write) -> io::Result<()> {
+pub fn print_tables(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     print_scoring(report, out)?;
     print_thumbnails(report, out)?;
     print_liveness(report, out)?;
     print_summary(report, out)
 }
 
-fn print_scoring(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    let Some(scoring) = &report.scoring else { return Ok(()) };
+fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(scoring) = &report.scoring else {
+        return Ok(());
+    };
     let mut best: Vec<_> = scoring
         .0
         .iter()
@@ -31,7 +36,11 @@ fn print_scoring(report: &Report, out: &mut impl Write) -> io::Result<()> {
             ScoreEntry::Score(Score::Unscored(_)) | ScoreEntry::Failed(_) => None,
         })
         .collect();
-    let labelled = |label| best.iter().filter(|(_, scored)| scored.label == label).count();
+    let labelled = |label| {
+        best.iter()
+            .filter(|(_, scored)| scored.label == label)
+            .count()
+    };
     writeln!(
         out,
         "Scoring: {} viral, {} trending, {} normal, {} without a score",
@@ -41,7 +50,14 @@ fn print_scoring(report: &Report, out: &mut impl Write) -> io::Result<()> {
         scoring.0.len() - best.len(),
     )?;
     best.sort_by(|(_, one), (_, other)| other.score.total_cmp(&one.score));
-    let mut table = table(&["video", "score", "label", "region", "views/h", "engagement %"]);
+    let mut table = table(&[
+        "video",
+        "score",
+        "label",
+        "region",
+        "views/h",
+        "engagement %",
+    ]);
     for (id, scored) in best.iter().take(MOST_ROWS) {
         table.add_row(vec![
             Cell::new(printable(id)),
@@ -55,8 +71,10 @@ fn print_scoring(report: &Report, out: &mut impl Write) -> io::Result<()> {
     print_rows(table, best.len(), out)
 }
 
-fn print_thumbnails(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    let Some(thumbnails) = &report.thumbnails else { return Ok(()) };
+fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(thumbnails) = &report.thumbnails else {
+        return Ok(());
+    };
     writeln!(
         out,
         "Thumbnails: {} valid, {} broken, {} placeholder, {} unknown",
@@ -66,7 +84,7 @@ fn print_thumbnails(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for detail in thumbnails.details.iter().take(MOST_ROWS) {
         table.add_row(vec![
             Cell::new(printable(&detail.id)),
-            Cell::new(detail.status.name()),
+            Cell::new(detail.status),
             Cell::new(detail.size.as_deref().unwrap_or("-")),
             Cell::new(printable(detail.msg.as_deref().unwrap_or("-"))),
         ]);
@@ -74,8 +92,10 @@ fn print_thumbnails(report: &Report, out: &mut impl Write) -> io::Result<()> {
     print_rows(table, thumbnails.details.len(), out)
 }
 
-fn print_liveness(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    let Some(liveness) = &report.liveness else { return Ok(()) };
+fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(liveness) = &report.liveness else {
+        return Ok(());
+    };
     writeln!(
         out,
         "Liveness: {} alive, {} dead, {} unknown, {} invalid",
@@ -85,18 +105,28 @@ fn print_liveness(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for detail in liveness.details.iter().take(MOST_ROWS) {
         table.add_row(vec![
             Cell::new(printable(&detail.id)),
-            Cell::new(detail.verdict.name()),
-            Cell::new(detail.http_status.map_or_else(|| "-".to_owned(), |code| code.to_string())),
+            Cell::new(detail.verdict),
+            Cell::new(
+                detail
+                    .http_status
+                    .map_or_else(|| "-".to_owned(), |code| code.to_string()),
+            ),
             Cell::new(printable(&detail.reason)),
         ]);
     }
     print_rows(table, liveness.details.len(), out)
 }
 
-fn print_summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
+fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let summary = &report.summary;
     for failure in &summary.failures {
-        writeln!(out, "failed: {} of {} videos: {}", failure.kind, failure.ids.len(), printable(&failure.error))?;
+        writeln!(
+            out,
+            "failed: {} of {} videos: {}",
+            failure.kind,
+            failure.ids.len(),
+            printable(&failure.error)
+        )?;
     }
     if !summary.not_done.is_empty() {
         let left = &summary.not_done;
@@ -119,14 +149,23 @@ fn print_summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
         summary.oembed_calls,
         summary.cached.thumbnails + summary.cached.liveness,
         summary.db,
-        if summary.dry_run { " (dry run: nothing was written)" } else { "" },
+        if summary.dry_run {
+            " (dry run: nothing was written)"
+        } else {
+            ""
+        },
     )
 }
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(header.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    table.load_style(presets::NOTHING);
+    table.set_header(
+        header
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    );
     table
 }
 
@@ -134,20 +173,21 @@ fn number(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn print_rows(table: Table, rows: usize, out: &mut impl Write) -> io::Result<()> {
+fn print_rows(table: Table, rows: usize, out: &mut dyn Write) -> io::Result<()> {
     if rows > 0 {
         writeln!(out, "{table}")?;
     }
     if rows > MOST_ROWS {
-        writeln!(out, "  … and {} more (--format json lists all)", rows - MOST_ROWS)?;
+        writeln!(
+            out,
+            "  … and {} more (--format json lists all)",
+            rows - MOST_ROWS
+        )?;
     }
     writeln!(out)
 }
 
 /// Text from outside, without what a terminal would obey.
 fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .take(200)
-        .collect()
+    plain(text, LONGEST_CELL)
 }

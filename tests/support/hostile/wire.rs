@@ -152,8 +152,13 @@ fn against_the_protocol(cases: &mut Cases<'_>) {
 }
 
 fn statuses(cases: &mut Cases<'_>) {
-    for status in [204, 300, 304, 400, 401, 403, 404, 405, 410, 418, 451, 999] {
+    for status in [204, 400, 401, 403, 404, 405, 410, 418, 451, 999] {
         cases.reply(format!("status {status}"), BROKEN, Reply::status(status));
+    }
+    // No page to go on to: an answer that is no 200, or a redirect that leads nowhere.
+    for status in [300, 304] {
+        let reply = Reply::status(status);
+        cases.reply(format!("status {status}"), &["broken", "error"], reply);
     }
     for status in [408, 425, 429, 500, 502, 503, 504, 520] {
         cases.reply(format!("status {status}"), UNKNOWN, Reply::status(status));

@@ -190,13 +190,15 @@ pub fn jpeg_scans(scans: usize) -> Vec<u8> {
     [start, &scan.repeat(scans), &[0xFF, 0xD9]].concat()
 }
 
-/// A lossless WebP whose header claims 16384x16384.
+/// A lossless WebP whose header claims a square of this side, 16384 at most. `image-webp` 0.2.4
+/// reads 16384 as 0.
 #[must_use]
-pub fn webp_claiming_most() -> Vec<u8> {
+pub fn webp_claiming(side: u32) -> Vec<u8> {
+    assert!((1..=16_384).contains(&side), "WebP has 14 bits for a side");
     let mut bytes = good(Picture::Webp).to_vec();
     let stream = find(&bytes, b"VP8L").expect("a lossless WebP has a stream");
     let sizes = &mut bytes[stream + 9..stream + 13];
     let flags = u32::from_le_bytes(sizes.try_into().expect("four bytes")) & 0xF000_0000;
-    sizes.copy_from_slice(&(flags | 0x0FFF_FFFF).to_le_bytes());
+    sizes.copy_from_slice(&(flags | ((side - 1) << 14) | (side - 1)).to_le_bytes());
     bytes
 }
