@@ -11,6 +11,7 @@ mod finding;
 mod foreign;
 mod journal;
 mod locks;
+mod online;
 mod size;
 mod uninstall;
 mod video;
@@ -21,6 +22,7 @@ pub use self::backup::{Backup, backup};
 pub use self::doctor::{Diagnosis, DoctorRequest, KNOWN_GOOD_VIDEO, OnlineCheck, doctor};
 pub use self::finding::{Finding, Level};
 pub use self::locks::{Holder, Lock, lock_holders};
+pub use self::online::ask_endpoint;
 pub use self::size::{Sizes, TableSize, size};
 pub use self::uninstall::{uninstall, what_is_ours};
 pub use self::video::{

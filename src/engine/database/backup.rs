@@ -1,5 +1,6 @@
 //! `db backup`: a copy by SQLite's backup API, complete and checked, or none at all.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -37,7 +38,7 @@ pub fn backup(
     let copy = Copy::begin(&options.path, target)?;
     inspector
         .copy_to(&copy.part, progress, patience)
-        .map_err(|error| copy.unwritable(error))?;
+        .map_err(|error| copy.unwritable(&error))?;
     check(&options.path, &copy, patience)?;
     copy.finish()
 }
@@ -45,7 +46,7 @@ pub fn backup(
 fn check(database: &Path, copy: &Copy, patience: &mut Patience<'_>) -> Result<(), DatabaseError> {
     let found = Inspector::open(&copy.part, Intent::Look, patience)
         .and_then(|inspector| inspector.check())
-        .map_err(|error| copy.unwritable(error))?;
+        .map_err(|error| copy.unwritable(&error))?;
     match found {
         Integrity::Sound | Integrity::Unfinished => Ok(()),
         Integrity::Damaged(lines) => Err(DatabaseError::CopyDamaged {
@@ -89,7 +90,7 @@ impl Copy {
         })
     }
 
-    fn unwritable(&self, reason: impl ToString) -> DatabaseError {
+    fn unwritable(&self, reason: &dyn Display) -> DatabaseError {
         DatabaseError::BackupUnwritable {
             path: self.target.clone(),
             reason: reason.to_string(),
@@ -111,7 +112,7 @@ impl Copy {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(DatabaseError::BackupExists(self.target.clone()))
             }
-            Err(error) => Err(self.unwritable(error)),
+            Err(error) => Err(self.unwritable(&error)),
         }
     }
 
