@@ -147,7 +147,7 @@ impl Attempt {
             reason = verdict.reason,
             "looked at a thumbnail"
         );
-        if is_transient(&evidence) && !self.last_try {
+        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
             let error = verdict
                 .reason
                 .unwrap_or_else(|| verdict.status.name().to_owned());
@@ -178,6 +178,7 @@ impl Attempt {
             endpoint: false,
         };
         match self.tools.client.get(request).await {
+            // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
                 (self.deps.decoder.inspect(answer.body).await, None)
             }
