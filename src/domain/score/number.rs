@@ -78,7 +78,7 @@ fn quotient(a: i128, b: i128) -> f64 {
     // that bit: the single rounding happens in the conversion to f64.
     let shift = (55 + bits(divisor)).saturating_sub(bits(dividend));
     let scaled = dividend << shift;
-    let sticky = u128::from(scaled % divisor != 0);
+    let sticky = u128::from(!scaled.is_multiple_of(divisor));
     let magnitude = ((scaled / divisor) | sticky) as f64 / power_of_two(shift);
     if (a < 0) == (b < 0) {
         magnitude
