@@ -23,12 +23,12 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let (code, literals) = blank(text);
         let tests = if is_test_file(path) {
-            vec![0..code.len()]
+            std::iter::once(0..code.len()).collect()
         } else {
             test_items(&code)
         };
         let mut shipped = code.clone().into_bytes();
-        for byte in tests.iter().flat_map(|range| range.clone()) {
+        for byte in tests.iter().cloned().flatten() {
             if shipped[byte] != b'\n' {
                 shipped[byte] = b' ';
             }
@@ -108,11 +108,10 @@ fn blank(text: &str) -> (String, Vec<(usize, String)>) {
                 [b'\'', ..] => character(rest),
                 _ => 0,
             };
-        for byte in at..end {
-            if code[byte] != b'\n' {
-                code[byte] = b' ';
-            }
-        }
+        let literal = code[at..end].iter_mut();
+        literal
+            .filter(|byte| **byte != b'\n')
+            .for_each(|byte| *byte = b' ');
         at = end.max(at + 1);
     }
     // What is left outside literals and comments is ASCII; a stray letter of a name is not.
