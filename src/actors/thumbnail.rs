@@ -183,7 +183,7 @@ impl Attempt {
                 (self.deps.decoder.inspect(answer.body).await, None)
             }
             Ok(answer) => (Evidence::Status(answer.status), answer.retry_after),
-            Err(error) => (evidence_of(error), None),
+            Err(error) => (evidence_of(&error), None),
         }
     }
 
@@ -223,7 +223,7 @@ fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
 }
 
 /// What a fetch without an answer says of the picture.
-fn evidence_of(error: FetchError) -> Evidence {
+fn evidence_of(error: &FetchError) -> Evidence {
     let text = error.to_string();
     match error {
         FetchError::TimedOut { .. }

@@ -422,6 +422,7 @@ mod tests {
                 payload: "{}".to_owned(),
                 priority: 5,
                 run_at_ms: 0,
+                origin: 0,
             };
             let jobs = vec![job];
             let ids = run(&mut writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();
