@@ -8,9 +8,12 @@
 
 mod backlog;
 mod connection;
+mod doctor;
 mod error;
+mod inspect;
 mod known;
 mod liveness;
+mod maintenance;
 mod migrations;
 mod operation;
 mod outcome;
@@ -23,6 +26,7 @@ mod site;
 mod snapshots;
 mod table;
 mod thumbnails;
+mod video;
 mod write_connection;
 mod writer;
 
@@ -32,9 +36,12 @@ mod fixture;
 use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};
+pub use doctor::{Integrity, KnownSite, NeededIndex, SampledTime, Window};
 pub use error::{Missing, StoreError};
+pub use inspect::{Cell, Inspector, Intent, Patience, with_suffix};
 pub use known::Since;
 pub use liveness::RecordLiveness;
+pub use maintenance::{Copied, OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use permits::{
@@ -49,6 +56,10 @@ pub use rusqlite::InterruptHandle;
 pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
+pub use video::{
+    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
+    VideoFacts, seconds,
+};
 pub use writer::{GroupEnd, Writer};
 
 use crate::config;
