@@ -310,6 +310,7 @@ mod tests {
             comments,
             region: Some("PL".to_owned()),
             seconds: Some(seconds),
+            region_is_unreadable: false,
         }
     }
 
