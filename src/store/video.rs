@@ -209,6 +209,7 @@ impl Inspector {
                     comments: count(row.get_ref(2)?),
                     region: region(row.get_ref(3)?),
                     seconds: seconds(&time.into(), known.site.fetched_at),
+                    region_is_unreadable: is_no_utf8(row.get_ref(3)?),
                 },
             });
         }
@@ -288,6 +289,10 @@ fn region(cell: ValueRef<'_>) -> Option<String> {
         Cell::Null | Cell::Blob(_) => None,
         region => Some(region.to_string()),
     }
+}
+
+fn is_no_utf8(cell: ValueRef<'_>) -> bool {
+    matches!(cell, ValueRef::Text(text) if std::str::from_utf8(text).is_err())
 }
 
 /// Unix seconds as the formula reads them from a time in this form; none where it holds none.
