@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::access::AsWal;
 use super::finding::{Finding, Level};
 use super::locks::{Holder, Lock, lock_holders};
 use super::{DatabaseError, Now, fetched_at, foreign, journal, options};
@@ -86,8 +87,10 @@ pub fn doctor(
 ) -> Result<Diagnosis, DatabaseError> {
     let options = options(config)?;
     let mut findings = Vec::new();
-    // First, for the locks are what may keep the rest from being looked into.
+    // Both before the file is opened: locks are what may keep the rest from being looked into,
+    // and a WAL that lies there afterwards may be our own.
     let locks = options.path.exists().then(|| locks(&options.path));
+    let has_wal = journal::has_wal(&options.path);
     match open(&options.path, waiting) {
         Err(finding) => findings.push(finding),
         Ok(inspector) => {
@@ -98,6 +101,7 @@ pub fn doctor(
                 options: &options,
                 request,
                 now,
+                has_wal,
                 inspector,
                 findings: Vec::new(),
             };
@@ -130,6 +134,8 @@ struct Examination<'a> {
     options: &'a Options,
     request: &'a DoctorRequest,
     now: &'a Now,
+    /// Whether a WAL lay beside the file before it was opened.
+    has_wal: bool,
     inspector: Inspector,
     findings: Vec<Finding>,
 }
@@ -137,8 +143,13 @@ struct Examination<'a> {
 impl Examination<'_> {
     fn run(&mut self, waiting: &mut dyn FnMut(Duration)) {
         let is_wal = self.journal(waiting);
+        let as_wal = match (is_wal, self.has_wal) {
+            (false, _) => AsWal::No,
+            (true, true) => AsWal::Now,
+            (true, false) => AsWal::Closed,
+        };
         let users = &self.request.users;
-        let accesses = journal::accesses(&self.options.path, users, is_wal);
+        let accesses = journal::accesses(&self.options.path, users, as_wal);
         self.findings.extend(accesses);
         self.integrity(is_wal);
         let site = self.look("tables", |this| this.inspector.site(this.options));
