@@ -9,6 +9,9 @@ use super::connection::{connect, patiently};
 use super::error::StoreError;
 use super::site::Site;
 
+/// Its pages are good until the next commit, so a large cache would only be filled in vain.
+const CACHE_MIB: u16 = 8;
+
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.
 ///
@@ -27,7 +30,7 @@ impl Reader {
     /// When there is no usable database or tables of the site's are missing.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         patiently(|| {
-            let (connection, site) = connect(options)?;
+            let (connection, site) = connect(options, CACHE_MIB)?;
             // Not opened read-only: then it could not clean up after a writer that crashed.
             connection.pragma_update(None, "query_only", true)?;
             Ok(Self {
@@ -96,7 +99,7 @@ impl Reader {
         rows.next()?;
         let outcome = reads();
         drop(rows);
-        drop(transaction);
+        transaction.commit()?;
         outcome
     }
 }
