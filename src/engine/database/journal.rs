@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use super::DatabaseError;
 use super::access::{Access, AsWal, Can, User, access, locked_out_by_wal};
 use super::finding::Finding;
-use crate::store::{Inspector, Intent, Patience, with_suffix};
+use crate::store::{Inspector, Intent, Patience, StoreError, with_suffix};
 
 const NAME: &str = "journal";
 const ACCESS: &str = "access";
@@ -116,7 +115,7 @@ pub(super) fn set_wal(
     path: &Path,
     users: &[String],
     patience: &mut Patience<'_>,
-) -> Result<Finding, DatabaseError> {
+) -> Result<Finding, StoreError> {
     if let Some(refusal) = refusal(path, users) {
         return Ok(refusal);
     }
