@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::access::AsWal;
 use super::finding::{Finding, Level};
 use super::locks::{Holder, Lock, lock_holders};
 use super::{DatabaseError, Now, fetched_at, foreign, journal, options};
@@ -86,8 +87,10 @@ pub fn doctor(
 ) -> Result<Diagnosis, DatabaseError> {
     let options = options(config)?;
     let mut findings = Vec::new();
-    // First, for the locks are what may keep the rest from being looked into.
+    // Both before the file is opened: locks are what may keep the rest from being looked into,
+    // and a WAL that lies there afterwards may be our own.
     let locks = options.path.exists().then(|| locks(&options.path));
+    let has_wal = journal::has_wal(&options.path);
     match open(&options.path, waiting) {
         Err(finding) => findings.push(finding),
         Ok(inspector) => {
@@ -98,6 +101,7 @@ pub fn doctor(
                 options: &options,
                 request,
                 now,
+                has_wal,
                 inspector,
                 findings: Vec::new(),
             };
@@ -110,19 +114,22 @@ pub fn doctor(
     Ok(Diagnosis { findings })
 }
 
+fn failed(name: &'static str, error: &StoreError) -> Finding {
+    let finding = Finding::bad(name, format!("failed to {error}"));
+    match error {
+        StoreError::NoDatabase { .. } => {
+            finding.todo("name it with --db or database.path; it is never created")
+        }
+        StoreError::NotADatabase { .. } => finding.todo("name another file"),
+        StoreError::Missing { .. } => finding.todo("map the names in [schema]"),
+        StoreError::Locked => finding.todo("see locks, and try again"),
+        _ => finding,
+    }
+}
+
 fn open(path: &Path, waiting: &mut dyn FnMut(Duration)) -> Result<Inspector, Finding> {
     let mut patience = Patience::limited(LOCK_PATIENCE, waiting);
-    Inspector::open(path, Intent::Look, &mut patience).map_err(|error| {
-        let finding = Finding::bad("file", format!("failed to {error}"));
-        match error {
-            StoreError::NoDatabase { .. } => {
-                finding.todo("name it with --db or database.path; it is never created")
-            }
-            StoreError::Locked => finding.todo("see locks, and try again"),
-            StoreError::NotADatabase { .. } => finding.todo("name another file"),
-            _ => finding,
-        }
-    })
+    Inspector::open(path, Intent::Look, &mut patience).map_err(|error| failed("file", &error))
 }
 
 struct Examination<'a> {
@@ -130,6 +137,8 @@ struct Examination<'a> {
     options: &'a Options,
     request: &'a DoctorRequest,
     now: &'a Now,
+    /// Whether a WAL lay beside the file before it was opened.
+    has_wal: bool,
     inspector: Inspector,
     findings: Vec<Finding>,
 }
@@ -137,50 +146,43 @@ struct Examination<'a> {
 impl Examination<'_> {
     fn run(&mut self, waiting: &mut dyn FnMut(Duration)) {
         let is_wal = self.journal(waiting);
+        let as_wal = match (is_wal, self.has_wal) {
+            (false, _) => AsWal::No,
+            (true, true) => AsWal::Now,
+            (true, false) => AsWal::Closed,
+        };
         let users = &self.request.users;
-        let accesses = journal::accesses(&self.options.path, users, is_wal);
+        let accesses = journal::accesses(&self.options.path, users, as_wal);
         self.findings.extend(accesses);
-        self.integrity(is_wal);
-        let site = self.look("tables", |this| this.inspector.site(this.options));
+        self.integrity(is_wal, waiting);
+        let site = self.look("tables", waiting, |this| this.inspector.site(this.options));
         if let Some(site) = &site {
             self.site(site, waiting);
         }
-        self.own_tables();
+        self.own_tables(waiting);
         if let Some(site) = &site {
-            self.rate_window(site);
+            self.rate_window(site, waiting);
         }
         if is_wal {
             self.findings.extend(foreign_sqlite());
         }
     }
 
-    /// Runs one look; what goes wrong with it becomes its finding.
+    /// Takes one look, waiting for others' locks; what goes wrong with it becomes its finding.
     fn look<T>(
         &mut self,
         name: &'static str,
-        look: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+        waiting: &mut dyn FnMut(Duration),
+        mut look: impl FnMut(&mut Self) -> Result<T, StoreError>,
     ) -> Option<T> {
-        match look(self) {
-            Ok(found) => Some(found),
-            Err(error) => {
-                let advice = match &error {
-                    StoreError::Missing { .. } => Some("map the names in [schema]"),
-                    StoreError::Locked => Some("see locks, and try again"),
-                    _ => None,
-                };
-                let finding = Finding::bad(name, format!("failed to {error}"));
-                self.findings.push(match advice {
-                    Some(advice) => finding.todo(advice),
-                    None => finding,
-                });
-                None
-            }
-        }
+        let seen = Patience::limited(LOCK_PATIENCE, waiting).wait(|| look(self));
+        seen.map_err(|error| self.findings.push(failed(name, &error)))
+            .ok()
     }
 
     /// Tells the journal, and turns it if asked to; whether it is a WAL then.
     fn journal(&mut self, waiting: &mut dyn FnMut(Duration)) -> bool {
-        let Some(mode) = self.look("journal", |this| this.inspector.journal_mode()) else {
+        let Some(mode) = self.look("journal", waiting, |this| this.inspector.journal_mode()) else {
             return false;
         };
         if !self.request.set_wal || mode == "wal" {
@@ -191,15 +193,17 @@ impl Examination<'_> {
         let path = &self.options.path;
         let mut patience = Patience::endless(waiting);
         let finding = journal::set_wal(path, &self.request.users, &mut patience)
-            .unwrap_or_else(|error| Finding::bad("journal", format!("failed to {error}")));
+            .unwrap_or_else(|error| failed("journal", &error));
         let is_wal = finding.level == Level::Ok;
         self.findings.push(finding);
         is_wal
     }
 
-    fn integrity(&mut self, is_wal: bool) {
+    fn integrity(&mut self, is_wal: bool, waiting: &mut dyn FnMut(Duration)) {
         let limit = if is_wal { CHECK_WAL } else { CHECK_ROLLBACK };
-        let Some(found) = self.look("integrity", |this| this.inspector.quick_check(limit)) else {
+        let Some(found) = self.look("integrity", waiting, |this| {
+            this.inspector.quick_check(limit)
+        }) else {
             return;
         };
         self.findings.push(match found {
@@ -224,17 +228,19 @@ impl Examination<'_> {
         self.findings.push(Finding::ok("tables", text));
 
         let column = format!("{snapshots}.{}", schema.snapshots.fetched_at);
-        let sample = self.look("fetched_at", |this| this.inspector.sample_times(site));
+        let sample = self.look("fetched_at", waiting, |this| {
+            this.inspector.sample_times(site)
+        });
         if let Some(sample) = sample {
             let finding = fetched_at::judge(&sample, schema.fetched_at, &column, self.now.unix);
             self.findings.push(finding);
         }
-        let needed = self.look("index", |this| this.inspector.needed_indexes(site));
+        let needed = self.look("index", waiting, |this| this.inspector.needed_indexes(site));
         for index in needed.unwrap_or_default() {
             let finding = self.index(&index, waiting);
             self.findings.push(finding);
         }
-        self.triggers(site);
+        self.triggers(site, waiting);
     }
 
     fn index(&self, index: &NeededIndex, waiting: &mut dyn FnMut(Duration)) -> Finding {
@@ -268,10 +274,12 @@ impl Examination<'_> {
         }
     }
 
-    fn triggers(&mut self, site: &KnownSite) {
+    fn triggers(&mut self, site: &KnownSite, waiting: &mut dyn FnMut(Duration)) {
         let videos = &self.options.schema.videos;
         let column = format!("{}.{}", videos.table, videos.virality_score);
-        let finding = match self.inspector.triggers_on_score(site) {
+        let mut patience = Patience::limited(LOCK_PATIENCE, waiting);
+        let fired = patience.wait(|| self.inspector.triggers_on_score(site));
+        let finding = match fired {
             Ok(names) if names.is_empty() => {
                 Finding::ok("triggers", format!("none is fired by writing {column}"))
             }
@@ -285,13 +293,14 @@ impl Examination<'_> {
                 Finding::bad("triggers", text)
                     .todo("see which trigger needs what only the site's own program has")
             }
-            Err(error) => Finding::bad("triggers", format!("failed to {error}")),
+            Err(error) => failed("triggers", &error),
         };
         self.findings.push(finding);
     }
 
-    fn own_tables(&mut self) {
-        let Some(version) = self.look("own_tables", |this| this.inspector.own_version()) else {
+    fn own_tables(&mut self, waiting: &mut dyn FnMut(Duration)) {
+        let Some(version) = self.look("own_tables", waiting, |this| this.inspector.own_version())
+        else {
             return;
         };
         self.findings.push(match version {
@@ -300,14 +309,14 @@ impl Examination<'_> {
         });
     }
 
-    fn rate_window(&mut self, site: &KnownSite) {
+    fn rate_window(&mut self, site: &KnownSite, waiting: &mut dyn FnMut(Duration)) {
         let rate = self.config.rate_limits.oembed;
         let limit = Limit {
             calls: rate.calls,
             window_ms: i64::try_from(rate.per.as_millis()).unwrap_or(i64::MAX),
         };
         let boot = &self.now.boot;
-        let window = self.look("rate_window", |this| {
+        let window = self.look("rate_window", waiting, |this| {
             this.inspector.window(site, OEMBED, boot, limit)
         });
         let Some(window) = window else { return };
