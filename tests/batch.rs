@@ -193,7 +193,11 @@ fn a_bad_configuration_or_flag_is_told_before_anything_is_done() {
         3,
         &["queues.scoring.workers", "many"],
     );
-    refused(&run("VVV_QUEUES__SCORNG__WORKERS", "1"), 3, &["scorng"]);
+    refused(
+        &run("VVV_QUEUES__SCORNG__WORKERS", "1"),
+        3,
+        &["SCORNG", "did you mean"],
+    );
     refused(
         &run("VVV_RATE_LIMITS__OEMBED", "20"),
         3,
@@ -201,7 +205,7 @@ fn a_bad_configuration_or_flag_is_told_before_anything_is_done() {
     );
     for args in [
         &["--deadline", "soon"][..],
-        &["--max-calls", "-1"],
+        &["--max-calls", "few"],
         &["--format", "xml"],
     ] {
         refused(&scene.run_batch(&file, args).output(), 2, &[args[0]]);

@@ -29,7 +29,6 @@ fn held(scene: &Scene, gate: &Gate, args: &[&str]) -> Running {
     let all_asked = |calls: &[support::site::Call]| calls.len() == VIDEOS;
     assert!(scene.site.wait_until(Duration::from_secs(20), all_asked));
     wait_for(scene, "SELECT count(*) FROM vvv_thumbnail_checks", "25");
-    // One of the thirty has too few snapshots for a score.
     wait_for(scene, "SELECT count(*) FROM vvv_scores", "30");
     running
 }

@@ -242,6 +242,24 @@ fn a_park_too_long_to_wait_for_ends_with_the_rest_unknown() {
 }
 
 #[test]
+fn an_upstream_that_never_stops_asking_for_a_second_more_is_given_up() {
+    let mut scene = scene();
+    scene.set("VVV_LIVENESS__GIVE_UP_AFTER", "3s");
+    let ids = [id("alive", 0), id("alive", 1)];
+    scene
+        .site
+        .oembed(&ids[1], Reply::status(429).retry_after(1));
+    let running = scene.run_batch(&scene.batch().stale(&ids), &[]);
+    let report = report(&running.timeout(Duration::from_secs(20)).output());
+    assert_eq!(report["liveness"]["alive"], json!(1), "{report}");
+    assert_eq!(
+        details(&report["liveness"])[ids[1].as_str()]["reason"],
+        "rate limited"
+    );
+    assert!((2..=4).contains(&scene.site.count(Endpoint::Oembed, &ids[1])));
+}
+
+#[test]
 fn the_calls_of_a_run_can_be_limited() {
     let scene = scene();
     let ids: Vec<String> = (0..25).map(|n| id("alive", n)).collect();
