@@ -147,7 +147,7 @@ impl Attempt {
             reason = verdict.reason,
             "looked at a thumbnail"
         );
-        if is_transient(&evidence) && !self.last_try {
+        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
             let error = verdict
                 .reason
                 .unwrap_or_else(|| verdict.status.name().to_owned());
@@ -178,11 +178,12 @@ impl Attempt {
             endpoint: false,
         };
         match self.tools.client.get(request).await {
+            // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
                 (self.deps.decoder.inspect(answer.body).await, None)
             }
             Ok(answer) => (Evidence::Status(answer.status), answer.retry_after),
-            Err(error) => (evidence_of(error), None),
+            Err(error) => (evidence_of(&error), None),
         }
     }
 
@@ -222,7 +223,7 @@ fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
 }
 
 /// What a fetch without an answer says of the picture.
-fn evidence_of(error: FetchError) -> Evidence {
+fn evidence_of(error: &FetchError) -> Evidence {
     let text = error.to_string();
     match error {
         FetchError::TimedOut { .. }

@@ -17,6 +17,7 @@ use super::rate_limiter::RateLimiter;
 use super::slot::Slot;
 use super::tickets::{Origin, TicketEvent};
 use crate::config::Config;
+use crate::domain::backoff;
 use crate::domain::job::Job;
 use crate::domain::score::{Baselines, Score};
 use crate::store::Claim;
@@ -174,7 +175,18 @@ impl CallBudget {
     }
 }
 
+/// A one-shot run does not sit out a longer request to wait: the item gets its last verdict. It is
+/// also the longest a retry ever backs off by itself.
+const LONGEST_WAIT: Duration = backoff::MAX_DELAY;
+
 impl Deps {
+    /// Whether a transient failure is worth another attempt in this run.
+    #[must_use]
+    pub fn may_try_again(&self, last_try: bool, retry_after: Option<Duration>) -> bool {
+        let too_long = retry_after.is_some_and(|wait| wait > LONGEST_WAIT);
+        !(last_try || self.run.one_shot && too_long)
+    }
+
     /// The mark of a piece of work in this run: items recorded under it are not done again.
     #[must_use]
     pub fn mark(&self, origin: Origin) -> String {

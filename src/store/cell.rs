@@ -1,5 +1,7 @@
 //! Cells of the site's as they are, for people, and as the formula reads them.
 
+use std::str::Utf8Error;
+
 use rusqlite::types::ValueRef;
 use serde::{Serialize, Serializer};
 
@@ -68,12 +70,14 @@ pub(super) const fn count(cell: ValueRef<'_>) -> Count {
     }
 }
 
-/// The formula's region; none where there is none.
-pub(super) fn region(cell: ValueRef<'_>) -> Option<String> {
-    match cell.into() {
-        Cell::Null | Cell::Blob(_) => None,
-        region => Some(region.to_string()),
-    }
+/// The formula's region; an error where text is no UTF-8, to be guessed at by nobody.
+pub(super) fn region(cell: ValueRef<'_>) -> Result<Option<String>, Utf8Error> {
+    Ok(match cell {
+        ValueRef::Text(text) => Some(std::str::from_utf8(text)?.to_owned()),
+        ValueRef::Integer(integer) => Some(integer.to_string()),
+        ValueRef::Real(real) => Some(real.to_string()),
+        ValueRef::Null | ValueRef::Blob(_) => None,
+    })
 }
 
 /// Unix seconds as the formula reads them from a time in this form; none where it holds none.

@@ -201,14 +201,16 @@ impl Inspector {
                 FetchedAt::Text => row.get_ref(5)?,
                 FetchedAt::Unix | FetchedAt::UnixMs => row.get_ref(4)?,
             };
+            let region = region(row.get_ref(3)?);
             snapshots.push(KnownSnapshot {
                 fetched_at: row.get_ref(4)?.into(),
                 snapshot: Snapshot {
                     views: count(row.get_ref(0)?),
                     likes: count(row.get_ref(1)?),
                     comments: count(row.get_ref(2)?),
-                    region: region(row.get_ref(3)?),
                     seconds: seconds(&time.into(), known.site.fetched_at),
+                    region_is_unreadable: region.is_err(),
+                    region: region.unwrap_or_default(),
                 },
             });
         }
@@ -281,7 +283,7 @@ mod tests {
     use crate::store::inspect::{Intent, Patience};
 
     /// Cells as they turn up in files of years: SQLite keeps any type in any column.
-    const ODD: [&str; 14] = [
+    const ODD: [&str; 15] = [
         "NULL",
         "17",
         "17.9",
@@ -296,6 +298,7 @@ mod tests {
         "1769860800123",
         "'2026-01-31 12:00:00.9'",
         "'2026-01-31T12:00:00+02:00'",
+        "CAST(x'50ff' AS TEXT)",
     ];
 
     #[test]
