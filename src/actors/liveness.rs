@@ -166,7 +166,13 @@ impl Attempt {
             },
         };
         let judgement = judge(&evidence, policy);
-        if is_transient(&evidence) && !self.last_try {
+        tracing::debug!(
+            id,
+            verdict = judgement.verdict.name(),
+            reason = judgement.reason,
+            "asked for a video"
+        );
+        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
             return ItemEnd::Left(Why::Transient {
                 error: judgement.reason,
                 retry_after,

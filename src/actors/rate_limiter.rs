@@ -24,6 +24,8 @@ use crate::store::{
 
 /// How an upstream is named in the rows.
 pub const OEMBED: &str = "oembed";
+/// A permit outlasts its call by this: the call may begin that much later and still be covered.
+const SLACK: Duration = Duration::from_secs(2);
 /// After a failure to ask the database.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -111,11 +113,12 @@ impl RateLimiter {
             return;
         };
         self.asking = true;
+        let clock = self.clock.clone();
         let take = TakePermit {
             upstream: OEMBED.to_owned(),
-            now: self.clock.boot(),
+            clock: move || clock.boot(),
             limit: self.limit,
-            hold_ms: i64::try_from(first.hold.as_millis()).unwrap_or(i64::MAX),
+            hold_ms: i64::try_from((first.hold + SLACK).as_millis()).unwrap_or(i64::MAX),
         };
         let db = self.db.clone();
         let ask = async move { db.write(take).await };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Options;
@@ -38,7 +39,10 @@ pub(super) fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Resul
 }
 
 /// Opens the file and finds the site's tables in it.
-pub(super) fn connect(options: &Options) -> Result<(Connection, Site), StoreError> {
+///
+/// Its page cache may grow to `cache_mib`. A connection that alone writes keeps its cache from
+/// one transaction to the next; every other one starts anew after each foreign commit.
+pub(super) fn connect(options: &Options, cache_mib: u16) -> Result<(Connection, Site), StoreError> {
     if rusqlite::version_number() < MIN_SQLITE {
         return Err(StoreError::OldSqlite {
             found: rusqlite::version(),
@@ -48,7 +52,10 @@ pub(super) fn connect(options: &Options) -> Result<(Connection, Site), StoreErro
     let mut connection = open_file(path)?;
     connection.busy_handler(Some(poll_for_lock()))?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
-    configure(&connection, options).map_err(|error| of_file(path, error))?;
+    // Else what is bound may change a plan, and every statement that comes out of the cache,
+    // its bindings cleared, would be prepared anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    configure(&connection, options, cache_mib).map_err(|error| of_file(path, error))?;
     let site = Site::inspect(&connection, options)?;
     connection.pragma_update(None, "trusted_schema", site.needs_trust)?;
     Ok((connection, site))
@@ -85,7 +92,13 @@ fn never_a_uri(path: &Path) -> PathBuf {
     }
 }
 
-fn configure(connection: &Connection, options: &Options) -> Result<(), rusqlite::Error> {
+fn configure(
+    connection: &Connection,
+    options: &Options,
+    cache_mib: u16,
+) -> Result<(), rusqlite::Error> {
+    // A negative size is in KiB.
+    connection.pragma_update(None, "cache_size", i32::from(cache_mib) * -1024)?;
     connection.pragma_update(None, "foreign_keys", options.database.foreign_keys)?;
     // An answer means the commit survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -244,13 +257,14 @@ mod tests {
             let mut fixture = Fixture::new(journal);
             for foreign_keys in [false, true] {
                 fixture.options.database.foreign_keys = foreign_keys;
-                let (connection, _) = connect(&fixture.options).unwrap();
+                let (connection, _) = connect(&fixture.options, 3).unwrap();
                 let number = |pragma: &str| -> i64 {
                     let sql = format!("PRAGMA {pragma}");
                     connection.query_row(&sql, [], |row| row.get(0)).unwrap()
                 };
                 assert_eq!(number("foreign_keys"), i64::from(foreign_keys));
                 assert_eq!(number("synchronous"), 2);
+                assert_eq!(number("cache_size"), -3072);
                 assert_eq!(number("cache_spill"), 0);
                 assert_eq!(number("trusted_schema"), 0);
                 assert_eq!(number("temp_store"), 2);
@@ -266,7 +280,7 @@ mod tests {
              CREATE TRIGGER find AFTER UPDATE ON videos \
                BEGIN INSERT INTO found (title) VALUES (NEW.title); END;",
         );
-        let (connection, site) = connect(&fixture.options).unwrap();
+        let (connection, site) = connect(&fixture.options, 3).unwrap();
         fixture.sql("INSERT INTO videos VALUES ('a', 'A title', NULL, NULL)");
         let updated = connection.execute(&site.update_score, (1.5, "a")).unwrap();
         assert_eq!(updated, 1);

@@ -181,10 +181,6 @@ pub struct ClaimedJob {
     pub origin: i64,
 }
 
-const CLAIM: &str = "UPDATE temp.vvv_jobs \
-     SET state = 'running', lease = ?2, attempts = attempts + 1, error = NULL WHERE id = ?1 \
-     RETURNING id, kind, payload, attempts, priority, origin";
-
 impl Operation for ClaimJobs {
     type Output = Claimed;
 
@@ -197,18 +193,21 @@ impl Operation for ClaimJobs {
             )?
             .execute((queue, self.now_ms))?;
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
-        let ids: Vec<i64> = scope
+        let jobs: Vec<ClaimedJob> = scope
             .prepare(
-                "SELECT id FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' \
+                "SELECT id, kind, payload, attempts + 1, priority, origin FROM temp.vvv_jobs \
+                 WHERE queue = ?1 AND state = 'available' \
                  ORDER BY priority, run_at_ms, id LIMIT ?2",
             )?
-            .query_map((queue, limit), |row| row.get(0))?
+            .query_map((queue, limit), |row| claimed(row, self.lease))?
             .collect::<Result<_, _>>()?;
-        let mut claim = scope.prepare(CLAIM)?;
-        let jobs = ids
-            .into_iter()
-            .map(|id| claim.query_row((id, self.lease.0), |row| claimed(row, self.lease)))
-            .collect::<Result<_, _>>()?;
+        let mut claim = scope.prepare(
+            "UPDATE temp.vvv_jobs SET state = 'running', lease = ?2, attempts = ?3, error = NULL \
+             WHERE id = ?1",
+        )?;
+        for job in &jobs {
+            claim.execute((job.claim.job.0, self.lease.0, job.attempts))?;
+        }
         let next_due_ms = scope
             .prepare(
                 "SELECT run_at_ms FROM temp.vvv_jobs WHERE queue = ?1 \

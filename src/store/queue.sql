@@ -4,8 +4,11 @@ CREATE TEMP TABLE vvv_jobs (
     kind      TEXT NOT NULL,
     queue     TEXT NOT NULL,
     payload   TEXT NOT NULL,
-    state     TEXT NOT NULL CHECK (state IN ('scheduled', 'available', 'running', 'retryable',
-                                             'succeeded', 'failed', 'cancelled')),
+    -- No IN list: SQLite would build a table in memory for it at each check.
+    state     TEXT NOT NULL CHECK (
+        state = 'scheduled' OR state = 'available' OR state = 'running' OR state = 'retryable'
+        OR state = 'succeeded' OR state = 'failed' OR state = 'cancelled'
+    ),
     priority  INTEGER NOT NULL,
     run_at_ms INTEGER NOT NULL,
     attempts  INTEGER NOT NULL DEFAULT 0,

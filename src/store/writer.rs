@@ -23,6 +23,9 @@ use crate::config::JournalMode;
 /// that a replay one by one stays short.
 const MAX_GROUP: usize = 256;
 
+/// Room for the ids of some 100,000 videos with their scores: they are looked up all over.
+const CACHE_MIB: u16 = 12;
+
 /// What came of one turn of [`Writer::commit_group`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupEnd {
@@ -59,7 +62,7 @@ impl Writer {
     }
 
     fn try_open(options: &Options) -> Result<Self, StoreError> {
-        let (mut connection, site) = connect(options)?;
+        let (mut connection, site) = connect(options, CACHE_MIB)?;
         if connection.is_readonly("main")? {
             return Err(StoreError::ReadOnly {
                 path: options.path.clone(),
@@ -419,6 +422,7 @@ mod tests {
                 payload: "{}".to_owned(),
                 priority: 5,
                 run_at_ms: 0,
+                origin: 0,
             };
             let jobs = vec![job];
             let ids = run(&mut writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();

@@ -88,6 +88,8 @@ pub struct Snapshot {
     pub region: Option<String>,
     /// When, Unix seconds; none where the date cannot be read.
     pub seconds: Option<i64>,
+    /// Whether the region is text that is no UTF-8.
+    pub region_is_unreadable: bool,
 }
 
 /// What became of one video.
@@ -193,6 +195,9 @@ pub enum Reason {
     /// A count is text or a blob.
     #[error("unreadable {0}")]
     Unreadable(Field),
+    /// The region of one of the last two snapshots is no UTF-8.
+    #[error("unreadable region")]
+    UnreadableRegion,
     /// A count, a baseline or a result that no finite number can hold.
     #[error("out of range")]
     OutOfRange,
@@ -225,6 +230,9 @@ pub fn score(newest_first: &[Snapshot], baselines: &Baselines) -> Score {
 }
 
 fn rate(latest: &Snapshot, previous: &Snapshot, baselines: &Baselines) -> Result<Scored, Reason> {
+    if latest.region_is_unreadable || previous.region_is_unreadable {
+        return Err(Reason::UnreadableRegion);
+    }
     let (Some(now), Some(then)) = (latest.seconds, previous.seconds) else {
         return Err(Reason::UnreadableDate);
     };
@@ -301,6 +309,7 @@ mod tests {
             likes,
             comments,
             region: Some("PL".to_owned()),
+            region_is_unreadable: false,
             seconds: Some(seconds),
         }
     }
@@ -464,6 +473,15 @@ mod tests {
                 let given = with(Count::Real(x));
                 assert_eq!(given.as_deref(), Some("out of range"), "{name} {x}");
             }
+        }
+    }
+
+    #[test]
+    fn a_region_that_is_no_text_has_its_reason() {
+        for unreadable in 0..2 {
+            let mut pair = pair();
+            pair[unreadable].region_is_unreadable = true;
+            assert_eq!(reason(&pair).as_deref(), Some("unreadable region"));
         }
     }
 

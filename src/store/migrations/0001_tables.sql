@@ -2,14 +2,16 @@
 -- database: so nothing here is newer than 3.8.0, and nothing touches a table of the site's.
 -- Columns ending in _at are Unix seconds, in _ms milliseconds since boot.
 
--- For the site's pages: the last score of each video, with what it is made of.
+-- For the site's pages: the last score of each video, with what it is made of. Written for every
+-- video scored, so its checks are few, and none is an IN list: past two members SQLite builds a
+-- table in memory for one, at each check.
 CREATE TABLE vvv_scores (
     video_id   TEXT PRIMARY KEY NOT NULL,
     region     TEXT,
     score      REAL NOT NULL CHECK (typeof(score) = 'real'),
-    label      TEXT NOT NULL CHECK (label IN ('VIRAL', 'TRENDING', 'NORMAL')),
-    velocity   NUMERIC NOT NULL CHECK (typeof(velocity) IN ('integer', 'real')),
-    engagement REAL NOT NULL CHECK (typeof(engagement) = 'real'),
+    label      TEXT NOT NULL CHECK (label = 'VIRAL' OR label = 'TRENDING' OR label = 'NORMAL'),
+    velocity   NUMERIC NOT NULL,
+    engagement REAL NOT NULL,
     scored_at  INTEGER NOT NULL CHECK (typeof(scored_at) = 'integer')
 );
 CREATE INDEX vvv_scores_by_region ON vvv_scores (region, score);
