@@ -133,6 +133,7 @@ pub fn park_for(retry_after: Option<Duration>, strikes: u32) -> Duration {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::slice;
 
     const WINDOW: i64 = 60_000;
 
@@ -187,7 +188,7 @@ mod tests {
             ..permit(900_000, 910_000, Some(901_000))
         };
         assert_eq!(
-            decide(std::slice::from_ref(&old), &at(5), limit(1)),
+            decide(slice::from_ref(&old), &at(5), limit(1)),
             Decision::Wait { until_ms: WINDOW }
         );
         assert_eq!(decide(&[old], &at(WINDOW), limit(1)), Decision::Grant);
@@ -199,7 +200,7 @@ mod tests {
         let now = at(500);
         let until_ms = 500 + WINDOW;
         assert_eq!(
-            decide(std::slice::from_ref(&ahead), &now, limit(1)),
+            decide(slice::from_ref(&ahead), &now, limit(1)),
             Decision::Wait { until_ms }
         );
         let seen = ahead.not_ahead_of(&now);
