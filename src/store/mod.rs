@@ -41,7 +41,8 @@ pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, NewJob, ReleaseJobs, SubmitJobs,
+    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, NewJob, ReleaseJobs,
+    ReleaseRunning, SubmitJobs,
 };
 pub use reader::Reader;
 pub use rusqlite::InterruptHandle;

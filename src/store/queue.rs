@@ -96,6 +96,8 @@ pub struct NewJob {
     pub priority: u8,
     /// Not before this, milliseconds on the caller's clock.
     pub run_at_ms: i64,
+    /// The submitter's own number for it, given back with each claim.
+    pub origin: i64,
 }
 
 /// Queues jobs; their numbers in the same order.
@@ -112,8 +114,8 @@ impl Operation for SubmitJobs {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let mut insert = scope.prepare(
-            "INSERT INTO temp.vvv_jobs (kind, queue, payload, state, priority, run_at_ms) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO temp.vvv_jobs (kind, queue, payload, state, priority, run_at_ms, origin) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let submit = |job: &NewJob| {
             let state = if job.run_at_ms > self.now_ms {
@@ -128,6 +130,7 @@ impl Operation for SubmitJobs {
                 state.name(),
                 job.priority,
                 job.run_at_ms,
+                job.origin,
             ))?;
             Ok(JobId(id))
         };
@@ -174,6 +177,8 @@ pub struct ClaimedJob {
     pub attempts: u32,
     /// 0 (first) to 9.
     pub priority: u8,
+    /// The submitter's own number for it.
+    pub origin: i64,
 }
 
 impl Operation for ClaimJobs {
@@ -190,7 +195,7 @@ impl Operation for ClaimJobs {
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
         let jobs: Vec<ClaimedJob> = scope
             .prepare(
-                "SELECT id, kind, payload, attempts + 1, priority FROM temp.vvv_jobs \
+                "SELECT id, kind, payload, attempts + 1, priority, origin FROM temp.vvv_jobs \
                  WHERE queue = ?1 AND state = 'available' \
                  ORDER BY priority, run_at_ms, id LIMIT ?2",
             )?
@@ -228,6 +233,7 @@ fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
         payload: row.get(2)?,
         attempts: row.get(3)?,
         priority: row.get(4)?,
+        origin: row.get(5)?,
     })
 }
 
@@ -261,5 +267,191 @@ impl Operation for ReleaseJobs {
 
     fn touches_file(&self) -> bool {
         false
+    }
+}
+
+/// Gives back every claim of a queue whose pool died; how many there were. The attempts count:
+/// one of these jobs may be what killed it.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseRunning {
+    /// The queue.
+    pub queue: Queue,
+}
+
+impl Operation for ReleaseRunning {
+    type Output = usize;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
+        let released = scope
+            .prepare(
+                "UPDATE temp.vvv_jobs SET state = 'available', lease = NULL \
+                 WHERE queue = ?1 AND state = 'running'",
+            )?
+            .execute([self.queue.name()])?;
+        Ok(released)
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backlog::{ReadQueue, UnfinishedJobs};
+    use super::super::fixture::{Fixture, run};
+    use super::super::writer::Writer;
+    use super::*;
+
+    fn job(kind: Kind, priority: u8, run_at_ms: i64) -> NewJob {
+        NewJob {
+            kind,
+            payload: format!("{priority} at {run_at_ms}"),
+            priority,
+            run_at_ms,
+            origin: run_at_ms,
+        }
+    }
+
+    fn submit(writer: &mut Writer, jobs: Vec<NewJob>, now_ms: i64) -> Vec<JobId> {
+        run(writer, SubmitJobs { jobs, now_ms }).unwrap()
+    }
+
+    fn claim(writer: &mut Writer, limit: usize, lease: i64, now_ms: i64) -> Claimed {
+        let next = ClaimJobs {
+            queue: Queue::Scoring,
+            limit,
+            lease: Lease(lease),
+            now_ms,
+        };
+        run(writer, next).unwrap()
+    }
+
+    fn payloads(claimed: &Claimed) -> Vec<&str> {
+        let payloads = claimed.jobs.iter().map(|job| job.payload.as_str());
+        payloads.collect()
+    }
+
+    #[test]
+    fn jobs_are_claimed_by_priority_then_time_then_number() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        let mut jobs = vec![
+            job(Kind::Score, 5, 30),
+            job(Kind::Score, 5, 10),
+            job(Kind::Score, 9, 0),
+            job(Kind::Liveness, 0, 0),
+            job(Kind::Score, 0, 100),
+            job(Kind::Score, 0, 101),
+        ];
+        jobs.push(job(Kind::Score, 5, 10));
+        let ids = submit(&mut writer, jobs, 20);
+        let first = claim(&mut writer, 3, 1, 100);
+        assert_eq!(payloads(&first), ["0 at 100", "5 at 10", "5 at 10"]);
+        let claimed: Vec<JobId> = first.jobs.iter().map(|job| job.claim.job).collect();
+        assert_eq!(claimed, [ids[4], ids[1], ids[6]]);
+        assert_eq!(first.next_due_ms, Some(101));
+        assert_eq!(first.jobs[0].origin, 100);
+        let rest = claim(&mut writer, 9, 2, 101);
+        assert_eq!(payloads(&rest), ["0 at 101", "5 at 30", "9 at 0"]);
+        assert_eq!(rest.next_due_ms, None);
+        assert_eq!(claim(&mut writer, 9, 3, 999).jobs, []);
+    }
+
+    #[test]
+    fn a_released_job_comes_back_with_its_attempt_not_counted() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        submit(&mut writer, vec![job(Kind::Score, 5, 0); 2], 0);
+        let claims: Vec<Claim> = claim(&mut writer, 2, 1, 0)
+            .jobs
+            .iter()
+            .map(|job| job.claim)
+            .collect();
+        let stranger = Claim {
+            lease: Lease(99),
+            ..claims[0]
+        };
+        let released =
+            |writer: &mut Writer, claims: Vec<Claim>| run(writer, ReleaseJobs { claims }).unwrap();
+        assert_eq!(released(&mut writer, vec![stranger]), 0);
+        assert_eq!(released(&mut writer, claims.clone()), 2);
+        assert_eq!(released(&mut writer, claims), 0);
+        let again = claim(&mut writer, 2, 2, 0);
+        assert_eq!(
+            again
+                .jobs
+                .iter()
+                .map(|job| job.attempts)
+                .collect::<Vec<_>>(),
+            [1, 1]
+        );
+    }
+
+    #[test]
+    fn what_a_dead_pool_held_comes_back_with_its_attempt_counted() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        submit(
+            &mut writer,
+            vec![job(Kind::Score, 5, 0), job(Kind::Liveness, 5, 0)],
+            0,
+        );
+        claim(&mut writer, 1, 1, 0);
+        for (queue, released) in [
+            (Queue::Cleanup, 0),
+            (Queue::Scoring, 1),
+            (Queue::Scoring, 0),
+        ] {
+            assert_eq!(
+                run(&mut writer, ReleaseRunning { queue }).unwrap(),
+                released
+            );
+        }
+        assert_eq!(claim(&mut writer, 1, 2, 0).jobs[0].attempts, 2);
+    }
+
+    #[test]
+    fn jobs_are_counted_by_queue_and_state() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        assert_eq!(run(&mut writer, ReadQueue).unwrap(), []);
+        let jobs = vec![
+            job(Kind::Score, 5, 0),
+            job(Kind::Score, 5, 0),
+            job(Kind::Score, 5, 7),
+            job(Kind::Liveness, 5, 0),
+        ];
+        let ids = submit(&mut writer, jobs, 0);
+        claim(&mut writer, 1, 1, 0);
+        let counts: Vec<_> = run(&mut writer, ReadQueue)
+            .unwrap()
+            .iter()
+            .map(|count| (count.queue, count.state, count.jobs))
+            .collect();
+        assert_eq!(
+            counts,
+            [
+                (Queue::Scoring, JobState::Scheduled, 1),
+                (Queue::Scoring, JobState::Available, 1),
+                (Queue::Scoring, JobState::Running, 1),
+                (Queue::Cleanup, JobState::Available, 1),
+            ]
+        );
+        let unfinished = run(&mut writer, UnfinishedJobs).unwrap();
+        assert_eq!(unfinished.iter().map(|job| job.id).collect::<Vec<_>>(), ids);
+        assert_eq!(unfinished[3].kind, Kind::Liveness);
+    }
+
+    #[test]
+    fn a_queue_is_its_writers_alone_and_leaves_nothing_behind() {
+        let fixture = Fixture::new("wal");
+        let (mut one, mut other) = (fixture.writer(), fixture.writer());
+        submit(&mut one, vec![job(Kind::Score, 5, 0)], 0);
+        assert_eq!(claim(&mut other, 9, 1, 0).jobs, []);
+        one.close();
+        assert_eq!(run(&mut fixture.writer(), ReadQueue).unwrap(), []);
+        let tables = fixture.rows("SELECT name FROM sqlite_master WHERE name LIKE '%jobs%'");
+        assert_eq!(tables, [""; 0]);
     }
 }

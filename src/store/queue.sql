@@ -13,7 +13,8 @@ CREATE TEMP TABLE vvv_jobs (
     run_at_ms INTEGER NOT NULL,
     attempts  INTEGER NOT NULL DEFAULT 0,
     lease     INTEGER,
-    error     TEXT
+    error     TEXT,
+    origin    INTEGER NOT NULL
 );
 -- What is claimed next.
 CREATE INDEX temp.vvv_jobs_by_priority ON vvv_jobs (queue, state, priority, run_at_ms, id);

@@ -60,20 +60,28 @@ impl Reader {
     ///
     /// # Errors
     /// When the file is locked or cannot be read, or the call is interrupted.
-    pub fn in_rowid_order(&self, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+    pub fn in_rowid_order(&self, ids: &mut [String]) -> Result<(), StoreError> {
         let Some(rowid_of) = &self.site.rowid_of else {
-            return Ok(ids);
+            return Ok(());
         };
+        let mut places = Vec::with_capacity(ids.len());
         self.in_snapshot(|| {
             let mut lookup = self.connection.prepare_cached(rowid_of)?;
-            let mut placed = Vec::with_capacity(ids.len());
-            for id in ids {
-                let rowid: Option<i64> = lookup.query_row([&id], |row| row.get(0)).optional()?;
-                placed.push((rowid.is_none(), rowid, id));
+            for id in ids.iter() {
+                let rowid: Option<i64> = lookup.query_row([id], |row| row.get(0)).optional()?;
+                places.push((rowid.is_none(), rowid));
             }
-            placed.sort_by_key(|(unknown, rowid, _)| (*unknown, *rowid));
-            Ok(placed.into_iter().map(|(_, _, id)| id).collect())
-        })
+            Ok(())
+        })?;
+        let mut placed: Vec<_> = places
+            .into_iter()
+            .zip(ids.iter_mut().map(std::mem::take))
+            .collect();
+        placed.sort_by_key(|(place, _)| *place);
+        for (id, (_, sorted)) in ids.iter_mut().zip(placed) {
+            *id = sorted;
+        }
+        Ok(())
     }
 
     /// Runs reads on one state of the file.
@@ -99,9 +107,12 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, JOURNALS};
+    use super::*;
 
-    fn ids(ids: &[&str]) -> Vec<String> {
-        ids.iter().map(|id| (*id).to_owned()).collect()
+    fn in_rowid_order(reader: &Reader, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+        let mut ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        reader.in_rowid_order(&mut ids)?;
+        Ok(ids)
     }
 
     #[test]
@@ -119,10 +130,8 @@ mod tests {
         for journal in JOURNALS {
             let fixture = Fixture::new(journal);
             fixture.sql("INSERT INTO videos (video_id) VALUES ('m'), ('a'), ('z'), ('b')");
-            let ordered = fixture
-                .reader()
-                .in_rowid_order(ids(&["?", "b", "a", "!", "z", "m", "a"]))
-                .unwrap();
+            let ordered =
+                in_rowid_order(&fixture.reader(), &["?", "b", "a", "!", "z", "m", "a"]).unwrap();
             assert_eq!(ordered, ["m", "a", "a", "z", "b", "?", "!"]);
         }
     }
@@ -144,7 +153,7 @@ mod tests {
              INSERT INTO videos (video_id, rowid) VALUES ('b', 1), ('a', 2);",
         ] {
             let fixture = Fixture::with_tables("wal", &format!("{videos}{snapshots}"));
-            let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+            let ordered = in_rowid_order(&fixture.reader(), &["a", "b"]).unwrap();
             assert_eq!(ordered, ["a", "b"], "{videos}");
         }
     }
@@ -158,7 +167,7 @@ mod tests {
              CREATE TABLE video_snapshots \
                (video_id, view_count, likes, comments, region, fetched_at);",
         );
-        let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+        let ordered = in_rowid_order(&fixture.reader(), &["a", "b"]).unwrap();
         assert_eq!(ordered, ["b", "a"]);
     }
 
@@ -171,10 +180,7 @@ mod tests {
              CREATE TABLE video_snapshots \
                (video_id, view_count, likes, comments, region, fetched_at);",
         );
-        let ordered = fixture
-            .reader()
-            .in_rowid_order(ids(&["x", "10", "9"]))
-            .unwrap();
+        let ordered = in_rowid_order(&fixture.reader(), &["x", "10", "9"]).unwrap();
         assert_eq!(ordered, ["9", "10", "x"]);
     }
 
@@ -185,9 +191,9 @@ mod tests {
         let reader = fixture.reader();
         let site = fixture.site();
         site.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        let refused = reader.in_rowid_order(ids(&["a"])).unwrap_err();
+        let refused = in_rowid_order(&reader, &["a"]).unwrap_err();
         assert!(refused.is_locked(), "{refused}");
         site.execute_batch("COMMIT").unwrap();
-        assert_eq!(reader.in_rowid_order(ids(&["a"])).unwrap(), ["a"]);
+        assert_eq!(in_rowid_order(&reader, &["a"]).unwrap(), ["a"]);
     }
 }

@@ -76,7 +76,7 @@ fn quotient(a: i128, b: i128) -> f64 {
     }
     // The quotient gets 55 bits or more, so that what lies under its last one can be folded into
     // that bit: the single rounding happens in the conversion to f64.
-    let shift = (55 + divisor.ilog2()).saturating_sub(dividend.ilog2());
+    let shift = (55 + bits(divisor)).saturating_sub(bits(dividend));
     let scaled = dividend << shift;
     let sticky = u128::from(scaled % divisor != 0);
     let magnitude = ((scaled / divisor) | sticky) as f64 / power_of_two(shift);
@@ -85,6 +85,10 @@ fn quotient(a: i128, b: i128) -> f64 {
     } else {
         -magnitude
     }
+}
+
+const fn bits(x: u128) -> u32 {
+    u128::BITS - x.leading_zeros()
 }
 
 /// 2^exponent, exactly, for exponents a double can hold.

@@ -1,0 +1,80 @@
+//! Every thread of the engine: who started it, and its end.
+
+use std::io;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_rt::{Arbiter, ArbiterHandle};
+
+/// Owns the arbiters of one engine; clones share them.
+#[derive(Clone, Default)]
+pub struct Arbiters(Arc<Mutex<Vec<(String, Arbiter)>>>);
+
+impl Arbiters {
+    /// Starts a thread for an actor.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no event loop.
+    pub fn start(&self, name: &str) -> io::Result<ArbiterHandle> {
+        let arbiter = Arbiter::try_new()?;
+        let handle = arbiter.handle();
+        let mut arbiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that have ended need no join.
+        arbiters.retain(|(_, arbiter)| arbiter.alive());
+        arbiters.push((name.to_owned(), arbiter));
+        Ok(handle)
+    }
+
+    /// Ends every thread and waits for them; names those that have not ended in time (a lookup in
+    /// getaddrinfo cannot be interrupted), which are abandoned.
+    #[must_use]
+    pub fn stop_and_join(&self, within: Duration) -> Vec<String> {
+        let arbiters = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut waiting: Vec<String> = arbiters.iter().map(|(name, _)| name.clone()).collect();
+        let (sender, ended) = mpsc::channel();
+        for (index, (_, arbiter)) in arbiters.into_iter().enumerate() {
+            arbiter.stop();
+            let sender = sender.clone();
+            // A thread each, since one that never ends must not hide the others.
+            std::thread::spawn(move || {
+                let _ = arbiter.join();
+                let _ = sender.send(index);
+            });
+        }
+        drop(sender);
+        let deadline = Instant::now() + within;
+        let mut late: Vec<Option<String>> = waiting.drain(..).map(Some).collect();
+        while let Ok(index) = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            if let Some(name) = late.get_mut(index) {
+                *name = None;
+            }
+        }
+        late.into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_thread_that_does_not_end_is_named_and_left_behind() {
+        let arbiters = Arbiters::default();
+        arbiters.start("quick").unwrap();
+        let stuck = arbiters.start("stuck").unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let (sender, began) = mpsc::channel();
+        stuck.spawn_fn(move || {
+            sender.send(()).unwrap();
+            let _ = held.recv();
+        });
+        began.recv().unwrap();
+        assert_eq!(
+            arbiters.stop_and_join(Duration::from_millis(300)),
+            ["stuck"]
+        );
+        drop(release);
+    }
+}

@@ -1,0 +1,227 @@
+//! The one writer: every change to the database goes through here, many to a transaction.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient,
+    ResponseFuture, WrapFuture,
+};
+use tokio::sync::oneshot;
+
+use super::faults::{Faults, Step};
+use super::slot::Slot;
+use crate::store::ReadQueue;
+use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pending};
+
+/// After a group, others get the lock for a quarter of the time we held it: a writer that polls
+/// (SQLite's busy handler does) then finds it free after a few tries.
+const BREATH_SHARE: u32 = 4;
+const SHORTEST_BREATH: Duration = Duration::from_micros(500);
+const LONGEST_BREATH: Duration = Duration::from_millis(20);
+/// Between two tries to open a database that went away.
+const REOPEN_DELAY: Duration = Duration::from_millis(500);
+
+/// Owns the only read-write connection and serialises every write.
+pub struct DbActor {
+    /// `None` while the connection waits to be opened again.
+    writer: Option<Writer>,
+    options: Arc<store::Options>,
+    waiting: VecDeque<Box<dyn Pending>>,
+    flush_due: bool,
+    locked_since: Option<Instant>,
+    reopened: Recipient<WriterReopened>,
+    faults: Faults,
+}
+
+impl DbActor {
+    /// A writer actor over an open connection.
+    #[must_use]
+    pub fn new(
+        writer: Writer,
+        options: Arc<store::Options>,
+        reopened: Recipient<WriterReopened>,
+        faults: Faults,
+    ) -> Self {
+        Self {
+            writer: Some(writer),
+            options,
+            waiting: VecDeque::new(),
+            flush_due: false,
+            locked_since: None,
+            reopened,
+            faults,
+        }
+    }
+
+    /// Sees to it that what waits is written once the mailbox is empty, so that all that came
+    /// together shares a transaction.
+    fn flush_soon(&mut self, after: Duration, context: &mut Context<Self>) {
+        if self.flush_due {
+            return;
+        }
+        self.flush_due = true;
+        let pause = async move {
+            if !after.is_zero() {
+                actix_rt::time::sleep(after).await;
+            }
+        };
+        context.spawn(pause.into_actor(self).map(|(), actor, context| {
+            actor.flush_due = false;
+            actor.flush(context);
+        }));
+    }
+
+    fn flush(&mut self, context: &mut Context<Self>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if self.faults.strike_in(Step::DbWrites, context) {
+            return;
+        }
+        let Some(writer) = self.writer.as_mut() else {
+            return self.reopen(context);
+        };
+        match writer.commit_group(&mut self.waiting) {
+            GroupEnd::Committed { operations, held } => {
+                tracing::trace!(operations, held_us = held.as_micros(), "committed");
+                self.locked_since = None;
+                if !self.waiting.is_empty() {
+                    let breath = (held / BREATH_SHARE).clamp(SHORTEST_BREATH, LONGEST_BREATH);
+                    self.flush_soon(breath, context);
+                }
+            }
+            GroupEnd::Locked => {
+                let since = *self.locked_since.get_or_insert_with(Instant::now);
+                tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
+                // A moment for pings: the wait itself happened in the store.
+                self.flush_soon(Duration::from_millis(1), context);
+            }
+            GroupEnd::Reopen => {
+                tracing::error!(
+                    "commit failed, the outcome is unknown; opening the database again"
+                );
+                self.writer = None;
+                self.reopen(context);
+            }
+        }
+    }
+
+    fn reopen(&mut self, context: &mut Context<Self>) {
+        match Writer::open(&self.options) {
+            Ok(writer) => {
+                self.writer = Some(writer);
+                self.reopened.do_send(WriterReopened);
+                self.flush_soon(Duration::ZERO, context);
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to open the database again");
+                self.flush_soon(REOPEN_DELAY, context);
+            }
+        }
+    }
+}
+
+impl Actor for DbActor {
+    type Context = Context<Self>;
+}
+
+/// A change to the database.
+pub struct Write<O: Operation>(pub O);
+
+impl<O: Operation> Message for Write<O> {
+    type Result = Result<O::Output, StoreError>;
+}
+
+impl<O: Operation> Handler<Write<O>> for DbActor {
+    type Result = ResponseFuture<Result<O::Output, StoreError>>;
+
+    fn handle(&mut self, Write(operation): Write<O>, context: &mut Self::Context) -> Self::Result {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.push_back(pending(operation, move |result| {
+            let _ = answer.send(result);
+        }));
+        self.flush_soon(Duration::ZERO, context);
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(writer_ended())) })
+    }
+}
+
+/// Asks how the writer fares. It answers between the steps of a wait, too.
+#[derive(Message)]
+#[rtype(result = "WriterState")]
+pub struct GetWriterState;
+
+/// How the writer fares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriterState {
+    /// Operations that wait to be written.
+    pub waiting: usize,
+    /// How long another process has held the lock we wait for.
+    pub locked_for: Option<Duration>,
+}
+
+impl Handler<GetWriterState> for DbActor {
+    type Result = MessageResult<GetWriterState>;
+
+    fn handle(&mut self, _: GetWriterState, _: &mut Self::Context) -> Self::Result {
+        MessageResult(WriterState {
+            waiting: self.waiting.len(),
+            locked_for: self.locked_since.map(|since| since.elapsed()),
+        })
+    }
+}
+
+/// Tells the supervisor that the connection is a new one: its temporary queue is empty.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct WriterReopened;
+
+/// The way to the writer for everybody else.
+#[derive(Clone)]
+pub struct Db(Slot<DbActor>);
+
+impl Db {
+    /// The way to the writer in this slot.
+    #[must_use]
+    pub const fn new(slot: Slot<DbActor>) -> Self {
+        Self(slot)
+    }
+
+    /// Hands an operation over; resolves after its commit.
+    ///
+    /// # Errors
+    /// The operation's own failure, or [`StoreError::Unknown`] if the writer ended meanwhile.
+    pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        match self.0.get().send(Write(operation)).await {
+            Ok(result) => result,
+            Err(_) => Err(writer_ended()),
+        }
+    }
+
+    /// Where the writer's address is kept.
+    #[must_use]
+    pub const fn slot(&self) -> &Slot<DbActor> {
+        &self.0
+    }
+}
+
+fn writer_ended() -> StoreError {
+    StoreError::Unknown("the database actor ended before it answered".to_owned())
+}
+
+/// Resolves when all that waits has been written.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Flush;
+
+impl Handler<Flush> for DbActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Flush, context: &mut Self::Context) -> Self::Result {
+        let last = self.handle(Write(ReadQueue), context);
+        Box::pin(async move {
+            let _ = last.await;
+        })
+    }
+}

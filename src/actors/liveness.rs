@@ -1,0 +1,345 @@
+//! Asks the provider, under permits, whether the videos of a job still exist.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, ResponseFuture};
+use url::Url;
+
+use super::control::JobControl;
+use super::faults::Step;
+use super::items::{ItemEnd, Rest, work_through};
+use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal};
+use super::tickets::{Origin, TicketEvent};
+use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, patiently};
+use crate::config::LivenessPolicy;
+use crate::domain::job::{Job, LivenessJob};
+use crate::domain::liveness::{
+    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_transient, judge,
+};
+use crate::fetch::{Redirects, Request};
+use crate::store::Claim;
+use crate::store::RecordLiveness;
+use crate::store::{Since, StoreError};
+
+/// The address a video is asked for by.
+const WATCH_URL: &str = "https://www.youtube.com/watch?v=";
+/// When the limiter had to be replaced under a waiting call.
+const LIMITER_PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks on its arbiter with one long-lived client.
+pub struct LivenessActor {
+    deps: Deps,
+    tools: Option<Rc<Tools>>,
+}
+
+impl LivenessActor {
+    /// A worker that opens its client and connection when it first needs them.
+    #[must_use]
+    pub const fn new(deps: Deps) -> Self {
+        Self { deps, tools: None }
+    }
+}
+
+impl Actor for LivenessActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunJob> for LivenessActor {
+    type Result = ResponseFuture<AttemptEnd>;
+
+    fn handle(&mut self, run: RunJob, context: &mut Self::Context) -> Self::Result {
+        if self.deps.faults.strike_in(Step::LivenessReceives, context) {
+            return Box::pin(async { AttemptEnd::Failed("the arbiter ended".to_owned()) });
+        }
+        let tools = Tools::of(&mut self.tools, &self.deps);
+        let deps = self.deps.clone();
+        Box::pin(async move {
+            let Job::Liveness(job) = run.job else {
+                return AttemptEnd::Failed("not a liveness job".to_owned());
+            };
+            let tools = match tools {
+                Ok(tools) => tools,
+                Err(error) => return AttemptEnd::Failed(error),
+            };
+            let attempt = Attempt {
+                deps,
+                tools,
+                claim: run.claim,
+                origin: run.origin,
+                last_try: run.last_try,
+            };
+            attempt.run(job.video_ids, &run.control).await
+        })
+    }
+}
+
+/// One attempt at one job.
+struct Attempt {
+    deps: Deps,
+    tools: Rc<Tools>,
+    claim: Claim,
+    origin: Origin,
+    last_try: bool,
+}
+
+/// How a call went.
+enum Call {
+    Answered {
+        evidence: Evidence,
+        retry_after: Option<Duration>,
+    },
+    /// No call was made, or the upstream asked for none.
+    Held(Why),
+}
+
+impl Attempt {
+    async fn run(&self, ids: Vec<String>, control: &JobControl) -> AttemptEnd {
+        let to_ask = match self.leave_out_known(ids, control).await {
+            Ok(ids) => ids,
+            Err(error) => return AttemptEnd::Failed(error.to_string()),
+        };
+        let in_flight = self.deps.config.queues.cleanup.in_flight;
+        match work_through(to_ask, in_flight, control, |id| self.check(id, control)).await {
+            Rest::None => AttemptEnd::Finished,
+            Rest::Items(video_ids, why) => AttemptEnd::Unfinished {
+                remaining: Job::Liveness(LivenessJob { video_ids }),
+                why,
+            },
+            Rest::Lost(error) => AttemptEnd::Failed(error),
+        }
+    }
+
+    /// Answers what this run has recorded before, and what is fresh enough, without a call.
+    async fn leave_out_known(
+        &self,
+        ids: Vec<String>,
+        control: &JobControl,
+    ) -> Result<Vec<String>, StoreError> {
+        let mark = self.deps.mark(self.origin);
+        let reader = &self.tools.reader;
+        let marked = patiently(control, || reader.known_liveness(&ids, Since::Mark(&mark))).await?;
+        let settings = &self.deps.config.liveness;
+        let reuse = !self.deps.run.fresh && settings.policy == LivenessPolicy::Careful;
+        let fresh = if reuse {
+            let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
+            let since = self.deps.clock.unix().saturating_sub(age);
+            patiently(control, || {
+                reader.known_liveness(&ids, Since::CheckedAt(since))
+            })
+            .await?
+        } else {
+            vec![None; ids.len()]
+        };
+        let mut left = Vec::new();
+        for ((id, marked), fresh) in ids.into_iter().zip(marked).zip(fresh) {
+            let cached = marked.is_none();
+            match marked.or(fresh) {
+                Some(judgement) => self.tell(id, judgement, cached),
+                None => left.push(id),
+            }
+        }
+        Ok(left)
+    }
+
+    async fn check(&self, id: String, control: &JobControl) -> ItemEnd {
+        let policy = match self.deps.config.liveness.policy {
+            LivenessPolicy::Careful => Policy::Careful,
+            LivenessPolicy::Http200 => Policy::Http200,
+        };
+        let call = if policy == Policy::Careful && !is_possible_id(&id) {
+            Call::Answered {
+                evidence: Evidence::ImpossibleId,
+                retry_after: None,
+            }
+        } else {
+            self.call(&id, control).await
+        };
+        let (evidence, retry_after) = match call {
+            Call::Answered {
+                evidence,
+                retry_after,
+            } => (evidence, retry_after),
+            Call::Held(why) => match self.given_up(&why) {
+                Some(evidence) => (evidence, None),
+                None => return ItemEnd::Left(why),
+            },
+        };
+        let judgement = judge(&evidence, policy);
+        tracing::debug!(
+            id,
+            verdict = judgement.verdict.name(),
+            reason = judgement.reason,
+            "asked for a video"
+        );
+        if is_transient(&evidence) && !self.last_try {
+            return ItemEnd::Left(Why::Transient {
+                error: judgement.reason,
+                retry_after,
+            });
+        }
+        match self.record(&id, &judgement).await {
+            Ok(()) => {
+                self.tell(id, judgement, false);
+                ItemEnd::Done
+            }
+            Err(error) => ItemEnd::Left(Why::Transient {
+                error: error.to_string(),
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// A one-shot run does not sit out a long park: what is left becomes `unknown`.
+    fn given_up(&self, why: &Why) -> Option<Evidence> {
+        match why {
+            Why::Parked(wait)
+                if self.deps.run.one_shot && *wait > self.deps.config.liveness.give_up_after =>
+            {
+                Some(Evidence::RateLimited)
+            }
+            Why::Parked(_) | Why::Transient { .. } | Why::Stopped | Why::CallsSpent => None,
+        }
+    }
+
+    async fn call(&self, id: &str, control: &JobControl) -> Call {
+        let url = match self.call_url(id) {
+            Ok(url) => url,
+            Err(error) => return failed(format!("build the oEmbed address: {error}")),
+        };
+        let permit = match self.permit(control).await {
+            Ok(permit) => permit,
+            Err(why) => return Call::Held(why),
+        };
+        self.deps.faults.strike(Step::LivenessWorks);
+        let settings = &self.deps.config.liveness;
+        let request = Request {
+            url: &url,
+            accept: "application/json",
+            max_bytes: settings.max_bytes,
+            timeout: settings.timeout,
+            redirects: Redirects::Refuse,
+            sniff: None,
+            endpoint: true,
+        };
+        let answer = self.tools.client.get(request).await;
+        let answered = answer.as_ref().is_ok_and(|answer| answer.status != 429);
+        self.deps.limiter.get().do_send(CallEnded {
+            permit: permit.id,
+            answered,
+        });
+        match answer {
+            Ok(answer) if answer.status == 429 => self.park(answer.retry_after).await,
+            Ok(answer) => Call::Answered {
+                evidence: Evidence::Answer {
+                    status: answer.status,
+                    content_is_oembed: is_oembed(&answer.body),
+                    hint: page_hint(answer.content_type.as_deref()),
+                },
+                retry_after: answer.retry_after,
+            },
+            Err(error) => failed(error.to_string()),
+        }
+    }
+
+    fn call_url(&self, id: &str) -> Result<String, url::ParseError> {
+        let mut url = Url::parse(&self.deps.config.liveness.endpoint)?;
+        let mut watch = Url::parse(WATCH_URL)?;
+        watch.query_pairs_mut().clear().append_pair("v", id);
+        url.query_pairs_mut()
+            .append_pair("url", watch.as_str())
+            .append_pair("format", "json");
+        Ok(url.into())
+    }
+
+    /// Waits for a permit that still covers the whole call when it arrives.
+    async fn permit(&self, control: &JobControl) -> Result<Permit, Why> {
+        let hold = self.deps.config.liveness.timeout;
+        let _waiting = control.waiting();
+        loop {
+            let asked = tokio::select! {
+                biased;
+                () = control.asked() => return Err(Why::Stopped),
+                asked = self.deps.limiter.get().send(AcquirePermit { hold }) => asked,
+            };
+            let permit = match asked {
+                Ok(Ok(permit)) => permit,
+                Ok(Err(refusal)) => return Err(why_not(refusal)),
+                Err(_) => return Err(Why::Parked(LIMITER_PAUSE)),
+            };
+            let call_ends = self.deps.clock.boot().ms.saturating_add(milliseconds(hold));
+            if call_ends <= permit.expires_ms {
+                return Ok(permit);
+            }
+            // It came too late to cover the call; used, it would let one more into the window.
+            let unused = CallEnded {
+                permit: permit.id,
+                answered: false,
+            };
+            self.deps.limiter.get().do_send(unused);
+        }
+    }
+
+    async fn park(&self, retry_after: Option<Duration>) -> Call {
+        match self.deps.limiter.get().send(Park { retry_after }).await {
+            Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
+            Ok(Err(error)) => failed(format!("note a 429: {error}")),
+            Err(_) => Call::Held(Why::Parked(LIMITER_PAUSE)),
+        }
+    }
+
+    async fn record(&self, id: &str, judgement: &Judgement) -> Result<(), StoreError> {
+        if self.deps.run.dry_run {
+            return Ok(());
+        }
+        let record = RecordLiveness {
+            claim: self.claim,
+            mark: self.deps.mark(self.origin),
+            video_id: id.to_owned(),
+            judgement: judgement.clone(),
+            checked_at: self.deps.clock.unix(),
+        };
+        self.deps.db.write(record).await
+    }
+
+    fn tell(&self, video_id: String, judgement: Judgement, cached: bool) {
+        self.deps.tell(
+            self.origin,
+            TicketEvent::Liveness {
+                video_id,
+                judgement,
+                cached,
+            },
+        );
+    }
+}
+
+/// A 200 that is a web page is the upstream asking for a person.
+fn page_hint(content_type: Option<&str>) -> Option<&'static str> {
+    content_type
+        .filter(|kind| kind.contains("html"))
+        .map(|_| "a captcha or consent page")
+}
+
+const fn failed(error: String) -> Call {
+    Call::Answered {
+        evidence: Evidence::NoAnswer(error),
+        retry_after: None,
+    }
+}
+
+fn why_not(refusal: Refusal) -> Why {
+    match refusal {
+        Refusal::Parked(wait) => Why::Parked(wait),
+        Refusal::CallsSpent => Why::CallsSpent,
+        Refusal::Stopping => Why::Stopped,
+        Refusal::Failed(error) => Why::Transient {
+            error,
+            retry_after: None,
+        },
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

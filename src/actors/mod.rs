@@ -1,0 +1,19 @@
+//! The actors: thin shells around `domain`, `store` and `fetch`. One actor, one file; a message
+//! lives with the actor that handles it.
+
+pub mod arbiters;
+pub mod clock;
+pub mod control;
+pub mod db;
+pub mod decoder;
+pub mod faults;
+pub mod items;
+pub mod liveness;
+pub mod pool;
+pub mod rate_limiter;
+pub mod scoring;
+pub mod slot;
+pub mod supervisor;
+pub mod thumbnail;
+pub mod tickets;
+pub mod worker;

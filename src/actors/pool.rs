@@ -1,0 +1,450 @@
+//! One queue's pool: claims jobs, hands them to idle workers, notices deaths and time limits, and
+//! has each outcome committed.
+
+mod outcome;
+mod workers;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
+    ResponseFuture, SpawnHandle, WrapFuture,
+};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use self::workers::WorkerSlot;
+use super::arbiters::Arbiters;
+use super::faults::Step;
+use super::worker::{AttemptEnd, Deps};
+use crate::config::QueueSettings;
+use crate::domain::job::{Job, Queue};
+use crate::domain::restart_budget::RestartBudget;
+use crate::store::StoreError;
+use crate::store::{ClaimJobs, Claimed, ClaimedJob, Lease, ReleaseJobs};
+
+/// How often workers and their time limits are looked after.
+const TICK: Duration = Duration::from_millis(100);
+/// After this much past its hard limit a worker that does not answer is written off.
+const GRACE: Duration = Duration::from_secs(2);
+/// Before the queue is asked again after a failure.
+const CLAIM_AGAIN: Duration = Duration::from_millis(250);
+/// The article's prefetch: claimed jobs kept ready, and outcomes not yet committed, for each slot.
+const READY_PER_SLOT: usize = 2;
+
+/// Claims, hands out, notices deaths.
+pub struct Pool {
+    queue: Queue,
+    deps: Deps,
+    slots: Vec<WorkerSlot>,
+    ready: VecDeque<ClaimedJob>,
+    /// Outcomes on their way to the database.
+    uncommitted: usize,
+    claiming: bool,
+    /// Whether the queue may hold more than was claimed last.
+    may_hold_more: bool,
+    /// Whether jobs came while a claim was on its way, which may have missed them.
+    woken: bool,
+    timer: Option<SpawnHandle>,
+    budget: RestartBudget,
+    /// Until when the queue is degraded, by the budget's clock.
+    degraded_until_ms: Option<u64>,
+    restarts: u64,
+    draining: Option<Drain>,
+    drained: Vec<oneshot::Sender<()>>,
+    started: std::time::Instant,
+}
+
+impl Pool {
+    /// A pool for this queue, with as many workers as its settings say.
+    #[must_use]
+    pub fn new(queue: Queue, deps: Deps, arbiters: &Arbiters) -> Self {
+        let engine = &deps.config.engine;
+        let budget = RestartBudget::new(engine.max_restarts, engine.restart_window);
+        let workers = deps.config.queues.get(queue).workers;
+        let slots = (0..workers)
+            .map(|_| WorkerSlot::empty(arbiters.clone()))
+            .collect();
+        Self {
+            queue,
+            deps,
+            slots,
+            ready: VecDeque::new(),
+            uncommitted: 0,
+            claiming: false,
+            may_hold_more: true,
+            woken: false,
+            timer: None,
+            budget,
+            degraded_until_ms: None,
+            restarts: 0,
+            draining: None,
+            drained: Vec::new(),
+            started: std::time::Instant::now(),
+        }
+    }
+
+    fn settings(&self) -> &QueueSettings {
+        self.deps.config.queues.get(self.queue)
+    }
+
+    /// Claims, hands out, and ends a drain that is complete.
+    fn go_on(&mut self, context: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return self.finish_drain(context);
+        }
+        if self.degraded_until_ms.is_some() && self.slots.iter().all(WorkerSlot::is_empty) {
+            self.fail_ready(context);
+        }
+        self.hand_out(context);
+        self.claim(context);
+    }
+
+    fn claim(&mut self, context: &mut Context<Self>) {
+        let slots = self.slots.len();
+        if self.claiming || !self.may_hold_more || self.timer.is_some() || self.ready.len() > slots
+        {
+            return;
+        }
+        let stalled = self.degraded_until_ms.is_some() && !self.deps.run.one_shot;
+        if slots == 0 || stalled {
+            return;
+        }
+        (self.claiming, self.woken) = (true, false);
+        let claim = ClaimJobs {
+            queue: self.queue,
+            limit: (slots * READY_PER_SLOT).saturating_sub(self.ready.len()),
+            lease: Lease(fastrand::i64(..)),
+            now_ms: self.deps.clock.unix_ms(),
+        };
+        let limit = claim.limit;
+        let db = self.deps.db.clone();
+        let ask = async move { db.write(claim).await };
+        context.spawn(ask.into_actor(self).map(move |claimed, pool, context| {
+            pool.claiming = false;
+            pool.claimed(claimed, limit, context);
+        }));
+    }
+
+    fn claimed(
+        &mut self,
+        claimed: Result<Claimed, StoreError>,
+        limit: usize,
+        context: &mut Context<Self>,
+    ) {
+        match claimed {
+            Ok(claimed) => {
+                self.may_hold_more = claimed.jobs.len() == limit || self.woken;
+                self.ready.extend(claimed.jobs);
+                if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
+                    let wait = due_ms.saturating_sub(self.deps.clock.unix_ms());
+                    self.look_again(
+                        Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
+                        context,
+                    );
+                }
+            }
+            Err(error) => {
+                tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
+                self.look_again(CLAIM_AGAIN, context);
+            }
+        }
+        self.go_on(context);
+    }
+
+    /// Looks into the queue again after a while, and not before.
+    fn look_again(&mut self, after: Duration, context: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        self.timer = Some(context.run_later(
+            after.max(Duration::from_millis(1)),
+            |pool, context| {
+                pool.timer = None;
+                pool.may_hold_more = true;
+                pool.go_on(context);
+            },
+        ));
+    }
+
+    fn hand_out(&mut self, context: &mut Context<Self>) {
+        while self.uncommitted < self.slots.len() * READY_PER_SLOT {
+            let Some(index) = self.slots.iter().position(WorkerSlot::is_idle) else {
+                return;
+            };
+            let Some(claimed) = self.ready.pop_front() else {
+                return;
+            };
+            self.deps.faults.strike(Step::PoolDispatches);
+            match Job::from_payload(claimed.kind, &claimed.payload) {
+                Ok(job) => self.run(index, claimed, job, context),
+                Err(error) => self.fail(claimed, error.to_string(), context),
+            }
+        }
+    }
+
+    fn run(&mut self, index: usize, claimed: ClaimedJob, job: Job, context: &mut Context<Self>) {
+        let last_try = claimed.attempts > self.settings().max_retries;
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let Some((run, request)) = slot.begin(claimed, job, last_try) else {
+            return;
+        };
+        context.spawn(request.into_actor(self).map(move |answer, pool, context| {
+            let Some(slot) = pool.slots.get_mut(index) else {
+                return;
+            };
+            // A slot that was written off has gone on to another job.
+            let Some(claimed) = slot.end(run) else { return };
+            match answer {
+                Ok(end) => pool.attempt_ended(claimed, end, context),
+                Err(_) => pool.worker_died(index, claimed, context),
+            }
+            pool.go_on(context);
+        }));
+    }
+
+    fn worker_died(&mut self, index: usize, claimed: ClaimedJob, context: &mut Context<Self>) {
+        tracing::error!(queue = %self.queue, job = %claimed.claim.job, "a worker died; its job goes back");
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.retire();
+        }
+        let end = AttemptEnd::Failed("the worker died".to_owned());
+        self.attempt_ended(claimed, end, context);
+        self.plan_replacement(index, context);
+    }
+
+    /// Replaces missing workers as far as the budget goes.
+    fn staff(&mut self, context: &mut Context<Self>) {
+        for index in 0..self.slots.len() {
+            let now_ms = self.now_ms();
+            let Some(slot) = self.slots.get_mut(index) else {
+                return;
+            };
+            if slot.is_staffed() || slot.waits(now_ms) {
+                continue;
+            }
+            slot.hire(self.queue, &self.deps);
+            if !slot.is_staffed() {
+                self.plan_replacement(index, context);
+            }
+        }
+    }
+
+    /// Spends one restart on the slot: it is staffed after the backoff, or not before the budget
+    /// allows it again.
+    fn plan_replacement(&mut self, index: usize, context: &mut Context<Self>) {
+        use crate::domain::restart_budget::Restart;
+        let now_ms = self.now_ms();
+        self.restarts += 1;
+        let wait = match self.budget.spend(now_ms) {
+            Restart::After(backoff) => backoff,
+            Restart::Spent { retry_at_ms } => {
+                if self.degraded_until_ms.is_none() {
+                    tracing::error!(queue = %self.queue, restarts = self.restarts,
+                        "queue degraded: its restart budget is spent");
+                }
+                self.degraded_until_ms = Some(retry_at_ms);
+                Duration::from_millis(retry_at_ms.saturating_sub(now_ms))
+            }
+        };
+        let until = now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.wait_until(until);
+        }
+        context.run_later(wait, |pool, context| {
+            pool.staff(context);
+            pool.go_on(context);
+        });
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn tick(&mut self, context: &mut Context<Self>) {
+        let (soft, hard) = (self.settings().soft_limit, self.settings().hard_limit);
+        if self
+            .degraded_until_ms
+            .is_some_and(|until| self.now_ms() >= until)
+        {
+            self.degraded_until_ms = None;
+        }
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(index) else {
+                return;
+            };
+            slot.watch_limits(soft, hard);
+            if slot.is_overdue(hard + GRACE) {
+                tracing::error!(queue = %self.queue, "a worker does not answer; it is written off");
+                if let Some(claimed) = slot.write_off() {
+                    let end = AttemptEnd::Failed("ran past its time limit".to_owned());
+                    self.attempt_ended(claimed, end, context);
+                }
+                self.plan_replacement(index, context);
+            } else if slot.is_dead() {
+                slot.retire();
+                self.plan_replacement(index, context);
+            }
+        }
+        self.go_on(context);
+    }
+
+    /// One-shot work does not outlast its workers' restart budget: what is left is answered.
+    fn fail_ready(&mut self, context: &mut Context<Self>) {
+        if !self.deps.run.one_shot {
+            return;
+        }
+        for claimed in std::mem::take(&mut self.ready) {
+            let error = format!(
+                "the {} queue is degraded: its workers died too often",
+                self.queue
+            );
+            self.fail(claimed, error, context);
+        }
+    }
+
+    fn finish_drain(&mut self, context: &mut Context<Self>) {
+        let Some(drain) = self.draining else { return };
+        let now = std::time::Instant::now();
+        if now >= drain.deadline {
+            self.slots.iter().for_each(WorkerSlot::drop_work);
+        }
+        let late = now >= drain.deadline + GRACE;
+        let busy = self.slots.iter().any(WorkerSlot::is_busy) || self.uncommitted > 0;
+        if !late && (busy || self.claiming) {
+            return;
+        }
+        let claims: Vec<_> = self.ready.drain(..).map(|claimed| claimed.claim).collect();
+        if claims.is_empty() {
+            return self.tell_drained();
+        }
+        self.write(ReleaseJobs { claims }, context, |pool, released, _| {
+            if let Err(error) = released {
+                tracing::warn!(queue = %pool.queue, %error, "failed to release jobs");
+            }
+        });
+    }
+
+    fn tell_drained(&mut self) {
+        for waiter in self.drained.drain(..) {
+            let _ = waiter.send(());
+        }
+    }
+}
+
+impl Actor for Pool {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.staff(context);
+        context.run_interval(TICK, Self::tick);
+        self.go_on(context);
+    }
+}
+
+/// Tells that jobs were submitted.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Wake;
+
+impl Handler<Wake> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
+        self.look_again_at_once(context);
+        self.go_on(context);
+    }
+}
+
+/// Forgets every claim: the queue's rows went with their connection.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ForgetClaims;
+
+impl Handler<ForgetClaims> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, _: ForgetClaims, _: &mut Self::Context) {
+        self.ready.clear();
+        self.slots.iter().for_each(WorkerSlot::drop_work);
+    }
+}
+
+/// Claims no more, lets running jobs finish until the deadline, releases the rest.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct Drain {
+    /// When running work is dropped.
+    pub deadline: std::time::Instant,
+}
+
+impl Handler<Drain> for Pool {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, drain: Drain, context: &mut Self::Context) -> Self::Result {
+        self.draining = Some(drain);
+        let (sender, receiver) = oneshot::channel();
+        self.drained.push(sender);
+        self.finish_drain(context);
+        Box::pin(async move {
+            let _ = receiver.await;
+        })
+    }
+}
+
+/// Asks how the pool fares.
+#[derive(Message)]
+#[rtype(result = "PoolStatus")]
+pub struct GetPoolStatus;
+
+/// How a pool fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PoolStatus {
+    /// Its queue.
+    pub queue: Queue,
+    /// Workers that live.
+    pub workers: usize,
+    /// Workers at work.
+    pub busy: usize,
+    /// Jobs claimed and not begun.
+    pub ready: usize,
+    /// Outcomes on their way to the database.
+    pub uncommitted: usize,
+    /// Workers replaced so far.
+    pub restarts: u64,
+    /// Whether the restart budget is spent.
+    pub degraded: bool,
+}
+
+impl Handler<GetPoolStatus> for Pool {
+    type Result = MessageResult<GetPoolStatus>;
+
+    fn handle(&mut self, _: GetPoolStatus, _: &mut Self::Context) -> Self::Result {
+        MessageResult(PoolStatus {
+            queue: self.queue,
+            workers: self.slots.iter().filter(|slot| slot.is_staffed()).count(),
+            busy: self.slots.iter().filter(|slot| slot.is_busy()).count(),
+            ready: self.ready.len(),
+            uncommitted: self.uncommitted,
+            restarts: self.restarts,
+            degraded: self.degraded_until_ms.is_some(),
+        })
+    }
+}
+
+/// Ends the pool and its workers.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Dismiss;
+
+impl Handler<Dismiss> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, _: Dismiss, context: &mut Self::Context) {
+        self.slots.clear();
+        context.terminate();
+    }
+}

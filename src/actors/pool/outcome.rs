@@ -1,0 +1,202 @@
+//! What becomes of a job after an attempt, and the commit that says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::Pool;
+use crate::actors::tickets::{Failure, Origin, TicketEvent};
+use crate::actors::worker::{AttemptEnd, Why};
+use crate::domain::backoff;
+use crate::domain::job::Job;
+use crate::store::FinishScores;
+use crate::store::{ClaimedJob, FailJob, FinishJob, RetryJob};
+use crate::store::{Operation, StoreError};
+
+impl Pool {
+    /// Decides what follows an attempt and has it committed.
+    pub(super) fn attempt_ended(
+        &mut self,
+        claimed: ClaimedJob,
+        end: AttemptEnd,
+        context: &mut Context<Self>,
+    ) {
+        let claim = claimed.claim;
+        match end {
+            AttemptEnd::Scored(scores) => {
+                let finish = FinishScores {
+                    claim,
+                    scores: Arc::clone(&scores),
+                    scored_at: self.deps.clock.unix(),
+                    effects: !self.deps.run.dry_run,
+                };
+                self.commit(claimed, finish, Some(TicketEvent::Scored(scores)), context);
+            }
+            AttemptEnd::Finished => self.commit(claimed, FinishJob { claim }, None, context),
+            AttemptEnd::Unfinished { remaining, why } => {
+                self.left_over(claimed, &remaining, why, context);
+            }
+            AttemptEnd::Failed(error) => self.attempt_failed(claimed, error, None, context),
+        }
+    }
+
+    fn left_over(
+        &mut self,
+        claimed: ClaimedJob,
+        remaining: &Job,
+        why: Why,
+        context: &mut Context<Self>,
+    ) {
+        let payload = match remaining.payload() {
+            Ok(payload) => payload,
+            Err(error) => return self.fail(claimed, error.to_string(), context),
+        };
+        let claimed = ClaimedJob { payload, ..claimed };
+        match why {
+            Why::Transient { error, retry_after } => {
+                self.attempt_failed(claimed, error, retry_after, context);
+            }
+            Why::Parked(wait) => self.go_back(claimed, wait, "upstream parked", context),
+            Why::Stopped => self.go_back(claimed, Duration::ZERO, "asked to stop", context),
+            Why::CallsSpent => {
+                let claim = claimed.claim;
+                self.commit(claimed, FinishJob { claim }, None, context);
+            }
+        }
+    }
+
+    /// A spent try: another follows after the backoff, or the job has failed.
+    fn attempt_failed(
+        &mut self,
+        claimed: ClaimedJob,
+        error: String,
+        retry_after: Option<Duration>,
+        context: &mut Context<Self>,
+    ) {
+        let settings = self.settings();
+        if claimed.attempts > settings.max_retries {
+            return self.fail(claimed, error, context);
+        }
+        let wait = backoff::delay(
+            claimed.attempts,
+            settings.retry_delay,
+            fastrand::f64(),
+            retry_after,
+        );
+        tracing::debug!(queue = %self.queue, job = %claimed.claim.job, attempt = claimed.attempts,
+            %error, wait_ms = wait.as_millis(), "an attempt failed; the job is tried again");
+        self.put_back(claimed, wait, error, false, context);
+    }
+
+    /// Back to the queue without a spent try.
+    fn go_back(
+        &mut self,
+        claimed: ClaimedJob,
+        wait: Duration,
+        why: &str,
+        context: &mut Context<Self>,
+    ) {
+        self.put_back(claimed, wait, why.to_owned(), true, context);
+    }
+
+    fn put_back(
+        &mut self,
+        claimed: ClaimedJob,
+        wait: Duration,
+        error: String,
+        give_back_attempt: bool,
+        context: &mut Context<Self>,
+    ) {
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        let retry = RetryJob {
+            claim: claimed.claim,
+            payload: claimed.payload.clone(),
+            run_at_ms: self.deps.clock.unix_ms().saturating_add(wait_ms),
+            error,
+            give_back_attempt,
+        };
+        self.write(
+            retry,
+            context,
+            move |pool, written, context| match written {
+                Ok(()) => pool.look_again_at_once(context),
+                Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
+                    pool.no_longer_ours(&claimed)
+                }
+                Err(error) => pool.fail(claimed, error.to_string(), context),
+            },
+        );
+    }
+
+    /// The job's end without an answer for its items.
+    pub(super) fn fail(&mut self, claimed: ClaimedJob, error: String, context: &mut Context<Self>) {
+        tracing::warn!(queue = %self.queue, job = %claimed.claim.job, %error, "job failed");
+        let failure = Failure::of(claimed.kind, &claimed.payload, error.clone());
+        let fail = FailJob {
+            claim: claimed.claim,
+            error,
+        };
+        self.commit(claimed, fail, Some(TicketEvent::Failed(failure)), context);
+    }
+
+    /// Commits a job's end, then tells those who wait.
+    fn commit<O: Operation<Output = ()>>(
+        &mut self,
+        claimed: ClaimedJob,
+        operation: O,
+        news: Option<TicketEvent>,
+        context: &mut Context<Self>,
+    ) {
+        self.write(
+            operation,
+            context,
+            move |pool, written, context| match written {
+                Ok(()) => pool.tell_end(&claimed, news),
+                Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
+                    pool.no_longer_ours(&claimed)
+                }
+                // Not even the failure could be written: it is told all the same.
+                Err(_) if matches!(news, Some(TicketEvent::Failed(_))) => {
+                    pool.tell_end(&claimed, news)
+                }
+                Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
+            },
+        );
+    }
+
+    fn tell_end(&self, claimed: &ClaimedJob, news: Option<TicketEvent>) {
+        for event in news.into_iter().chain([TicketEvent::End]) {
+            self.deps.tell(Origin(claimed.origin), event);
+        }
+    }
+
+    /// The queue's rows went with their connection; the supervisor submits the work once more.
+    fn no_longer_ours(&self, claimed: &ClaimedJob) {
+        tracing::debug!(queue = %self.queue, job = %claimed.claim.job, "the job is no longer ours");
+    }
+
+    pub(super) fn write<O: Operation>(
+        &mut self,
+        operation: O,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, Result<O::Output, StoreError>, &mut Context<Self>) + 'static,
+    ) {
+        self.uncommitted += 1;
+        let db = self.deps.db.clone();
+        let write = async move { db.write(operation).await };
+        context.spawn(write.into_actor(self).map(move |written, pool, context| {
+            pool.uncommitted -= 1;
+            then(pool, written, context);
+            pool.go_on(context);
+        }));
+    }
+
+    /// A job came back: it may be due before anything that was claimed last.
+    pub(super) fn look_again_at_once(&mut self, context: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        (self.may_hold_more, self.woken) = (true, true);
+    }
+}

@@ -1,0 +1,198 @@
+//! A place for one worker: the worker, the job it runs, and when it may be replaced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::dev::RecipientRequest;
+use actix::{Actor, Recipient};
+use actix_rt::ArbiterHandle;
+
+use crate::actors::arbiters::Arbiters;
+use crate::actors::control::JobControl;
+use crate::actors::liveness::LivenessActor;
+use crate::actors::scoring::ScoringActor;
+use crate::actors::thumbnail::ThumbnailActor;
+use crate::actors::tickets::Origin;
+use crate::actors::worker::{Deps, RunJob};
+use crate::domain::job::{Job, Queue};
+use crate::store::ClaimedJob;
+
+/// A place for one worker.
+pub struct WorkerSlot {
+    worker: Option<Worker>,
+    running: Option<Running>,
+    /// Not staffed before this, by the pool's clock.
+    not_before_ms: u64,
+    runs: u64,
+    arbiters: Arbiters,
+}
+
+struct Worker {
+    jobs: Recipient<RunJob>,
+    arbiter: ArbiterHandle,
+}
+
+struct Running {
+    run: u64,
+    claimed: ClaimedJob,
+    control: Arc<JobControl>,
+}
+
+impl WorkerSlot {
+    /// A place nobody holds yet.
+    #[must_use]
+    pub const fn empty(arbiters: Arbiters) -> Self {
+        Self {
+            worker: None,
+            running: None,
+            not_before_ms: 0,
+            runs: 0,
+            arbiters,
+        }
+    }
+
+    /// Starts a worker on an arbiter of its own; the place stays empty if no thread is to be had.
+    pub fn hire(&mut self, queue: Queue, deps: &Deps) {
+        let arbiter = match self.arbiters.start(queue.name()) {
+            Ok(arbiter) => arbiter,
+            Err(error) => {
+                tracing::error!(%queue, %error, "failed to start a worker's thread");
+                return;
+            }
+        };
+        let (handle, deps) = (arbiter.clone(), deps.clone());
+        let jobs = match queue {
+            Queue::Scoring => {
+                ScoringActor::start_in_arbiter(&handle, |_| ScoringActor::new(deps)).recipient()
+            }
+            Queue::Thumbnails => {
+                ThumbnailActor::start_in_arbiter(&handle, |_| ThumbnailActor::new(deps)).recipient()
+            }
+            Queue::Cleanup => {
+                LivenessActor::start_in_arbiter(&handle, |_| LivenessActor::new(deps)).recipient()
+            }
+        };
+        self.worker = Some(Worker { jobs, arbiter });
+    }
+
+    /// Begins an attempt: its number and the request to wait for.
+    pub fn begin(
+        &mut self,
+        claimed: ClaimedJob,
+        job: Job,
+        last_try: bool,
+    ) -> Option<(u64, RecipientRequest<RunJob>)> {
+        let worker = self.worker.as_ref()?;
+        self.runs += 1;
+        let control = JobControl::start();
+        let request = worker.jobs.send(RunJob {
+            job,
+            claim: claimed.claim,
+            origin: Origin(claimed.origin),
+            last_try,
+            control: Arc::clone(&control),
+        });
+        self.running = Some(Running {
+            run: self.runs,
+            claimed,
+            control,
+        });
+        Some((self.runs, request))
+    }
+
+    /// Ends the attempt with this number, if it still is the one that runs.
+    pub fn end(&mut self, run: u64) -> Option<ClaimedJob> {
+        let running = self.running.take_if(|running| running.run == run)?;
+        Some(running.claimed)
+    }
+
+    /// Gives up on a worker that does not answer: its job, if it had one.
+    pub fn write_off(&mut self) -> Option<ClaimedJob> {
+        self.retire();
+        self.running.take().map(|running| running.claimed)
+    }
+
+    /// Lets go of the worker.
+    pub fn retire(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.arbiter.stop();
+        }
+    }
+
+    /// Passes on what the time limits ask for.
+    pub fn watch_limits(&self, soft: Duration, hard: Duration) {
+        let Some(running) = &self.running else { return };
+        let worked = running.control.worked();
+        if worked >= hard && !running.control.is_dropped() {
+            running.control.drop_work();
+        } else if worked >= soft && !running.control.is_asked() {
+            running.control.ask_to_stop();
+        }
+    }
+
+    /// Drops the running job's work.
+    pub fn drop_work(&self) {
+        if let Some(running) = &self.running {
+            running.control.drop_work();
+        }
+    }
+
+    /// Whether the running job has worked longer than this.
+    #[must_use]
+    pub fn is_overdue(&self, limit: Duration) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.control.worked() >= limit)
+    }
+
+    /// Whether the worker died while it had nothing to do; a busy one's death is seen by its
+    /// answer.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        let gone = |worker: &Worker| !worker.jobs.connected() || !worker.arbiter.alive();
+        self.running.is_none() && self.worker.as_ref().is_some_and(gone)
+    }
+
+    /// Whether the worker could take a job.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_none() && self.worker.is_some()
+    }
+
+    /// Whether a job runs here.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Whether somebody holds the place.
+    #[must_use]
+    pub const fn is_staffed(&self) -> bool {
+        self.worker.is_some()
+    }
+
+    /// Whether nobody holds the place.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.worker.is_none()
+    }
+
+    /// Keeps the place empty until then.
+    pub const fn wait_until(&mut self, until_ms: u64) {
+        self.not_before_ms = until_ms;
+    }
+
+    /// Whether the place has to stay empty for now.
+    #[must_use]
+    pub const fn waits(&self, now_ms: u64) -> bool {
+        now_ms < self.not_before_ms
+    }
+}
+
+impl Drop for WorkerSlot {
+    /// A pool that dies takes its workers along: their results would find nobody.
+    fn drop(&mut self) {
+        self.drop_work();
+        self.retire();
+    }
+}

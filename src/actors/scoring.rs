@@ -1,0 +1,119 @@
+//! Scores the videos of a job from their last snapshots.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler};
+
+use super::control::JobControl;
+use super::faults::Step;
+use super::worker::{AttemptEnd, Deps, RunJob, Why, be_nice, panic_text};
+use crate::domain::job::Job;
+use crate::domain::score::{Score, score};
+use crate::store::{Reader, StoreError};
+
+/// Reads and scores on its own arbiter, where blocking disturbs nobody.
+pub struct ScoringActor {
+    deps: Deps,
+    /// Opened at the first job and again after an error.
+    reader: Option<Reader>,
+}
+
+impl ScoringActor {
+    /// A worker that opens its connection when it first needs one.
+    #[must_use]
+    pub const fn new(deps: Deps) -> Self {
+        Self { deps, reader: None }
+    }
+
+    fn score_all(&mut self, video_ids: &[String], control: &JobControl) -> Attempt {
+        self.deps.faults.strike(Step::ScoringWorks);
+        loop {
+            if control.is_dropped() {
+                return Err(Stop::Dropped);
+            }
+            match self.score_once(video_ids, control) {
+                // Another process writes: wait for it, and look up now and then.
+                Err(error) if error.is_locked() => {
+                    if control.is_asked() {
+                        return Err(Stop::Asked);
+                    }
+                }
+                // Meant for this job, or late for the one before: the flag tells.
+                Err(StoreError::Interrupted) => {}
+                Err(error) => {
+                    self.reader = None;
+                    return Err(Stop::Failed(error));
+                }
+                Ok(scores) => return Ok(scores),
+            }
+        }
+    }
+
+    fn score_once(
+        &mut self,
+        video_ids: &[String],
+        control: &JobControl,
+    ) -> Result<Vec<(String, Score)>, StoreError> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.deps.store)?,
+        };
+        let interrupt = reader.interrupt_handle();
+        control.on_drop(move || interrupt.interrupt());
+        let reader = self.reader.insert(reader);
+        let mut scores = Vec::with_capacity(video_ids.len());
+        reader.snapshots(video_ids, |index, snapshots| {
+            if let Some(id) = video_ids.get(index) {
+                scores.push((id.clone(), score(snapshots, &self.deps.baselines)));
+            }
+        })?;
+        Ok(scores)
+    }
+}
+
+type Attempt = Result<Vec<(String, Score)>, Stop>;
+
+enum Stop {
+    Asked,
+    Dropped,
+    Failed(StoreError),
+}
+
+impl Actor for ScoringActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        be_nice(self.deps.config.engine.nice);
+    }
+}
+
+impl Handler<RunJob> for ScoringActor {
+    type Result = AttemptEnd;
+
+    fn handle(&mut self, run: RunJob, context: &mut Self::Context) -> Self::Result {
+        if self.deps.faults.strike_in(Step::ScoringReceives, context) {
+            return AttemptEnd::Failed("the arbiter ended".to_owned());
+        }
+        let video_ids = match run.job {
+            Job::Score(ref job) => job.video_ids.as_slice(),
+            Job::Thumbnails(_) | Job::Liveness(_) => {
+                return AttemptEnd::Failed("not a scoring job".to_owned());
+            }
+        };
+        // The reader is dropped with a panic, so nothing half-changed is seen again.
+        match catch_unwind(AssertUnwindSafe(|| self.score_all(video_ids, &run.control))) {
+            Ok(Ok(scores)) => AttemptEnd::Scored(Arc::new(scores)),
+            Ok(Err(Stop::Asked)) => AttemptEnd::Unfinished {
+                remaining: run.job,
+                why: Why::Stopped,
+            },
+            Ok(Err(Stop::Dropped)) => AttemptEnd::Failed("dropped at its time limit".to_owned()),
+            Ok(Err(Stop::Failed(error))) => AttemptEnd::Failed(error.to_string()),
+            Err(panic) => {
+                self.reader = None;
+                AttemptEnd::Failed(panic_text(panic.as_ref()))
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Spawns every other actor, watches them, replaces the dead within a budget, and knows who waits
+//! for which job.
+
+mod factories;
+mod watch;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    MessageResult, ResponseActFuture, ResponseFuture, WrapFuture,
+};
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::factories::Launch;
+use self::factories::{Seat, make_deps, seat_pool};
+use super::arbiters::Arbiters;
+use super::db::{DbActor, GetWriterState, WriterReopened, WriterState};
+use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
+use super::rate_limiter::RateLimiter;
+use super::tickets::{Origin, TicketEvent, Tickets};
+use super::worker::{Deps, JobNews};
+use crate::domain::job::{Job, Queue};
+use crate::store::{self, Reader, StoreError};
+use crate::store::{NewJob, SubmitJobs};
+
+/// How often the actors are looked after.
+const TICK: Duration = Duration::from_millis(100);
+/// Jobs written by one operation, so that none holds the writer long.
+const JOBS_A_WRITE: usize = 500;
+/// Priority of a job nobody gave one.
+const DEFAULT_PRIORITY: u8 = 5;
+
+/// Owns the other actors and the open tickets.
+pub struct Supervisor {
+    deps: Deps,
+    arbiters: Arbiters,
+    pools: Vec<(Queue, Seat<Pool>)>,
+    limiter: Seat<RateLimiter>,
+    writer: Seat<DbActor>,
+    /// Whether a new writer is being opened.
+    opening: bool,
+    tickets: Tickets,
+    stopping: bool,
+    started: Instant,
+    /// Falls with the actor, which tells the engine that it is lost.
+    _alive: oneshot::Sender<()>,
+}
+
+impl Supervisor {
+    /// Starts the supervisor and everything it owns on the current System.
+    pub fn launch(launch: Launch) -> Addr<Self> {
+        Self::create(|context| {
+            let arbiters = launch.arbiters.clone();
+            let (gone, _) = oneshot::channel();
+            let mut launch = launch;
+            let alive = std::mem::replace(&mut launch.alive, gone);
+            let deps = make_deps(launch, &context.address());
+            Self {
+                limiter: Seat::new(deps.limiter.get(), &deps.config),
+                writer: Seat::new(deps.db.slot().get(), &deps.config),
+                pools: Queue::ALL
+                    .map(|queue| seat_pool(queue, &deps, &arbiters))
+                    .into(),
+                deps,
+                arbiters,
+                opening: false,
+                tickets: Tickets::default(),
+                stopping: false,
+                started: Instant::now(),
+                _alive: alive,
+            }
+        })
+    }
+
+    fn wake(&self, queue: Queue) {
+        for (_, seat) in self.pools.iter().filter(|(of, _)| *of == queue) {
+            seat.slot.get().do_send(Wake);
+        }
+    }
+
+    /// Hands new rows to the queue; the pools are woken as they are committed.
+    fn enqueue(&self, jobs: Vec<NewJob>, context: &mut Context<Self>) {
+        for piece in jobs.chunks(JOBS_A_WRITE) {
+            let jobs = piece.to_vec();
+            let origins: Vec<i64> = jobs.iter().map(|job| job.origin).collect();
+            let queue = jobs.first().map(|job| job.kind.queue());
+            let (db, now_ms) = (self.deps.db.clone(), self.deps.clock.unix_ms());
+            let submit = async move { db.write(SubmitJobs { jobs, now_ms }).await };
+            context.spawn(submit.into_actor(self).map(move |submitted, actor, _| {
+                actor.submitted(submitted.map(drop), &origins, queue);
+            }));
+        }
+    }
+
+    fn submitted(
+        &mut self,
+        submitted: Result<(), StoreError>,
+        origins: &[i64],
+        queue: Option<Queue>,
+    ) {
+        match (submitted, queue) {
+            (Ok(()), Some(queue)) => self.wake(queue),
+            // The connection is gone with them: they are submitted once more when it is back.
+            (Ok(()), None) | (Err(StoreError::Unknown(_)), _) => {}
+            (Err(error), _) => {
+                for origin in origins {
+                    self.tickets.fail(Origin(*origin), &error.to_string());
+                }
+            }
+        }
+    }
+
+    /// The queue's temporary tables are new and empty: what is open goes in once more.
+    fn submit_again(&mut self, context: &mut Context<Self>) {
+        for (_, seat) in &self.pools {
+            seat.slot.get().do_send(ForgetClaims);
+        }
+        let jobs = self
+            .tickets
+            .resubmit("the database connection was lost twice");
+        tracing::warn!(
+            jobs = jobs.len(),
+            "the database was opened again; open jobs are submitted once more"
+        );
+        for queue in Queue::ALL {
+            let of_queue = jobs
+                .iter()
+                .filter(|job| job.kind.queue() == queue)
+                .cloned()
+                .collect();
+            self.enqueue(of_queue, context);
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(TICK, Self::tick);
+    }
+}
+
+/// Submits work; answers with its committed news.
+#[derive(Message)]
+#[rtype(result = "Result<Submitted, SubmitError>")]
+pub struct Submit(pub Job);
+
+/// How many jobs the work was cut into, and its news.
+pub type Submitted = (usize, mpsc::UnboundedReceiver<TicketEvent>);
+
+/// Why work was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The engine is stopping.
+    #[error("submit: the engine is stopping")]
+    Stopping,
+    /// Nobody would ever do it.
+    #[error("submit: the {0} queue is switched off (queues.{0}.workers = 0)")]
+    SwitchedOff(Queue),
+    /// The work could not be cut into jobs.
+    #[error("submit: {0}")]
+    Store(#[from] StoreError),
+    /// The payload could not be written.
+    #[error("submit: write the payload: {0}")]
+    Payload(#[from] serde_json::Error),
+}
+
+impl Handler<Submit> for Supervisor {
+    type Result = ResponseActFuture<Self, Result<Submitted, SubmitError>>;
+
+    fn handle(&mut self, Submit(job): Submit, _: &mut Self::Context) -> Self::Result {
+        let queue = job.kind().queue();
+        let settings = self.deps.config.queues.get(queue);
+        if self.stopping {
+            return Box::pin(async { Err(SubmitError::Stopping) }.into_actor(self));
+        }
+        if settings.workers == 0 {
+            return Box::pin(async move { Err(SubmitError::SwitchedOff(queue)) }.into_actor(self));
+        }
+        let (chunk, store) = (settings.chunk, Arc::clone(&self.deps.store));
+        // Looking up the order reads the file: not on the System's thread.
+        let cut = actix_rt::task::spawn_blocking(move || cut_into_jobs(job, chunk, &store));
+        Box::pin(cut.into_actor(self).map(|jobs, actor, context| {
+            let jobs = jobs.map_err(|_| SubmitError::Stopping)??;
+            let (jobs, events) = actor.tickets.open(jobs);
+            let cut = jobs.len();
+            actor.enqueue(jobs, context);
+            Ok((cut, events))
+        }))
+    }
+}
+
+/// Cuts work into jobs of a chunk each; scores in the order of the site's rows, which makes
+/// writing them several times faster than the order of the input.
+fn cut_into_jobs(
+    job: Job,
+    chunk: usize,
+    store: &store::Options,
+) -> Result<Vec<NewJob>, SubmitError> {
+    let kind = job.kind();
+    let mut job = job;
+    match &mut job {
+        Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store)?,
+        Job::Thumbnails(_) | Job::Liveness(_) => {}
+    }
+    job.into_chunks(chunk)
+        .into_iter()
+        .map(|job| {
+            let payload = job.payload()?;
+            Ok(NewJob {
+                kind,
+                payload,
+                priority: DEFAULT_PRIORITY,
+                run_at_ms: 0,
+                origin: 0,
+            })
+        })
+        .collect()
+}
+
+fn put_in_rowid_order(ids: &mut [String], store: &store::Options) -> Result<(), StoreError> {
+    loop {
+        match Reader::open(store).and_then(|reader| reader.in_rowid_order(ids)) {
+            // Another process writes: a locked database delays, never fails.
+            Err(error) if error.is_locked() => {}
+            ordered => return ordered,
+        }
+    }
+}
+
+impl Handler<JobNews> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, news: JobNews, _: &mut Self::Context) {
+        match news.event {
+            TicketEvent::End => self.tickets.end(news.origin),
+            event @ (TicketEvent::Scored(_)
+            | TicketEvent::Thumbnail { .. }
+            | TicketEvent::Liveness { .. }
+            | TicketEvent::Failed(_)) => self.tickets.tell(news.origin, event),
+        }
+    }
+}
+
+impl Handler<WriterReopened> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: WriterReopened, context: &mut Self::Context) {
+        self.submit_again(context);
+    }
+}
+
+/// Asks how everything fares.
+#[derive(Message)]
+#[rtype(result = "Status")]
+pub struct GetStatus;
+
+/// How the engine fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Each pool that answered.
+    pub pools: Vec<PoolStatus>,
+    /// Jobs submitted and not ended.
+    pub open_jobs: usize,
+    /// Operations that wait to be written.
+    pub writes_waiting: usize,
+    /// Seconds another process has held the lock the writer waits for.
+    pub waiting_for_lock_s: Option<u64>,
+    /// Actors replaced so far, workers not counted (their pools count them).
+    pub restarts: u64,
+}
+
+impl Handler<GetStatus> for Supervisor {
+    type Result = ResponseFuture<Status>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        let asked: Vec<_> = self
+            .pools
+            .iter()
+            .map(|(_, seat)| seat.slot.get().send(GetPoolStatus))
+            .collect();
+        let writer = self.writer.slot.get().send(GetWriterState);
+        let open_jobs = self.tickets.outstanding();
+        let pools = self
+            .pools
+            .iter()
+            .map(|(_, seat)| seat.restarts)
+            .sum::<u64>();
+        let restarts = pools + self.limiter.restarts + self.writer.restarts;
+        Box::pin(async move {
+            let writer: WriterState = writer.await.unwrap_or_default();
+            Status {
+                pools: join_all(asked).await.into_iter().flatten().collect(),
+                open_jobs,
+                writes_waiting: writer.waiting,
+                waiting_for_lock_s: writer.locked_for.map(|wait| wait.as_secs()),
+                restarts,
+            }
+        })
+    }
+}
+
+/// Takes no more work and replaces nobody; answers with those who are to be stopped.
+#[derive(Message)]
+#[rtype(result = "Staff")]
+pub struct BeginStop;
+
+/// Those who are to be stopped, in the engine's order.
+pub struct Staff {
+    /// The pools.
+    pub pools: Vec<Addr<Pool>>,
+    /// The limiter.
+    pub limiter: Addr<RateLimiter>,
+    /// The writer.
+    pub writer: Addr<DbActor>,
+}
+
+impl Handler<BeginStop> for Supervisor {
+    type Result = MessageResult<BeginStop>;
+
+    fn handle(&mut self, _: BeginStop, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        MessageResult(Staff {
+            pools: self.pools.iter().map(|(_, seat)| seat.slot.get()).collect(),
+            limiter: self.limiter.slot.get(),
+            writer: self.writer.slot.get(),
+        })
+    }
+}
+
+/// Ends the pools and the supervisor itself; open tickets end without an answer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Dissolve;
+
+impl Handler<Dissolve> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Dissolve, context: &mut Self::Context) {
+        for (_, seat) in &self.pools {
+            seat.slot.get().do_send(Dismiss);
+        }
+        context.terminate();
+    }
+}

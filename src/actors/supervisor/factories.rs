@@ -1,0 +1,182 @@
+//! How each actor is made, the first time and after a death.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_rt::ArbiterHandle;
+use tokio::sync::oneshot;
+
+use super::Supervisor;
+use crate::actors::arbiters::Arbiters;
+use crate::actors::clock::Clock;
+use crate::actors::db::{Db, DbActor};
+use crate::actors::decoder::Decoder;
+use crate::actors::faults::Faults;
+use crate::actors::pool::Pool;
+use crate::actors::rate_limiter::RateLimiter;
+use crate::actors::slot::Slot;
+use crate::actors::worker::{CallBudget, Deps, RunOptions};
+use crate::config::Config;
+use crate::domain::job::Queue;
+use crate::domain::rate_window::Limit;
+use crate::domain::restart_budget::{Restart, RestartBudget};
+use crate::domain::score::Baselines;
+use crate::store::Writer;
+use crate::{fetch, store};
+
+/// What an engine starts with.
+pub struct Launch {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The choices of this run.
+    pub run: RunOptions,
+    /// Calls made and allowed.
+    pub calls: CallBudget,
+    /// How the database is opened.
+    pub store: Arc<store::Options>,
+    /// How clients are built.
+    pub fetch_settings: fetch::Settings,
+    /// The open writer.
+    pub writer: Writer,
+    /// The thread the writer works on.
+    pub writer_arbiter: ArbiterHandle,
+    /// Every thread of the engine.
+    pub arbiters: Arbiters,
+    /// Faults a test brings.
+    pub faults: Faults,
+    /// Falls with the supervisor.
+    pub alive: oneshot::Sender<()>,
+}
+
+/// Where an actor sits that may have to be replaced.
+pub(super) struct Seat<A: Actor> {
+    pub(super) slot: Slot<A>,
+    budget: RestartBudget,
+    pub(super) restarts: u64,
+    /// Until when nothing is tried, by the supervisor's clock.
+    not_before_ms: u64,
+    /// Whether the seat was found empty and its replacement is planned.
+    vacant: bool,
+}
+
+/// What is to be done about a seat.
+pub(super) enum Vacancy {
+    /// Its actor lives, or its replacement has to wait.
+    None,
+    /// It was found empty just now; the budget says how long to wait.
+    Found(Restart),
+    /// A replacement is due.
+    Due,
+}
+
+impl<A: Actor> Seat<A> {
+    pub(super) fn new(address: Addr<A>, config: &Config) -> Self {
+        let engine = &config.engine;
+        Self {
+            slot: Slot::new(address),
+            budget: RestartBudget::new(engine.max_restarts, engine.restart_window),
+            restarts: 0,
+            not_before_ms: 0,
+            vacant: false,
+        }
+    }
+
+    /// Looks whether the actor lives.
+    pub(super) fn look(&mut self, now_ms: u64) -> Vacancy {
+        if self.slot.get().connected() {
+            return Vacancy::None;
+        }
+        if !self.vacant {
+            self.vacant = true;
+            self.restarts += 1;
+            let restart = self.budget.spend(now_ms);
+            self.not_before_ms = match restart {
+                Restart::After(wait) => now_ms.saturating_add(milliseconds(wait)),
+                Restart::Spent { retry_at_ms } => retry_at_ms,
+            };
+            return Vacancy::Found(restart);
+        }
+        if now_ms < self.not_before_ms {
+            Vacancy::None
+        } else {
+            Vacancy::Due
+        }
+    }
+
+    /// Seats a successor.
+    pub(super) fn fill(&mut self, address: Addr<A>) {
+        self.slot.replace(address);
+        self.vacant = false;
+    }
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What workers share, with the first writer and limiter already at work.
+pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
+    let Launch {
+        config,
+        run,
+        calls,
+        store,
+        fetch_settings,
+        writer,
+        writer_arbiter,
+        faults,
+        ..
+    } = launch;
+    let clock = Clock::system();
+    let db_actor = {
+        let (store, faults) = (Arc::clone(&store), faults.clone());
+        let reopened = supervisor.clone().recipient();
+        DbActor::start_in_arbiter(&writer_arbiter, move |_| {
+            DbActor::new(writer, store, reopened, faults)
+        })
+    };
+    let db = Db::new(Slot::new(db_actor));
+    let limiter = RateLimiter::new(
+        db.clone(),
+        clock.clone(),
+        oembed_limit(&config),
+        calls.clone(),
+        faults.clone(),
+    );
+    Deps {
+        run_id: format!("{:016x}", fastrand::u64(..)).into(),
+        fetch: fetch::Shared::new(&fetch_settings),
+        fetch_settings: Arc::new(fetch_settings),
+        decoder: Decoder::new(
+            config.thumbnails.max_pixels,
+            config.engine.nice,
+            faults.clone(),
+        ),
+        limiter: Slot::new(limiter.start()),
+        baselines: Arc::new(Baselines::new(&config.scoring.baselines)),
+        news: supervisor.clone().recipient(),
+        run: Arc::new(run),
+        config,
+        calls,
+        clock,
+        db,
+        store,
+        faults,
+    }
+}
+
+/// A pool's first seat.
+pub(super) fn seat_pool(queue: Queue, deps: &Deps, arbiters: &Arbiters) -> (Queue, Seat<Pool>) {
+    let pool = Pool::new(queue, deps.clone(), arbiters).start();
+    (queue, Seat::new(pool, &deps.config))
+}
+
+/// The window of calls to the oEmbed endpoint.
+pub(super) fn oembed_limit(config: &Config) -> Limit {
+    let rate = config.rate_limits.oembed;
+    Limit {
+        calls: rate.calls,
+        window_ms: i64::try_from(rate.per.as_millis()).unwrap_or(i64::MAX),
+    }
+}

@@ -1,0 +1,156 @@
+//! The supervisor's rounds: who died, and who takes the seat.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::factories::{Vacancy, milliseconds, oembed_limit};
+use super::{Supervisor, Wake};
+use crate::actors::db::DbActor;
+use crate::actors::faults::Step;
+use crate::actors::pool::Pool;
+use crate::actors::rate_limiter::RateLimiter;
+use crate::domain::job::Queue;
+use crate::domain::restart_budget::Restart;
+use crate::store::ReleaseRunning;
+use crate::store::Writer;
+
+impl Supervisor {
+    pub(super) fn tick(&mut self, context: &mut Context<Self>) {
+        self.deps.faults.strike(Step::SupervisorTicks);
+        if self.stopping {
+            return;
+        }
+        let now_ms = milliseconds(self.started.elapsed());
+        for index in 0..self.pools.len() {
+            let Some((queue, seat)) = self.pools.get_mut(index) else {
+                return;
+            };
+            let (queue, vacancy) = (*queue, seat.look(now_ms));
+            self.mind_pool(index, queue, &vacancy, context);
+        }
+        self.mind_limiter(now_ms);
+        self.mind_writer(now_ms, context);
+    }
+
+    fn mind_pool(
+        &mut self,
+        index: usize,
+        queue: Queue,
+        vacancy: &Vacancy,
+        context: &mut Context<Self>,
+    ) {
+        match vacancy {
+            Vacancy::None => {}
+            Vacancy::Found(restart) => {
+                report("pool", Some(queue), restart);
+                if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
+                    self.tickets.fail_queue(queue, "its pool died too often");
+                }
+            }
+            Vacancy::Due => {
+                let pool = Pool::new(queue, self.deps.clone(), &self.arbiters).start();
+                if let Some((_, seat)) = self.pools.get_mut(index) {
+                    seat.fill(pool);
+                }
+                // What the dead pool had claimed is nobody's now.
+                let db = self.deps.db.clone();
+                let release = async move { db.write(ReleaseRunning { queue }).await };
+                context.spawn(release.into_actor(self).map(move |released, actor, _| {
+                    if let Err(error) = released {
+                        tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
+                    }
+                    for (_, seat) in actor.pools.iter().filter(|(of, _)| *of == queue) {
+                        seat.slot.get().do_send(Wake);
+                    }
+                }));
+            }
+        }
+    }
+
+    fn mind_limiter(&mut self, now_ms: u64) {
+        match self.limiter.look(now_ms) {
+            Vacancy::None => {}
+            Vacancy::Found(restart) => report("rate limiter", None, &restart),
+            Vacancy::Due => {
+                let deps = &self.deps;
+                let limiter = RateLimiter::new(
+                    deps.db.clone(),
+                    deps.clock.clone(),
+                    oembed_limit(&deps.config),
+                    deps.calls.clone(),
+                    deps.faults.clone(),
+                )
+                .start();
+                deps.limiter.replace(limiter.clone());
+                self.limiter.fill(limiter);
+            }
+        }
+    }
+
+    fn mind_writer(&mut self, now_ms: u64, context: &mut Context<Self>) {
+        if self.opening {
+            return;
+        }
+        match self.writer.look(now_ms) {
+            Vacancy::None => {}
+            Vacancy::Found(restart) => {
+                report("database actor", None, &restart);
+                if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
+                    self.tickets.fail_all("the database actor died too often");
+                }
+            }
+            Vacancy::Due => self.open_writer(context),
+        }
+    }
+
+    /// Opening may wait for a lock: not on the System's thread.
+    fn open_writer(&mut self, context: &mut Context<Self>) {
+        self.opening = true;
+        let store = Arc::clone(&self.deps.store);
+        let open = actix_rt::task::spawn_blocking(move || Writer::open(&store));
+        context.spawn(open.into_actor(self).map(|opened, actor, context| {
+            actor.opening = false;
+            match opened {
+                Ok(Ok(writer)) => actor.seat_writer(writer, context),
+                Ok(Err(error)) => tracing::error!(%error, "failed to open the database again"),
+                Err(error) => tracing::error!(%error, "failed to open the database again"),
+            }
+        }));
+    }
+
+    fn seat_writer(&mut self, writer: Writer, context: &mut Context<Self>) {
+        let arbiter = match self.arbiters.start("database") {
+            Ok(arbiter) => arbiter,
+            Err(error) => {
+                tracing::error!(%error, "failed to start the writer's thread");
+                return;
+            }
+        };
+        let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
+        let reopened = context.address().recipient();
+        let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
+            DbActor::new(writer, store, reopened, faults)
+        });
+        self.deps.db.slot().replace(writer.clone());
+        self.writer.fill(writer);
+        self.submit_again(context);
+    }
+}
+
+fn report(what: &str, queue: Option<Queue>, restart: &Restart) {
+    let queue = queue.map(Queue::name);
+    match restart {
+        Restart::After(wait) => {
+            tracing::error!(
+                what,
+                queue,
+                wait_ms = wait.as_millis(),
+                "an actor died; it is replaced"
+            );
+        }
+        Restart::Spent { .. } => {
+            tracing::error!(what, queue, "an actor died and its restart budget is spent");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Fetches the thumbnails of a job and judges each.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, ResponseFuture};
+use futures_util::FutureExt;
+
+use super::control::JobControl;
+use super::faults::Step;
+use super::items::{ItemEnd, Rest, work_through};
+use super::tickets::{Origin, TicketEvent};
+use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, panic_text, patiently};
+use crate::config::ThumbnailPolicy;
+use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
+use crate::domain::picture::{PictureError, Sniff, sniff};
+use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge};
+use crate::fetch::{self, FetchError, Redirects, Request};
+use crate::store::Claim;
+use crate::store::RecordThumbnail;
+use crate::store::{Since, StoreError};
+
+/// Fetches on its arbiter with one long-lived client.
+pub struct ThumbnailActor {
+    deps: Deps,
+    tools: Option<Rc<Tools>>,
+}
+
+impl ThumbnailActor {
+    /// A worker that opens its client and connection when it first needs them.
+    #[must_use]
+    pub const fn new(deps: Deps) -> Self {
+        Self { deps, tools: None }
+    }
+}
+
+impl Actor for ThumbnailActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunJob> for ThumbnailActor {
+    type Result = ResponseFuture<AttemptEnd>;
+
+    fn handle(&mut self, run: RunJob, context: &mut Self::Context) -> Self::Result {
+        if self.deps.faults.strike_in(Step::ThumbnailReceives, context) {
+            return Box::pin(async { AttemptEnd::Failed("the arbiter ended".to_owned()) });
+        }
+        let tools = Tools::of(&mut self.tools, &self.deps);
+        let deps = self.deps.clone();
+        Box::pin(async move {
+            let Job::Thumbnails(job) = run.job else {
+                return AttemptEnd::Failed("not a thumbnails job".to_owned());
+            };
+            let tools = match tools {
+                Ok(tools) => tools,
+                Err(error) => return AttemptEnd::Failed(error),
+            };
+            let attempt = Attempt {
+                deps,
+                tools,
+                claim: run.claim,
+                origin: run.origin,
+                last_try: run.last_try,
+            };
+            attempt.run(job.videos, &run.control).await
+        })
+    }
+}
+
+/// One attempt at one job.
+struct Attempt {
+    deps: Deps,
+    tools: Rc<Tools>,
+    claim: Claim,
+    origin: Origin,
+    last_try: bool,
+}
+
+impl Attempt {
+    async fn run(&self, items: Vec<ThumbnailItem>, control: &JobControl) -> AttemptEnd {
+        let to_fetch = match self.leave_out_known(items, control).await {
+            Ok(items) => items,
+            Err(error) => return AttemptEnd::Failed(error.to_string()),
+        };
+        let in_flight = self.deps.config.queues.thumbnails.in_flight;
+        match work_through(to_fetch, in_flight, control, |item| self.check(item)).await {
+            Rest::None => AttemptEnd::Finished,
+            Rest::Items(videos, why) => AttemptEnd::Unfinished {
+                remaining: Job::Thumbnails(ThumbnailsJob { videos }),
+                why,
+            },
+            Rest::Lost(error) => AttemptEnd::Failed(error),
+        }
+    }
+
+    /// Answers what this run has recorded before, and what is fresh enough, without a fetch.
+    async fn leave_out_known(
+        &self,
+        items: Vec<ThumbnailItem>,
+        control: &JobControl,
+    ) -> Result<Vec<ThumbnailItem>, StoreError> {
+        let mark = self.deps.mark(self.origin);
+        let reader = &self.tools.reader;
+        let marked = patiently(control, || {
+            reader.known_thumbnails(&items, Since::Mark(&mark))
+        })
+        .await?;
+        let settings = &self.deps.config.thumbnails;
+        let reuse = !self.deps.run.fresh && settings.policy == ThumbnailPolicy::Careful;
+        let fresh = if reuse {
+            let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
+            let since = self.deps.clock.unix().saturating_sub(age);
+            patiently(control, || {
+                reader.known_thumbnails(&items, Since::CheckedAt(since))
+            })
+            .await?
+        } else {
+            vec![None; items.len()]
+        };
+        let mut left = Vec::new();
+        for ((item, marked), fresh) in items.into_iter().zip(marked).zip(fresh) {
+            let cached = marked.is_none();
+            match marked.or(fresh) {
+                Some(verdict) => self.tell(item, verdict, cached),
+                None => left.push(item),
+            }
+        }
+        Ok(left)
+    }
+
+    async fn check(&self, item: ThumbnailItem) -> ItemEnd {
+        let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url))
+            .catch_unwind()
+            .await;
+        let (evidence, retry_after) =
+            looked.unwrap_or_else(|panic| (Evidence::Panicked(panic_text(panic.as_ref())), None));
+        let thumbnails = &self.deps.config.thumbnails;
+        let rules = Rules {
+            min_width: thumbnails.min_width,
+            min_height: thumbnails.min_height,
+        };
+        let verdict = judge(&evidence, &rules);
+        tracing::debug!(
+            id = item.video_id,
+            status = verdict.status.name(),
+            reason = verdict.reason,
+            "looked at a thumbnail"
+        );
+        if is_transient(&evidence) && !self.last_try {
+            let error = verdict
+                .reason
+                .unwrap_or_else(|| verdict.status.name().to_owned());
+            return ItemEnd::Left(Why::Transient { error, retry_after });
+        }
+        match self.record(&item, &verdict).await {
+            Ok(()) => {
+                self.tell(item, verdict, false);
+                ItemEnd::Done
+            }
+            Err(error) => ItemEnd::Left(Why::Transient {
+                error: error.to_string(),
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Fetches and decodes one picture: what was seen, and what the upstream asked for.
+    async fn look_at(&self, url: &str) -> (Evidence, Option<Duration>) {
+        let thumbnails = &self.deps.config.thumbnails;
+        let request = Request {
+            url,
+            accept: "image/jpeg,image/png,image/webp,image/gif",
+            max_bytes: thumbnails.max_bytes,
+            timeout: thumbnails.timeout,
+            redirects: Redirects::Follow,
+            sniff: Some(recognise),
+            endpoint: false,
+        };
+        match self.tools.client.get(request).await {
+            Ok(answer) if answer.status == 200 => {
+                (self.deps.decoder.inspect(answer.body).await, None)
+            }
+            Ok(answer) => (Evidence::Status(answer.status), answer.retry_after),
+            Err(error) => (evidence_of(error), None),
+        }
+    }
+
+    async fn record(&self, item: &ThumbnailItem, verdict: &Verdict) -> Result<(), StoreError> {
+        if self.deps.run.dry_run {
+            return Ok(());
+        }
+        let record = RecordThumbnail {
+            claim: self.claim,
+            mark: self.deps.mark(self.origin),
+            video_id: item.video_id.clone(),
+            url: item.thumbnail_url.clone(),
+            verdict: verdict.clone(),
+            checked_at: self.deps.clock.unix(),
+        };
+        self.deps.db.write(record).await
+    }
+
+    fn tell(&self, item: ThumbnailItem, verdict: Verdict, cached: bool) {
+        self.deps.tell(
+            self.origin,
+            TicketEvent::Thumbnail {
+                item,
+                verdict,
+                cached,
+            },
+        );
+    }
+}
+
+fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
+    match sniff(first_bytes) {
+        Sniff::Picture(_) => fetch::Sniff::Accept,
+        Sniff::NeedMore => fetch::Sniff::NeedMore,
+        Sniff::NotAPicture => fetch::Sniff::Drop,
+    }
+}
+
+/// What a fetch without an answer says of the picture.
+fn evidence_of(error: FetchError) -> Evidence {
+    let text = error.to_string();
+    match error {
+        FetchError::TimedOut { .. }
+        | FetchError::Unresolved(_)
+        | FetchError::Connect(_)
+        | FetchError::Broken(_)
+        | FetchError::Tls(_)
+        | FetchError::Protocol(_)
+        | FetchError::Setup(_) => Evidence::NoAnswer(text),
+        FetchError::Refused(_) | FetchError::BadUrl(_) => Evidence::Refused(text),
+        FetchError::BadRedirect(_) => Evidence::BadRedirect(text),
+        FetchError::TooLarge { .. } => Evidence::TooLarge(text),
+        FetchError::Incomplete => Evidence::Undecodable(PictureError::Truncated),
+        FetchError::Corrupt(_) => Evidence::Undecodable(PictureError::Corrupt(text)),
+        FetchError::Unrecognised => Evidence::Undecodable(PictureError::NotAPicture),
+    }
+}

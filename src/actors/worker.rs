@@ -1,0 +1,256 @@
+//! What every worker receives and answers, and what it works with.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::dev::{MessageResponse, OneshotSender};
+use actix::{Actor, Message, Recipient};
+
+use super::clock::Clock;
+use super::control::JobControl;
+use super::db::Db;
+use super::decoder::Decoder;
+use super::faults::Faults;
+use super::rate_limiter::RateLimiter;
+use super::slot::Slot;
+use super::tickets::{Origin, TicketEvent};
+use crate::config::Config;
+use crate::domain::job::Job;
+use crate::domain::score::{Baselines, Score};
+use crate::store::Claim;
+use crate::store::{Reader, StoreError};
+use crate::{fetch, store};
+
+/// One attempt at one job.
+#[derive(Message)]
+#[rtype(result = "AttemptEnd")]
+pub struct RunJob {
+    /// What to do.
+    pub job: Job,
+    /// The claim each write is fenced by.
+    pub claim: Claim,
+    /// Where news of it goes.
+    pub origin: Origin,
+    /// Whether no try follows: items without a definitive answer get their last verdict.
+    pub last_try: bool,
+    /// How the attempt is asked to stop.
+    pub control: Arc<JobControl>,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum AttemptEnd {
+    /// Scores, to be written with the job's end.
+    Scored(Arc<Vec<(String, Score)>>),
+    /// Every item is recorded.
+    Finished,
+    /// Some items wait for another attempt.
+    Unfinished {
+        /// The items without a record.
+        remaining: Job,
+        /// Why, and when to go on.
+        why: Why,
+    },
+    /// The attempt gave no answer.
+    Failed(String),
+}
+
+/// Why items are left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// A failure that may pass: a try is spent.
+    Transient {
+        /// The last such failure.
+        error: String,
+        /// What the upstream asked for.
+        retry_after: Option<Duration>,
+    },
+    /// The upstream must not be asked before this long; no try is spent.
+    Parked(Duration),
+    /// The attempt was asked to stop; no try is spent.
+    Stopped,
+    /// The run may make no more calls; the items stay undone.
+    CallsSpent,
+}
+
+impl<A: Actor, M: Message<Result = Self>> MessageResponse<A, M> for AttemptEnd {
+    fn handle(self, _: &mut A::Context, sender: Option<OneshotSender<Self>>) {
+        if let Some(sender) = sender {
+            let _ = sender.send(self);
+        }
+    }
+}
+
+/// News of a job for whoever waits for it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct JobNews {
+    /// The work it belongs to.
+    pub origin: Origin,
+    /// What happened.
+    pub event: TicketEvent,
+}
+
+/// Choices of one run that are no configuration.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Ends when its tickets end, rather than waiting for a queue to recover.
+    pub one_shot: bool,
+    /// Reuse no earlier verdict.
+    pub fresh: bool,
+    /// Write no verdict and no score.
+    pub dry_run: bool,
+    /// The most calls to the rate-limited upstream.
+    pub max_calls: Option<u64>,
+}
+
+/// What workers share: settings and the way to the other actors.
+#[derive(Clone)]
+pub struct Deps {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The choices of this run.
+    pub run: Arc<RunOptions>,
+    /// Tells this run's marks from another's.
+    pub run_id: Arc<str>,
+    /// The clocks.
+    pub clock: Clock,
+    /// The way to the one writer.
+    pub db: Db,
+    /// How readers open the file.
+    pub store: Arc<store::Options>,
+    /// What fetches of all arbiters share.
+    pub fetch: fetch::Shared,
+    /// How clients are built.
+    pub fetch_settings: Arc<fetch::Settings>,
+    /// Where pictures are decoded.
+    pub decoder: Decoder,
+    /// Where permits come from.
+    pub limiter: Slot<RateLimiter>,
+    /// The regions' baselines.
+    pub baselines: Arc<Baselines>,
+    /// Where news of jobs goes.
+    pub news: Recipient<JobNews>,
+    /// Calls made and allowed; outlives the limiter.
+    pub calls: CallBudget,
+    /// Faults a test brings.
+    pub faults: Faults,
+}
+
+/// Calls to the rate-limited upstream: how many were made, how many a run may make.
+#[derive(Debug, Clone)]
+pub struct CallBudget {
+    made: Arc<AtomicU64>,
+    most: Option<u64>,
+}
+
+impl CallBudget {
+    /// A budget of this many calls; `None` = no bound.
+    #[must_use]
+    pub fn new(most: Option<u64>) -> Self {
+        Self {
+            made: Arc::default(),
+            most,
+        }
+    }
+
+    /// Whether no call is left.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.most.is_some_and(|most| self.made() >= most)
+    }
+
+    /// Takes one call.
+    pub fn spend(&self) {
+        self.made.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Calls made so far.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made.load(Ordering::Acquire)
+    }
+}
+
+impl Deps {
+    /// The mark of a piece of work in this run: items recorded under it are not done again.
+    #[must_use]
+    pub fn mark(&self, origin: Origin) -> String {
+        format!("{}:{}", self.run_id, origin.0)
+    }
+
+    /// Passes committed news on.
+    pub fn tell(&self, origin: Origin, event: TicketEvent) {
+        self.news.do_send(JobNews { origin, event });
+    }
+}
+
+/// What a worker that fetches keeps on its arbiter: one long-lived client and a reader.
+pub struct Tools {
+    /// The guarded HTTP client.
+    pub client: fetch::Client,
+    /// A read-only connection.
+    pub reader: Reader,
+}
+
+impl Tools {
+    /// The tools in `kept`, opened when first needed so that a failure is a job's and not the
+    /// actor's.
+    ///
+    /// # Errors
+    /// Why the client or the connection could not be opened.
+    pub fn of(kept: &mut Option<Rc<Self>>, deps: &Deps) -> Result<Rc<Self>, String> {
+        if let Some(tools) = kept {
+            return Ok(Rc::clone(tools));
+        }
+        let client = fetch::Client::new(&deps.fetch_settings, deps.fetch.clone())
+            .map_err(|error| error.to_string())?;
+        let reader = Reader::open(&deps.store).map_err(|error| error.to_string())?;
+        Ok(Rc::clone(kept.insert(Rc::new(Self { client, reader }))))
+    }
+}
+
+/// Puts the current thread behind the site's own work.
+pub fn be_nice(nice: u8) {
+    #[cfg(target_os = "linux")]
+    {
+        let thread = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(thread), i32::from(nice)) {
+            tracing::debug!(%error, "thread priority left as it is");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
+}
+
+/// The text of a caught panic.
+#[must_use]
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    format!("panicked: {text}")
+}
+
+/// Reads again while another process holds the file, until the job is asked to stop.
+///
+/// # Errors
+/// The reader's, and [`StoreError::Locked`] if the job was asked to stop while waiting.
+pub async fn patiently<T>(
+    control: &JobControl,
+    read: impl Fn() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    loop {
+        match read() {
+            Err(error) if error.is_locked() && !control.is_asked() => {
+                // The wait itself was in the reader; now it is the turn of the other fetches.
+                actix_rt::time::sleep(Duration::from_millis(5)).await;
+            }
+            result => return result,
+        }
+    }
+}

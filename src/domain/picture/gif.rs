@@ -1,0 +1,76 @@
+//! GIF: a walk over its blocks, and `image`'s decoder under limits.
+//!
+//! Only the first frame is decoded, so the walk sees to it that the others are there.
+
+use std::io::Cursor;
+
+use image::ImageDecoder;
+use image::codecs::gif::GifDecoder;
+
+use super::reader::Reader;
+use super::{PictureError, Size, corrupt, decode_into_memory, limits};
+
+/// Bytes of a colour table of which the low three bits of `packed` tell the length.
+fn table_length(packed: u8) -> usize {
+    if packed & 0x80 == 0 {
+        0
+    } else {
+        3 << ((packed & 7) + 1)
+    }
+}
+
+fn skip_sub_blocks(reader: &mut Reader<'_>) -> Result<(), PictureError> {
+    loop {
+        let length = reader.u8()?;
+        if length == 0 {
+            return Ok(());
+        }
+        reader.take(length.into())?;
+    }
+}
+
+/// The logical screen, on which the frames lie.
+pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
+    let mut reader = Reader::new(bytes);
+    reader.take(6)?;
+    Ok(Size {
+        width: reader.u16_le()?.into(),
+        height: reader.u16_le()?.into(),
+    })
+}
+
+/// Whether it goes on to its trailer.
+pub(super) fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
+    let mut reader = Reader::new(bytes);
+    reader.take(10)?;
+    let packed = reader.u8()?;
+    reader.take(2 + table_length(packed))?;
+    loop {
+        match reader.u8()? {
+            // Some encoders write one terminator too many.
+            0x00 => {}
+            b'!' => {
+                let _label = reader.u8()?;
+                skip_sub_blocks(&mut reader)?;
+            }
+            b',' => {
+                reader.take(8)?;
+                let packed = reader.u8()?;
+                let _code_size = reader.take(table_length(packed) + 1)?;
+                skip_sub_blocks(&mut reader)?;
+            }
+            b';' => return Ok(()),
+            other => return Err(corrupt(format_args!("unknown block 0x{other:02x}"))),
+        }
+    }
+}
+
+/// Decodes its first frame.
+pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
+    // A frame that does not fill the screen is decoded into a buffer of its own.
+    decoder
+        .set_limits(limits(size, size.pixels().saturating_mul(4)))
+        .map_err(corrupt)?;
+    decode_into_memory(decoder, size)
+}

@@ -1,0 +1,57 @@
+//! PNG: a walk over its chunks, and `image`'s decoder under limits.
+//!
+//! The decoder stops after the last row, so it does not miss the end of the file.
+
+use std::io::Cursor;
+
+use image::codecs::png::PngDecoder;
+
+use super::reader::Reader;
+use super::{PictureError, Size, corrupt, decode_into_memory, limits};
+
+/// What the decoder may use beside the picture: a colour profile, rows. A profile of a few
+/// hundred bytes can unpack to hundreds of megabytes.
+const OVERHEAD: u64 = 8 * 1024 * 1024;
+
+fn after_signature(bytes: &[u8]) -> Result<Reader<'_>, PictureError> {
+    let mut reader = Reader::new(bytes);
+    reader.take(8)?;
+    Ok(reader)
+}
+
+/// The next chunk's type and data.
+fn next_chunk<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), PictureError> {
+    let length = usize::try_from(reader.u32_be()?).map_err(corrupt)?;
+    let kind = reader.take(4)?;
+    let data = reader.take(length)?;
+    let _checksum = reader.take(4)?;
+    Ok((kind, data))
+}
+
+/// The size in the header chunk.
+pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
+    let (kind, data) = next_chunk(&mut after_signature(bytes)?)?;
+    if kind != b"IHDR" {
+        return Err(corrupt("no header chunk"));
+    }
+    let mut header = Reader::new(data);
+    Ok(Size {
+        width: header.u32_be()?,
+        height: header.u32_be()?,
+    })
+}
+
+/// Whether it goes on to its end chunk.
+pub(super) fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
+    let mut reader = after_signature(bytes)?;
+    while next_chunk(&mut reader)?.0 != b"IEND" {}
+    Ok(())
+}
+
+/// Decodes its first frame.
+pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+    let row = u64::from(size.width) * 16;
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(size, OVERHEAD + row))
+        .map_err(corrupt)?;
+    decode_into_memory(decoder, size)
+}

@@ -1,0 +1,297 @@
+//! The thread and the System all actors live in. A face or a host only ever holds an
+//! [`EngineHandle`].
+//!
+//! Stop order, written here and nowhere else: faces are refused → pools claim no more and permit
+//! waits end → running jobs finish until the drain deadline → what is unfinished is released →
+//! the writer flushes → threads are ended and joined → the System stops.
+
+mod handle;
+mod selection;
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::handle::{EngineHandle, Ticket};
+pub use self::selection::{select, thumbnail_urls, unix_now};
+use crate::actors::arbiters::Arbiters;
+use crate::actors::faults::Faults;
+use crate::actors::pool::Drain;
+pub use crate::actors::pool::PoolStatus;
+use crate::actors::rate_limiter::StopGranting;
+use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
+pub use crate::actors::supervisor::{Status, SubmitError};
+pub use crate::actors::tickets::{Failure, TicketEvent};
+use crate::actors::worker::{CallBudget, RunOptions};
+use crate::config::Config;
+pub use crate::domain::job::{
+    Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob,
+};
+pub use crate::domain::liveness::{Judgement, Verdict};
+pub use crate::domain::score::{Label, Score, Scored};
+pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
+use crate::store::{Reader, StoreError, Writer};
+pub use crate::store::{SelectedVideo, Selection};
+use crate::{fetch, store};
+
+/// How long threads may take to end once they were told to.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the last writes may take beyond the drain.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Starts engines.
+pub struct Engine;
+
+impl Engine {
+    /// An engine to be configured.
+    #[must_use]
+    pub fn builder(config: Config) -> EngineBuilder {
+        EngineBuilder {
+            config,
+            run: RunOptions {
+                one_shot: true,
+                ..RunOptions::default()
+            },
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// What an engine starts with.
+pub struct EngineBuilder {
+    config: Config,
+    run: RunOptions,
+    faults: Faults,
+}
+
+/// Why an engine did not start, or is no more.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Supervision needs unwinding.
+    #[error(
+        "start the engine: this program is built with panic = \"abort\", but a panicking job is survived only with panic = \"unwind\""
+    )]
+    PanicAborts,
+    /// No database was named.
+    #[error(
+        "start the engine: no database is named (database.path, --db or the batch file's db_path)"
+    )]
+    NoDatabase,
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The HTTP client's settings cannot be used.
+    #[error("start the engine: {0}")]
+    Fetch(String),
+    /// No thread or event loop was to be had.
+    #[error("start the engine: {0}")]
+    Thread(std::io::Error),
+    /// The work was not taken.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The engine is gone; what it had committed stays.
+    #[error("engine lost: its supervisor died")]
+    Lost,
+}
+
+impl EngineBuilder {
+    /// Works on this database rather than the configured one.
+    #[must_use]
+    pub fn database(mut self, path: PathBuf) -> Self {
+        self.config.database.path = path;
+        self
+    }
+
+    /// Reuses no earlier verdict.
+    #[must_use]
+    pub const fn fresh(mut self, fresh: bool) -> Self {
+        self.run.fresh = fresh;
+        self
+    }
+
+    /// Writes no verdict and no score.
+    #[must_use]
+    pub const fn dry_run(mut self, dry_run: bool) -> Self {
+        self.run.dry_run = dry_run;
+        self
+    }
+
+    /// Bounds the calls to the rate-limited upstream.
+    #[must_use]
+    pub const fn max_calls(mut self, calls: Option<u64>) -> Self {
+        self.run.max_calls = calls;
+        self
+    }
+
+    /// Lets a test make things go wrong.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Starts the engine on a thread of its own; returns when it takes work.
+    ///
+    /// # Errors
+    /// When the database cannot be used, a setting cannot be used, or no thread is to be had.
+    pub fn start(self) -> Result<EngineHandle, EngineError> {
+        if cfg!(panic = "abort") {
+            return Err(EngineError::PanicAborts);
+        }
+        if self.config.database.path.as_os_str().is_empty() {
+            return Err(EngineError::NoDatabase);
+        }
+        let (stop, stops) = mpsc::unbounded_channel();
+        let (ready, started) = std_mpsc::channel();
+        let (lost, is_lost) = tokio::sync::watch::channel(false);
+        let calls = CallBudget::new(self.run.max_calls);
+        let made = calls.clone();
+        let thread = thread::Builder::new()
+            .name("vvv-engine".to_owned())
+            .spawn(move || live(self, calls, &ready, stops, &lost))
+            .map_err(EngineError::Thread)?;
+        match started.recv() {
+            Ok(Ok(supervisor)) => Ok(EngineHandle::new(supervisor, stop, is_lost, made, thread)),
+            Ok(Err(error)) => {
+                let _ = thread.join();
+                Err(error)
+            }
+            Err(_) => Err(EngineError::Lost),
+        }
+    }
+}
+
+/// A request to stop, and who waits for it.
+struct StopRequest {
+    drain: Duration,
+    stopped: oneshot::Sender<()>,
+}
+
+type Ready = std_mpsc::Sender<Result<Addr<Supervisor>, EngineError>>;
+
+/// The engine's thread, from its first moment to its last.
+fn live(
+    builder: EngineBuilder,
+    calls: CallBudget,
+    ready: &Ready,
+    mut stops: mpsc::UnboundedReceiver<StopRequest>,
+    lost: &tokio::sync::watch::Sender<bool>,
+) {
+    let arbiters = Arbiters::default();
+    let system = actix_rt::System::new();
+    let request = system.block_on(async {
+        let (alive, gone) = oneshot::channel::<()>();
+        let supervisor = match launch(builder, calls, arbiters.clone(), alive) {
+            Ok(supervisor) => supervisor,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return None;
+            }
+        };
+        let _ = ready.send(Ok(supervisor.clone()));
+        tokio::select! {
+            request = stops.recv() => {
+                let drain = request.as_ref().map_or(Duration::ZERO, |request| request.drain);
+                stop(&supervisor, drain).await;
+                request
+            }
+            _ = gone => {
+                tracing::error!("the supervisor died; the engine stops");
+                let _ = lost.send(true);
+                None
+            }
+        }
+    });
+    for name in arbiters.stop_and_join(JOIN_TIMEOUT) {
+        tracing::error!(
+            thread = name,
+            "a thread did not end in time and is left behind"
+        );
+    }
+    actix_rt::System::current().stop();
+    drop(system);
+    if let Some(request) = request {
+        let _ = request.stopped.send(());
+    }
+}
+
+fn launch(
+    builder: EngineBuilder,
+    calls: CallBudget,
+    arbiters: Arbiters,
+    alive: oneshot::Sender<()>,
+) -> Result<Addr<Supervisor>, EngineError> {
+    let config = Arc::new(builder.config);
+    let fetch_settings = fetch::Settings::new(&config.fetch)
+        .map_err(|error| EngineError::Fetch(error.to_string()))?;
+    let store = Arc::new(store_options(&config));
+    // The writer opens before any reader: it makes the tables they look for.
+    let writer = Writer::open(&store)?;
+    warn_without_index(&store);
+    let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
+    Ok(Supervisor::launch(Launch {
+        config,
+        run: builder.run,
+        calls,
+        store,
+        fetch_settings,
+        writer,
+        writer_arbiter,
+        arbiters,
+        faults: builder.faults,
+        alive,
+    }))
+}
+
+fn store_options(config: &Config) -> store::Options {
+    store::Options {
+        path: config.database.path.clone(),
+        database: config.database.clone(),
+        schema: config.schema.clone(),
+        keep_details: config.scoring.keep_details,
+    }
+}
+
+/// Without it each lookup reads all snapshots, which is worth a word.
+fn warn_without_index(store: &store::Options) {
+    if Reader::open(store).is_ok_and(|reader| !reader.has_snapshot_index()) {
+        let snapshots = &store.schema.snapshots;
+        tracing::warn!(
+            "no index on {} ({}, {}): scoring is slow; vvv-actors db doctor --create-index makes it",
+            snapshots.table,
+            snapshots.video_id,
+            snapshots.fetched_at,
+        );
+    }
+}
+
+async fn stop(supervisor: &Addr<Supervisor>, drain: Duration) {
+    let Ok(Staff {
+        pools,
+        limiter,
+        writer,
+    }) = supervisor.send(BeginStop).await
+    else {
+        return;
+    };
+    limiter.do_send(StopGranting);
+    let deadline = Instant::now() + drain;
+    let drained = join_all(pools.iter().map(|pool| pool.send(Drain { deadline })));
+    if tokio::time::timeout(drain + FLUSH_TIMEOUT, drained)
+        .await
+        .is_err()
+    {
+        tracing::error!("running jobs did not end in time; what they had committed stays");
+    }
+    let flush = writer.send(crate::actors::db::Flush);
+    if tokio::time::timeout(FLUSH_TIMEOUT, flush).await.is_err() {
+        tracing::error!("the last writes are not done: another process holds the database");
+    }
+    let _ = supervisor.send(Dissolve).await;
+}

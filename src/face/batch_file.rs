@@ -1,0 +1,260 @@
+//! Reads a batch file: what to score, which thumbnails to check, which videos to ask for.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::engine::{Kind, ThumbnailItem};
+
+/// What a run is to do, each piece once, in the order of the input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Videos to score; `None` if scoring was not asked for.
+    pub scoring: Option<Vec<String>>,
+    /// Thumbnails to check; `None` if not asked for.
+    pub thumbnails: Option<Vec<ThumbnailItem>>,
+    /// Videos to ask for; `None` if not asked for.
+    pub liveness: Option<Vec<String>>,
+}
+
+impl Plan {
+    /// Keeps only the sections of these kinds.
+    pub fn keep_only(&mut self, kinds: &[Kind]) {
+        if !kinds.contains(&Kind::Score) {
+            self.scoring = None;
+        }
+        if !kinds.contains(&Kind::Thumbnails) {
+            self.thumbnails = None;
+        }
+        if !kinds.contains(&Kind::Liveness) {
+            self.liveness = None;
+        }
+    }
+}
+
+/// A batch file that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The database it names, relative to its own folder.
+    pub database: Option<PathBuf>,
+    /// The work.
+    pub plan: Plan,
+}
+
+/// What is wrong with a batch file.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// It cannot be read.
+    #[error("read the batch file {file}: {source}")]
+    Unreadable {
+        /// The file as named.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what a batch file looks like.
+    #[error("read the batch file {file}: {key}: {source}")]
+    Malformed {
+        /// The file as named.
+        file: String,
+        /// The key at fault, as a path.
+        key: String,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// Nothing is asked for.
+    #[error("read the batch file {file}: neither new_videos nor stale_ids is given")]
+    Empty {
+        /// The file as named.
+        file: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    db_path: Option<PathBuf>,
+    new_videos: Option<Vec<NewVideo>>,
+    stale_ids: Option<Vec<String>>,
+}
+
+/// The pipeline's own record of a video: whatever else it holds is its own business.
+#[derive(Deserialize)]
+struct NewVideo {
+    video_id: String,
+    thumbnail_url: Option<String>,
+}
+
+/// Reads a batch file; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read, or is not a batch file: the error names file, key and line.
+pub fn read(path: &Path, stdin: impl Read) -> Result<Batch, BatchError> {
+    let from_stdin = path == Path::new("-");
+    let file = if from_stdin {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let text = if from_stdin {
+        read_all(stdin)
+    } else {
+        std::fs::read(path)
+    }
+    .map_err(|source| BatchError::Unreadable {
+        file: file.clone(),
+        source,
+    })?;
+    let document = parse(&text, &file)?;
+    let folder = if from_stdin { None } else { path.parent() };
+    let database = document
+        .db_path
+        .as_ref()
+        .map(|named| folder.map_or_else(|| named.clone(), |folder| folder.join(named)));
+    if document.new_videos.is_none() && document.stale_ids.is_none() {
+        return Err(BatchError::Empty { file });
+    }
+    Ok(Batch {
+        database,
+        plan: plan(document),
+    })
+}
+
+fn read_all(mut reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    reader.read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn parse(text: &[u8], file: &str) -> Result<Document, BatchError> {
+    let malformed = |key: String, source| BatchError::Malformed {
+        file: file.to_owned(),
+        key,
+        source,
+    };
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let key = error.path().to_string();
+        malformed(
+            if key == "." {
+                "top level".to_owned()
+            } else {
+                key
+            },
+            error.into_inner(),
+        )
+    })?;
+    json.end()
+        .map_err(|error| malformed("top level".to_owned(), error))?;
+    Ok(document)
+}
+
+fn plan(document: Document) -> Plan {
+    let Document {
+        new_videos,
+        stale_ids,
+        ..
+    } = document;
+    let mut plan = Plan {
+        liveness: stale_ids.map(once_each),
+        ..Plan::default()
+    };
+    if let Some(videos) = new_videos {
+        let pictures = videos.iter().filter_map(|video| {
+            let thumbnail_url = video.thumbnail_url.clone()?;
+            Some(ThumbnailItem {
+                video_id: video.video_id.clone(),
+                thumbnail_url,
+            })
+        });
+        plan.thumbnails = Some(once_each(pictures.collect()));
+        plan.scoring = Some(once_each(
+            videos.into_iter().map(|video| video.video_id).collect(),
+        ));
+    }
+    plan
+}
+
+/// Each value once, where it first stood.
+pub fn once_each<T: Clone + Eq + std::hash::Hash>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.retain(|value| seen.insert(value.clone()));
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Batch, BatchError> {
+        read(Path::new("-"), text.as_bytes())
+    }
+
+    #[test]
+    fn each_piece_is_done_once_in_the_order_of_the_input() {
+        let batch = read_text(
+            r#"{"new_videos": [
+                {"video_id": "b", "thumbnail_url": "u1", "title": "whatever"},
+                {"video_id": "a", "thumbnail_url": null},
+                {"video_id": "b", "thumbnail_url": "u2"},
+                {"video_id": "b", "thumbnail_url": "u1"}],
+               "stale_ids": ["-z", "y", "-z"]}"#,
+        )
+        .unwrap();
+        assert_eq!(batch.database, None);
+        assert_eq!(batch.plan.scoring.unwrap(), ["b", "a"]);
+        let urls: Vec<_> = batch
+            .plan
+            .thumbnails
+            .unwrap()
+            .into_iter()
+            .map(|item| item.thumbnail_url)
+            .collect();
+        assert_eq!(urls, ["u1", "u2"]);
+        assert_eq!(batch.plan.liveness.unwrap(), ["-z", "y"]);
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_file_key_and_line() {
+        for (text, parts) in [
+            (
+                r#"{"stale_ids": [], "new_video": []}"#,
+                &["standard input", "new_video", "line 1"][..],
+            ),
+            (
+                "{\"new_videos\": [{\"video_id\": \"a\"},\n{\"video_id\": 7}]}",
+                &["new_videos[1].video_id", "7", "line 2"],
+            ),
+            (
+                r#"{"new_videos": [{"thumbnail_url": "u"}]}"#,
+                &["new_videos[0]", "video_id"],
+            ),
+            (r#"{"stale_ids": "abc"}"#, &["stale_ids", "abc"]),
+            ("{\"stale_ids\": [", &["EOF", "line 1"]),
+            (r#"{"stale_ids": []} x"#, &["trailing"]),
+            (
+                r#"{"db_path": "v.db"}"#,
+                &["neither new_videos nor stale_ids"],
+            ),
+            ("[]", &["standard input"]),
+        ] {
+            let error = read_text(text).unwrap_err().to_string();
+            for part in parts {
+                assert!(error.contains(part), "{text}: {error} lacks {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_database_lies_beside_the_batch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("batch.json");
+        std::fs::write(&path, r#"{"db_path": "vault.db", "stale_ids": []}"#).unwrap();
+        let batch = read(&path, std::io::empty()).unwrap();
+        assert_eq!(batch.database, Some(folder.path().join("vault.db")));
+        let missing = read(&folder.path().join("none.json"), std::io::empty()).unwrap_err();
+        assert!(missing.to_string().contains("none.json"), "{missing}");
+    }
+}

@@ -1,0 +1,538 @@
+//! The command line: one file a subcommand, and here what they share: the global flags, the
+//! configuration they are read into, and the way from arguments to an exit code.
+
+pub mod batch;
+pub mod completions;
+pub mod config;
+pub mod db;
+mod ids;
+pub mod liveness;
+pub mod score;
+pub mod selection;
+pub mod thumbnails;
+pub mod video;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use super::exit::{Code, Failure};
+use super::logging;
+use crate::config::{Layers, Loaded, Origin, Override};
+
+const AFTER_HELP: &str = "\
+Examples:
+  vvv-actors batch new.json                       score, check and report one batch file
+  pipeline | vvv-actors batch - --format json     the same from a pipe, as JSON
+  vvv-actors liveness --stale 7d --limit 500      ask about the 500 longest unchecked videos
+  vvv-actors score -- -Bg3w_kVyPQ                 an id that begins with a dash
+  vvv-actors config show                          what is in force, and where it was set
+
+Configuration: --config FILE, else $XDG_CONFIG_HOME/vvv-actors/config.toml, else
+/etc/vvv-actors/config.toml; above it variables such as VVV_QUEUES__SCORING__WORKERS=2, above
+those the flags.
+
+Exit codes:
+    0  every job finished, whatever the verdicts
+    1  some job failed, or a verdict that --fail-on names was given
+    2  bad usage or bad input
+    3  the database or the configuration cannot be used
+   70  the engine was lost
+  130  interrupted (143: terminated); finished work is kept";
+
+/// Scores videos, checks their thumbnails and finds dead ones, over the site's own SQLite file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vvv-actors",
+    version,
+    after_help = AFTER_HELP,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// Flags every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Score, check and ask about what one batch file names, and report
+    Batch(batch::BatchArgs),
+    /// Score videos from their latest snapshots
+    Score(score::ScoreArgs),
+    /// Check thumbnails: valid, placeholder, broken
+    Thumbnails(thumbnails::ThumbnailsArgs),
+    /// Ask which videos are gone, at most 20 calls a minute
+    Liveness(liveness::LivenessArgs),
+    /// Show the configuration in force, or check one
+    Config(config::ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Flags every command takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Read this configuration file instead of the user's or the machine's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Use this database, whatever a batch file or the configuration names
+    #[arg(long, global = true, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+    /// Log at this level: off, error, warn, info, debug, trace, or a filter
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// How results are printed [default: human on a terminal, else json]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Show no progress and log errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people
+    Human,
+    /// One JSON object
+    Json,
+}
+
+impl Global {
+    /// Reads the configuration these flags ask for.
+    ///
+    /// # Errors
+    /// With [`Code::Usage`] if a flag is to blame, else [`Code::Unusable`].
+    pub fn load(&self, environment: Vec<(OsString, OsString)>) -> Result<Loaded, Failure> {
+        let mut overrides = Vec::new();
+        if let Some(path) = &self.db {
+            let value = path.to_str().ok_or_else(|| {
+                let error = anyhow::anyhow!("--db {}: not UTF-8", path.display());
+                Failure::new(Code::Usage, error)
+            })?;
+            overrides.push(Override {
+                key: "database.path",
+                value: value.to_owned(),
+                flag: "--db",
+            });
+        }
+        if let Some(level) = &self.log_level {
+            overrides.push(Override {
+                key: "log.level",
+                value: level.clone(),
+                flag: "--log-level",
+            });
+        }
+        Ok(Layers::load(
+            self.config.as_deref(),
+            environment,
+            &overrides,
+        )?)
+    }
+
+    /// The format asked for, else the one that suits where standard output goes.
+    #[must_use]
+    pub fn format(&self, stdout_is_terminal: bool) -> Format {
+        self.format.unwrap_or(if stdout_is_terminal {
+            Format::Human
+        } else {
+            Format::Json
+        })
+    }
+}
+
+/// Where a command prints. Progress and logs go to standard error only.
+pub struct Console<'a> {
+    /// Standard output: results.
+    pub stdout: &'a mut dyn Write,
+    /// Standard error: the error that ends a run.
+    pub stderr: &'a mut dyn Write,
+    /// Whether people read standard output.
+    pub stdout_is_terminal: bool,
+    /// Whether people read standard error.
+    pub stderr_is_terminal: bool,
+}
+
+/// Runs the program: arguments and environment in, an exit code out.
+pub fn main(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Code {
+    let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
+    let (stdout_is_terminal, stderr_is_terminal) = (stdout.is_terminal(), stderr.is_terminal());
+    let mut console = Console {
+        stdout: &mut stdout,
+        stderr: &mut stderr,
+        stdout_is_terminal,
+        stderr_is_terminal,
+    };
+    let arguments = arguments.into_iter().collect();
+    run(arguments, environment.into_iter().collect(), &mut console)
+}
+
+/// The same with its streams given.
+pub fn run(
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    console: &mut Console<'_>,
+) -> Code {
+    let arguments = ids::protect(arguments, &Cli::command());
+    let colours = may_colour(&environment);
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(&cli, environment, console)
+            .unwrap_or_else(|failure| failure.report(console.stderr)),
+        Err(error) => explain(&error, colours, console),
+    }
+}
+
+fn dispatch(
+    cli: &Cli,
+    environment: Vec<(OsString, OsString)>,
+    console: &mut Console<'_>,
+) -> Result<Code, Failure> {
+    let global = &cli.global;
+    if let Command::Completions(arguments) = &cli.command {
+        return completions::run(arguments, console);
+    }
+    let loaded = prepare(global, environment, console)?;
+    match &cli.command {
+        Command::Batch(arguments) => batch::run(arguments, global, &loaded, console),
+        Command::Score(arguments) => score::run(arguments, global, &loaded, console),
+        Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
+        Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
+        Command::Config(arguments) => config::run(arguments, global, &loaded, console),
+        Command::Completions(arguments) => completions::run(arguments, console),
+    }
+}
+
+/// What every command that does work begins with: the configuration, and logs as it wants them.
+fn prepare(
+    global: &Global,
+    environment: Vec<(OsString, OsString)>,
+    console: &Console<'_>,
+) -> Result<Loaded, Failure> {
+    let colours = may_colour(&environment);
+    let loaded = global.load(environment)?;
+    let level_is_chosen = loaded.origins.get("log.level") != Some(&Origin::Default);
+    let settings = logging::Settings::one_shot(
+        &loaded.config.log,
+        level_is_chosen,
+        global.quiet,
+        console.stderr_is_terminal,
+    );
+    logging::install(&settings.with_colours(colours))
+        .map_err(|error| Failure::new(Code::Unusable, error))?;
+    Ok(loaded)
+}
+
+/// Whether a terminal may be sent colours, by the convention of no-color.org.
+fn may_colour(environment: &[(OsString, OsString)]) -> bool {
+    !environment
+        .iter()
+        .any(|(name, value)| name == "NO_COLOR" && !value.is_empty())
+}
+
+/// Prints clap's message: help and version to standard output, bad usage to standard error.
+fn explain(error: &clap::Error, colours: bool, console: &mut Console<'_>) -> Code {
+    let message = error.render();
+    let (stream, is_terminal, code) = if error.use_stderr() {
+        (
+            &mut *console.stderr,
+            console.stderr_is_terminal,
+            Code::Usage,
+        )
+    } else {
+        (
+            &mut *console.stdout,
+            console.stdout_is_terminal,
+            Code::Success,
+        )
+    };
+    // A reader that left early has seen what it wanted.
+    let _ = if is_terminal && colours {
+        write!(stream, "{}", message.ansi())
+    } else {
+        write!(stream, "{message}")
+    };
+    let _ = stream.flush();
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::Kind;
+    use clap::error::ErrorKind;
+    use selection::FailOn;
+    use std::time::Duration;
+
+    /// The whole tree, with the commands whose arguments are defined here and run elsewhere.
+    #[derive(Debug, Parser)]
+    #[command(name = "vvv-actors", after_help = AFTER_HELP)]
+    struct Whole {
+        #[command(flatten)]
+        global: Global,
+        #[command(subcommand)]
+        verb: Verb,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Verb {
+        Batch(batch::BatchArgs),
+        Score(score::ScoreArgs),
+        Thumbnails(thumbnails::ThumbnailsArgs),
+        Liveness(liveness::LivenessArgs),
+        Db(db::DbArgs),
+        Video(video::VideoArgs),
+        Config(config::ConfigArgs),
+    }
+
+    fn parse(line: &str) -> Result<Whole, clap::Error> {
+        let arguments = std::iter::once("vvv-actors")
+            .chain(line.split_whitespace())
+            .map(OsString::from)
+            .collect();
+        Whole::try_parse_from(ids::protect(arguments, &Whole::command()))
+    }
+
+    fn scored(line: &str) -> (score::ScoreArgs, Global) {
+        match parse(line).unwrap() {
+            Whole {
+                verb: Verb::Score(arguments),
+                global,
+            } => (arguments, global),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(line: &str) -> ErrorKind {
+        parse(line).unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+        Whole::command().debug_assert();
+    }
+
+    #[test]
+    fn an_id_may_begin_with_a_dash() {
+        let (arguments, global) = scored("score abc -Bg3w_kVyPQ --dry-run -qabcdefghI --db x -q");
+        assert_eq!(
+            arguments.selection.ids,
+            ["abc", "-Bg3w_kVyPQ", "-qabcdefghI"]
+        );
+        assert!(arguments.run.dry_run && global.quiet);
+        assert_eq!(global.db, Some("x".into()));
+        let (arguments, _) = scored("score -q a -- --log-level -x -Bg3w_kVyPQ");
+        assert_eq!(
+            arguments.selection.ids,
+            ["a", "--log-level", "-x", "-Bg3w_kVyPQ"]
+        );
+        let shown = parse("video show -Bg3w_kVyPQ").unwrap().verb;
+        let Verb::Video(video::VideoArgs {
+            action: video::VideoAction::Show(shown),
+        }) = shown
+        else {
+            panic!("{shown:?}");
+        };
+        assert_eq!(shown.id, "-Bg3w_kVyPQ");
+    }
+
+    #[test]
+    fn a_misspelt_flag_is_never_an_id() {
+        assert_eq!(refused("score a --limti 5"), ErrorKind::UnknownArgument);
+        assert_eq!(
+            refused("score -Bg3w_kVyPQ --log-levle x"),
+            ErrorKind::UnknownArgument
+        );
+        assert_eq!(refused("score -abc"), ErrorKind::UnknownArgument);
+        // Not where no id can stand.
+        assert_eq!(refused("batch -Bg3w_kVyPQ"), ErrorKind::UnknownArgument);
+        assert_eq!(refused("-Bg3w_kVyPQ score a"), ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn a_flags_value_is_never_marked_as_an_id() {
+        let (_, global) = scored("score a --db=-Bg3w_kVyPQ");
+        assert_eq!(global.db, Some("-Bg3w_kVyPQ".into()));
+        assert!(parse("score a --db -Bg3w_kVyPQ").is_err());
+        // A flag's value that is named like a command opens no place for ids.
+        assert_eq!(
+            refused("--db score batch -Bg3w_kVyPQ"),
+            ErrorKind::UnknownArgument
+        );
+    }
+
+    #[test]
+    fn an_id_survives_whatever_it_begins_with() {
+        let odd = "score \u{2060}abc";
+        assert_eq!(scored(odd).0.selection.ids, ["\u{2060}abc"]);
+        let arguments = ["vvv-actors", "score", ""].map(OsString::from).to_vec();
+        let empty = Whole::try_parse_from(ids::protect(arguments, &Whole::command()));
+        assert_eq!(empty.unwrap_err().kind(), ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn videos_come_from_arguments_or_from_the_database_never_both() {
+        let (arguments, _) = scored("score --stale 7d --region PL --limit 3");
+        assert_eq!(
+            arguments.selection.stale,
+            Some(Duration::from_secs(7 * 86_400))
+        );
+        assert_eq!(arguments.selection.region.as_deref(), Some("PL"));
+        assert_eq!(
+            arguments.selection.limit.map(std::num::NonZeroUsize::get),
+            Some(3)
+        );
+        assert!(scored("score --all").0.selection.all);
+        assert!(parse("liveness --region PL").is_ok());
+        assert_eq!(refused("score"), ErrorKind::MissingRequiredArgument);
+        assert_eq!(refused("score a --all"), ErrorKind::ArgumentConflict);
+        assert_eq!(refused("score a --limit 3"), ErrorKind::ArgumentConflict);
+        assert_eq!(
+            refused("score --all --stale 7d"),
+            ErrorKind::ArgumentConflict
+        );
+        assert_eq!(refused("score --all --limit 0"), ErrorKind::ValueValidation);
+        assert_eq!(refused("score --stale 7"), ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn a_batch_takes_its_limits_and_its_parts_by_any_name() {
+        let line = "batch - --only scoring,tasks.validate_thumbnails --only cleanup --deadline 4m \
+                    --max-calls 0 --dry-run --fresh --fail-on dead,broken --format json -q \
+                    --db v.db --config c.toml";
+        let Whole {
+            verb: Verb::Batch(batch),
+            global,
+        } = parse(line).unwrap()
+        else {
+            panic!("no batch");
+        };
+        assert_eq!(batch.file, PathBuf::from("-"));
+        assert_eq!(batch.only, [Kind::Score, Kind::Thumbnails, Kind::Liveness]);
+        assert_eq!(batch.run.deadline, Some(Duration::from_secs(240)));
+        assert_eq!(batch.max_calls, Some(0));
+        assert_eq!(batch.fail_on, [FailOn::Dead, FailOn::Broken]);
+        assert!(batch.fresh && batch.run.dry_run);
+        assert_eq!(global.format, Some(Format::Json));
+        assert_eq!(global.config, Some("c.toml".into()));
+        let error = parse("batch f --only everything").unwrap_err().to_string();
+        assert!(
+            error.contains("cleanup") && error.contains("tasks."),
+            "{error}"
+        );
+        assert_eq!(refused("batch"), ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
+    fn the_database_has_its_commands() {
+        for line in [
+            "db doctor --create-index --set-wal",
+            "db size",
+            "db backup copy.db",
+            "db uninstall --yes",
+        ] {
+            assert!(matches!(parse(line).unwrap().verb, Verb::Db(_)), "{line}");
+        }
+        assert_eq!(refused("db backup"), ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
+    fn results_are_human_on_a_terminal_and_json_elsewhere_unless_a_format_is_asked_for() {
+        let asked = |format, terminal| {
+            let global = Global {
+                format,
+                ..Global::default()
+            };
+            global.format(terminal)
+        };
+        assert_eq!(asked(None, true), Format::Human);
+        assert_eq!(asked(None, false), Format::Json);
+        assert_eq!(asked(Some(Format::Human), false), Format::Human);
+    }
+
+    /// Runs the program with nothing in its environment but `variables`.
+    fn program(line: &str, variables: &[(&str, &str)]) -> (Code, String, String) {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut console = Console {
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+        };
+        let code = run(
+            std::iter::once("vvv-actors")
+                .chain(line.split_whitespace())
+                .map(OsString::from)
+                .collect(),
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            &mut console,
+        );
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (code, text(stdout), text(stderr))
+    }
+
+    #[test]
+    fn help_teaches_examples_and_exit_codes() {
+        let (code, stdout, stderr) = program("--help", &[]);
+        assert_eq!((code, stderr.as_str()), (Code::Success, ""));
+        for taught in [
+            "Examples:",
+            "Exit codes:",
+            "VVV_QUEUES__",
+            "143",
+            "--config <FILE>",
+        ] {
+            assert!(stdout.contains(taught), "{taught}: {stdout}");
+        }
+        let (code, stdout, _) = program("config show --help", &[]);
+        assert_eq!(code, Code::Success);
+        assert!(stdout.contains("as TOML"), "{stdout}");
+    }
+
+    #[test]
+    fn bad_usage_exits_with_2_and_prints_nothing_on_stdout() {
+        for line in [
+            "",
+            "frobnicate",
+            "config",
+            "config show --colour",
+            "completions klingon",
+        ] {
+            let (code, stdout, stderr) = program(line, &[]);
+            assert_eq!((code, stdout.as_str()), (Code::Usage, ""), "{line}");
+            assert!(!stderr.is_empty(), "{line}");
+        }
+        let (code, _, stderr) = program("config check --log-level loud", &[]);
+        assert_eq!(code, Code::Usage);
+        assert!(
+            stderr.starts_with("error: --log-level: `log.level` = \"loud\": "),
+            "{stderr}"
+        );
+    }
+
+    #[test]
+    fn a_shells_script_knows_every_command() {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let (code, stdout, _) = program(&format!("completions {shell}"), &[]);
+            assert_eq!(code, Code::Success);
+            for command in Cli::command().get_subcommands() {
+                assert!(stdout.contains(command.get_name()), "{shell}: {command}");
+            }
+        }
+    }
+}

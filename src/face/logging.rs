@@ -1,0 +1,382 @@
+//! Logs go to standard error: for people on a terminal, one JSON object a line otherwise. What
+//! comes from outside is escaped and cut, so that no title or address can forge a line or flood
+//! the log. Only the program installs a subscriber; the library never does.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::span::Record;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use super::text::{Plain, plain};
+use crate::config::{Log, LogFormat};
+
+/// The most of one field that is logged, in bytes.
+const LONGEST_FIELD: usize = 512;
+
+/// What is logged and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    filter: String,
+    json: bool,
+    colours: bool,
+}
+
+impl Settings {
+    /// For a command that runs once and ends. Where nobody watches (cron mails whatever is
+    /// printed) only warnings are logged, and with `quiet` only errors, unless the operator chose
+    /// a level.
+    #[must_use]
+    pub fn one_shot(log: &Log, level_is_chosen: bool, quiet: bool, is_terminal: bool) -> Self {
+        let filter = if level_is_chosen {
+            &log.level
+        } else if quiet {
+            "error"
+        } else if is_terminal {
+            &log.level
+        } else {
+            "warn"
+        };
+        let json = match log.format {
+            LogFormat::Auto => !is_terminal,
+            LogFormat::Human => false,
+            LogFormat::Json => true,
+        };
+        Self {
+            filter: filter.to_owned(),
+            json,
+            colours: is_terminal && !json,
+        }
+    }
+
+    /// The same without colours, unless they may be used.
+    #[must_use]
+    pub fn with_colours(mut self, allowed: bool) -> Self {
+        self.colours &= allowed;
+        self
+    }
+}
+
+/// Installs the process's subscriber, writing to standard error. Where one is installed already,
+/// by a host or a test, that one stays.
+///
+/// # Errors
+/// When the filter is none; the configuration's own check lets no such filter through.
+pub fn install(settings: &Settings) -> Result<(), ParseError> {
+    let subscriber = subscriber(settings, std::io::stderr)?;
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    Ok(())
+}
+
+/// A subscriber that writes as `settings` say.
+///
+/// # Errors
+/// When the filter is none.
+pub fn subscriber<W>(
+    settings: &Settings,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = if settings.json {
+        layer.event_format(JsonLine).fmt_fields(JsonFields).boxed()
+    } else {
+        layer
+            .with_ansi(settings.colours)
+            .with_target(false)
+            .fmt_fields(HumanFields)
+            .boxed()
+    };
+    let filter = EnvFilter::try_new(&settings.filter)?;
+    Ok(Registry::default().with(layer.with_filter(filter)))
+}
+
+/// `message key=value key=value`, each escaped and cut.
+struct HumanFields;
+
+impl<'writer> FormatFields<'writer> for HumanFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut visitor = HumanVisitor {
+            writer,
+            first: true,
+            result: Ok(()),
+        };
+        fields.record(&mut visitor);
+        visitor.result
+    }
+}
+
+struct HumanVisitor<'writer> {
+    writer: Writer<'writer>,
+    first: bool,
+    result: fmt::Result,
+}
+
+impl HumanVisitor<'_> {
+    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        let space = if self.first { "" } else { " " };
+        self.first = false;
+        let value = plain(value, LONGEST_FIELD);
+        let written = match field.name() {
+            "message" => write!(self.writer, "{space}{value}"),
+            name => write!(self.writer, "{space}{name}={value}"),
+        };
+        self.result = self.result.and(written);
+    }
+}
+
+impl Visit for HumanVisitor<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        // The quotes of a text field keep it from passing for the next field.
+        match field.name() {
+            "message" => self.write(field, format_args!("{value}")),
+            _ => self.write(field, format_args!("{value:?}")),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.write(field, format_args!("{value:?}"));
+    }
+}
+
+/// A span's fields as one JSON object, kept as text until its events are written.
+struct JsonFields;
+
+impl<'writer> FormatFields<'writer> for JsonFields {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut values = JsonVisitor::default();
+        fields.record(&mut values);
+        write!(writer, "{}", Value::Object(values.0))
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        let mut values = JsonVisitor(parse(&current.fields));
+        fields.record(&mut values);
+        current.fields = Value::Object(values.0).to_string();
+        Ok(())
+    }
+}
+
+fn parse(fields: &str) -> Map<String, Value> {
+    serde_json::from_str(fields).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct JsonVisitor(Map<String, Value>);
+
+impl JsonVisitor {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.0.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for JsonVisitor {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, plain(value, LONGEST_FIELD).into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut text = Plain::new(LONGEST_FIELD);
+        let _ = fmt::write(&mut text, format_args!("{value:?}"));
+        self.put(field, text.finish().into());
+    }
+}
+
+/// One event as one JSON object on one line.
+struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut fields = JsonVisitor::default();
+        event.record(&mut fields);
+        let message = fields.0.remove("message").unwrap_or_default();
+        let spans: Vec<Value> = context
+            .event_scope()
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root)
+            .map(|span| {
+                let kept = span.extensions();
+                let text = kept.get::<FormattedFields<N>>();
+                let mut values = text.map_or_else(Map::new, |text| parse(&text.fields));
+                values.insert("span".to_owned(), span.name().into());
+                Value::Object(values)
+            })
+            .collect();
+        let line = serde_json::json!({
+            "time": time,
+            "level": event.metadata().level().as_str().to_ascii_lowercase(),
+            "target": event.metadata().target(),
+            "message": message,
+            "fields": fields.0,
+            "spans": spans,
+        });
+        writeln!(writer, "{line}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log(level: &str, format: LogFormat) -> Log {
+        Log {
+            level: level.to_owned(),
+            format,
+        }
+    }
+
+    fn logged(settings: &Settings, work: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(settings, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = buffer.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn settings(level: &str, format: LogFormat) -> Settings {
+        Settings::one_shot(&log(level, format), true, false, false)
+    }
+
+    #[test]
+    fn where_nobody_watches_only_warnings_are_logged_unless_a_level_was_chosen() {
+        let filter = |chosen, quiet, terminal| {
+            let log = log("info", LogFormat::Auto);
+            Settings::one_shot(&log, chosen, quiet, terminal).filter
+        };
+        assert_eq!(filter(false, false, true), "info");
+        assert_eq!(filter(false, false, false), "warn");
+        assert_eq!(filter(true, false, false), "info");
+        assert_eq!(filter(false, true, true), "error");
+        assert_eq!(filter(true, true, false), "info");
+    }
+
+    #[test]
+    fn lines_are_for_people_on_a_terminal_and_json_otherwise() {
+        let json = |format, terminal| {
+            Settings::one_shot(&log("info", format), false, false, terminal).json
+        };
+        assert!(json(LogFormat::Auto, false));
+        assert!(!json(LogFormat::Auto, true));
+        assert!(!json(LogFormat::Human, false));
+        assert!(json(LogFormat::Json, true));
+    }
+
+    #[test]
+    fn a_json_line_holds_the_event_and_its_spans() {
+        let text = logged(&settings("info", LogFormat::Json), || {
+            let span =
+                tracing::info_span!("job", id = 7, kind = "score", tries = tracing::field::Empty);
+            let _entered = span.enter();
+            span.record("tries", 2);
+            tracing::info!(done = 3, late = true, title = %"x", "finished");
+            tracing::debug!("not shown");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "info");
+        assert_eq!(line["message"], "finished");
+        assert_eq!(
+            line["fields"],
+            serde_json::json!({"done": 3, "late": true, "title": "x"})
+        );
+        assert_eq!(
+            line["spans"],
+            serde_json::json!([{"span": "job", "id": 7, "kind": "score", "tries": 2}])
+        );
+        assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
+        assert_eq!(line["target"], module_path!());
+    }
+
+    #[test]
+    fn what_comes_from_outside_cannot_forge_or_flood_a_line() {
+        let evil = format!("\u{1b}[2J\nINFO forged\u{9b}{}", "x".repeat(5000));
+        for format in [LogFormat::Json, LogFormat::Human] {
+            let text = logged(&settings("info", format), || {
+                let span = tracing::info_span!("job", id = %evil);
+                let _entered = span.enter();
+                tracing::warn!(address = %evil, quoted = evil.as_str(), shown = ?evil, "{evil}");
+            });
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.ends_with('\n'));
+            assert!(!text.trim_end().chars().any(char::is_control), "{text:?}");
+            let longest = text.split(|c| c != 'x').map(str::len).max().unwrap();
+            assert!((400..=LONGEST_FIELD).contains(&longest), "{longest}");
+        }
+    }
+
+    #[test]
+    fn a_human_line_names_its_fields_and_spans() {
+        let text = logged(&settings("info", LogFormat::Human), || {
+            let span = tracing::info_span!("job", id = 7);
+            let _entered = span.enter();
+            tracing::warn!(title = "a b", seconds = 1.5, "slow");
+        });
+        assert!(
+            text.contains("WARN job{id=7}: slow title=\"a b\" seconds=1.5\n"),
+            "{text}"
+        );
+    }
+}

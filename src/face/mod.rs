@@ -1,0 +1,12 @@
+//! The faces: how people and programs reach the engine. A face parses, calls and prints; it holds
+//! no rule of its own.
+
+pub mod batch_file;
+pub mod cli;
+pub mod exit;
+pub mod logging;
+pub mod one_shot;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod text;

@@ -1,0 +1,152 @@
+//! Shows how far a run has come: bars on a terminal, log lines otherwise.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::report::Collector;
+use crate::engine::{EngineHandle, Kind};
+
+/// How often a run without a terminal logs how far it is.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+/// A lock held longer than this is shown.
+const NOTABLE_WAIT_S: u64 = 1;
+
+/// Where progress is shown.
+pub enum Progress {
+    /// Bars, one a kind of work.
+    Bars(Bars),
+    /// Lines in the log.
+    Lines(Lines),
+    /// Nowhere.
+    Quiet,
+}
+
+/// One bar a kind of work.
+pub struct Bars {
+    all: MultiProgress,
+    bars: Vec<(Kind, ProgressBar)>,
+    last_look: Instant,
+}
+
+/// When the last line was logged.
+pub struct Lines {
+    last: Instant,
+}
+
+impl Progress {
+    /// Bars on a terminal, lines otherwise, nothing if asked to be quiet.
+    #[must_use]
+    pub fn new(quiet: bool, on_terminal: bool) -> Self {
+        match (quiet, on_terminal) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Bars(Bars {
+                all: MultiProgress::new(),
+                bars: Vec::new(),
+                last_look: Instant::now(),
+            }),
+            (false, false) => Self::Lines(Lines {
+                last: Instant::now(),
+            }),
+        }
+    }
+
+    /// Shows how far the run has come.
+    pub async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
+        match self {
+            Self::Bars(bars) => bars.show(collector, engine).await,
+            Self::Lines(lines) => lines.show(collector, engine).await,
+            Self::Quiet => {}
+        }
+    }
+
+    /// Says something to whoever watches.
+    pub fn say(&self, text: &str) {
+        match self {
+            Self::Bars(bars) => {
+                // A terminal that is gone hears nothing.
+                let _ = bars.all.println(text);
+            }
+            Self::Lines(_) | Self::Quiet => tracing::warn!("{text}"),
+        }
+    }
+
+    /// Takes the bars away: the report follows.
+    pub fn finish(&mut self) {
+        if let Self::Bars(bars) = self {
+            for (_, bar) in &bars.bars {
+                bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+impl Bars {
+    async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
+        for kind in Kind::ALL {
+            let Some(progress) = collector.progress(kind) else {
+                continue;
+            };
+            let length = u64::try_from(progress.of).unwrap_or(u64::MAX);
+            let done = u64::try_from(progress.done).unwrap_or(u64::MAX);
+            let bar = self.bar(kind, length);
+            bar.set_position(done);
+            if done == length {
+                bar.abandon();
+            }
+        }
+        if self.last_look.elapsed() >= Duration::from_secs(1) {
+            self.last_look = Instant::now();
+            let waits = lock_wait(engine).await;
+            for (_, bar) in &self.bars {
+                bar.set_message(waits.map_or_else(String::new, |waited| {
+                    format!("waiting for a lock, {waited} s")
+                }));
+            }
+        }
+    }
+
+    fn bar(&mut self, kind: Kind, length: u64) -> ProgressBar {
+        if let Some((_, bar)) = self.bars.iter().find(|(of, _)| *of == kind) {
+            return bar.clone();
+        }
+        let bar = self.all.add(ProgressBar::new(length));
+        let template = "{prefix:>10} {bar:30} {pos}/{len} {per_sec} {eta_precise} {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(kind.section());
+        self.bars.push((kind, bar.clone()));
+        bar
+    }
+}
+
+impl Lines {
+    async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
+        if self.last.elapsed() < LOG_EVERY {
+            return;
+        }
+        self.last = Instant::now();
+        for kind in Kind::ALL {
+            if let Some(progress) = collector.progress(kind) {
+                tracing::info!(
+                    section = kind.section(),
+                    done = progress.done,
+                    of = progress.of,
+                    "progress"
+                );
+            }
+        }
+        if let Some(waited) = lock_wait(engine).await {
+            tracing::warn!("waiting for a lock, {waited} s: another process holds the database");
+        }
+    }
+}
+
+/// Seconds another process has held the lock we wait for, if worth a word.
+async fn lock_wait(engine: &EngineHandle) -> Option<u64> {
+    let status = engine.status().await.ok()?;
+    status
+        .waiting_for_lock_s
+        .filter(|waited| *waited >= NOTABLE_WAIT_S)
+}

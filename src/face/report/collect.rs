@@ -1,0 +1,319 @@
+//! Gathers a run's committed news into its report.
+
+use std::collections::HashMap;
+
+use super::{
+    Cached, FailedJob, Liveness, LivenessDetail, NotDone, Report, ScoreEntry, Scoring, Summary,
+    ThumbnailDetail, Thumbnails,
+};
+use crate::engine::{
+    Failure, Job, Judgement, Kind, Score, ThumbnailItem, ThumbnailStatus, ThumbnailVerdict,
+    TicketEvent, Verdict,
+};
+use crate::face::batch_file::Plan;
+
+/// What is known so far of everything that was asked for.
+#[derive(Debug, Default)]
+pub struct Collector {
+    scoring: Option<Section<String, Score>>,
+    thumbnails: Option<Section<ThumbnailItem, ThumbnailVerdict>>,
+    liveness: Option<Section<String, Judgement>>,
+    cached: Cached,
+    failures: Vec<FailedJob>,
+    /// Whether an unjudged picture counts as broken, as in the article.
+    unknown_is_broken: bool,
+}
+
+/// Each input once, in order, with its answer if there is one.
+#[derive(Debug)]
+struct Section<K, V> {
+    places: HashMap<K, usize>,
+    answers: Vec<Option<Answer<V>>>,
+    answered: usize,
+}
+
+#[derive(Debug)]
+enum Answer<V> {
+    Given(V),
+    Failed(String),
+}
+
+impl<K: Eq + std::hash::Hash, V> Section<K, V> {
+    fn new(inputs: Vec<K>) -> Self {
+        let answers = inputs.iter().map(|_| None).collect();
+        let places = inputs
+            .into_iter()
+            .enumerate()
+            .map(|(at, key)| (key, at))
+            .collect();
+        Self {
+            places,
+            answers,
+            answered: 0,
+        }
+    }
+
+    fn answer(&mut self, key: &K, answer: Answer<V>) {
+        let Some(place) = self
+            .places
+            .get(key)
+            .and_then(|at| self.answers.get_mut(*at))
+        else {
+            return;
+        };
+        if place.is_none() {
+            self.answered += 1;
+        }
+        *place = Some(answer);
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            done: self.answered,
+            of: self.answers.len(),
+        }
+    }
+
+    fn into_ordered(self) -> Vec<(K, Option<Answer<V>>)> {
+        let mut places: Vec<(K, usize)> = self.places.into_iter().collect();
+        places.sort_by_key(|(_, at)| *at);
+        places
+            .into_iter()
+            .map(|(key, _)| key)
+            .zip(self.answers)
+            .collect()
+    }
+}
+
+/// How far a section has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Inputs with an answer.
+    pub done: usize,
+    /// Inputs in all.
+    pub of: usize,
+}
+
+impl Collector {
+    /// Nothing is known yet of what this plan asks for.
+    #[must_use]
+    pub fn new(plan: &Plan, unknown_is_broken: bool) -> Self {
+        Self {
+            scoring: plan.scoring.clone().map(Section::new),
+            thumbnails: plan.thumbnails.clone().map(Section::new),
+            liveness: plan.liveness.clone().map(Section::new),
+            unknown_is_broken,
+            ..Self::default()
+        }
+    }
+
+    /// Takes note of a piece of news.
+    pub fn note(&mut self, event: TicketEvent) {
+        match event {
+            TicketEvent::Scored(scores) => {
+                let Some(section) = &mut self.scoring else {
+                    return;
+                };
+                for (id, score) in scores.iter() {
+                    section.answer(id, Answer::Given(score.clone()));
+                }
+            }
+            TicketEvent::Thumbnail {
+                item,
+                verdict,
+                cached,
+            } => {
+                let Some(section) = &mut self.thumbnails else {
+                    return;
+                };
+                self.cached.thumbnails += usize::from(cached);
+                section.answer(&item, Answer::Given(verdict));
+            }
+            TicketEvent::Liveness {
+                video_id,
+                judgement,
+                cached,
+            } => {
+                let Some(section) = &mut self.liveness else {
+                    return;
+                };
+                self.cached.liveness += usize::from(cached);
+                section.answer(&video_id, Answer::Given(judgement));
+            }
+            TicketEvent::Failed(failure) => self.note_failure(failure),
+            TicketEvent::End => {}
+        }
+    }
+
+    /// Items without an answer are told apart from those nobody got to.
+    fn note_failure(&mut self, failure: Failure) {
+        let answer = || failure.error.clone();
+        let ids = failure
+            .left
+            .as_ref()
+            .map(Job::video_ids)
+            .unwrap_or_default();
+        match &failure.left {
+            Some(Job::Score(job)) => fail_each(self.scoring.as_mut(), &job.video_ids, answer),
+            Some(Job::Thumbnails(job)) => fail_each(self.thumbnails.as_mut(), &job.videos, answer),
+            Some(Job::Liveness(job)) => fail_each(self.liveness.as_mut(), &job.video_ids, answer),
+            None => {}
+        }
+        self.failures.push(FailedJob {
+            kind: failure.kind,
+            ids,
+            error: failure.error,
+        });
+    }
+
+    /// How far a kind of work has come; `None` if it was not asked for.
+    #[must_use]
+    pub fn progress(&self, kind: Kind) -> Option<Progress> {
+        match kind {
+            Kind::Score => self.scoring.as_ref().map(Section::progress),
+            Kind::Thumbnails => self.thumbnails.as_ref().map(Section::progress),
+            Kind::Liveness => self.liveness.as_ref().map(Section::progress),
+        }
+    }
+
+    /// The report; `describe` completes its summary.
+    #[must_use]
+    pub fn into_report(self, describe: impl FnOnce(Gathered) -> Summary) -> Report {
+        let mut not_done = NotDone::default();
+        let unknown_is_broken = self.unknown_is_broken;
+        let scoring = self
+            .scoring
+            .map(|section| scoring(section, &mut not_done.scoring));
+        let thumbnails = self
+            .thumbnails
+            .map(|section| thumbnails(section, unknown_is_broken, &mut not_done.thumbnails));
+        let liveness = self
+            .liveness
+            .map(|section| liveness(section, &mut not_done.liveness));
+        let gathered = Gathered {
+            failures: self.failures,
+            not_done,
+            cached: self.cached,
+        };
+        Report {
+            scoring,
+            thumbnails,
+            liveness,
+            summary: describe(gathered),
+        }
+    }
+}
+
+/// What the collector knows of the run itself.
+#[derive(Debug)]
+pub struct Gathered {
+    /// Items no job could answer.
+    pub failures: Vec<FailedJob>,
+    /// What is left to do.
+    pub not_done: NotDone,
+    /// Verdicts reused from earlier runs.
+    pub cached: Cached,
+}
+
+fn fail_each<K: Eq + std::hash::Hash, V>(
+    section: Option<&mut Section<K, V>>,
+    keys: &[K],
+    error: impl Fn() -> String,
+) {
+    if let Some(section) = section {
+        for key in keys {
+            section.answer(key, Answer::Failed(error()));
+        }
+    }
+}
+
+fn scoring(section: Section<String, Score>, left: &mut Vec<String>) -> Scoring {
+    let mut scoring = Scoring::default();
+    for (id, answer) in section.into_ordered() {
+        match answer {
+            Some(Answer::Given(score)) => scoring.0.push((id, ScoreEntry::Score(score))),
+            Some(Answer::Failed(error)) => scoring.0.push((id, ScoreEntry::Failed(error))),
+            None => left.push(id),
+        }
+    }
+    scoring
+}
+
+fn thumbnails(
+    section: Section<ThumbnailItem, ThumbnailVerdict>,
+    unknown_is_broken: bool,
+    left: &mut Vec<String>,
+) -> Thumbnails {
+    let mut found = Thumbnails::default();
+    for (item, answer) in section.into_ordered() {
+        let verdict = match answer {
+            Some(Answer::Given(verdict)) => verdict,
+            Some(Answer::Failed(error)) => ThumbnailVerdict {
+                status: ThumbnailStatus::Unknown,
+                reason: Some(format!("failed: {error}")),
+                size: None,
+            },
+            None => {
+                left.push(item.video_id);
+                continue;
+            }
+        };
+        match verdict.status {
+            ThumbnailStatus::Valid => {
+                found.valid += 1;
+                continue;
+            }
+            ThumbnailStatus::Placeholder => found.placeholder += 1,
+            ThumbnailStatus::Broken | ThumbnailStatus::Error => found.broken += 1,
+            ThumbnailStatus::Unknown if unknown_is_broken => found.broken += 1,
+            ThumbnailStatus::Unknown => {
+                found.unknown += 1;
+                found.unknown_ids.push(item.video_id.clone());
+            }
+        }
+        found.details.push(ThumbnailDetail {
+            id: item.video_id,
+            status: verdict.status.name(),
+            size: verdict.size.map(|size| size.to_string()),
+            msg: verdict.reason,
+            url: item.thumbnail_url,
+        });
+    }
+    found
+}
+
+fn liveness(section: Section<String, Judgement>, left: &mut Vec<String>) -> Liveness {
+    let mut found = Liveness::default();
+    for (id, answer) in section.into_ordered() {
+        let judgement = match answer {
+            Some(Answer::Given(judgement)) => judgement,
+            Some(Answer::Failed(error)) => Judgement {
+                verdict: Verdict::Unknown,
+                reason: format!("failed: {error}"),
+                http_status: None,
+            },
+            None => {
+                left.push(id);
+                continue;
+            }
+        };
+        let (count, ids) = match judgement.verdict {
+            Verdict::Alive => {
+                found.alive += 1;
+                continue;
+            }
+            Verdict::Dead => (&mut found.dead, &mut found.dead_ids),
+            Verdict::Invalid => (&mut found.invalid, &mut found.invalid_ids),
+            Verdict::Unknown => (&mut found.unknown, &mut found.unknown_ids),
+        };
+        *count += 1;
+        ids.push(id.clone());
+        found.details.push(LivenessDetail {
+            id,
+            verdict: judgement.verdict.name(),
+            reason: judgement.reason,
+            http_status: judgement.http_status,
+        });
+    }
+    found
+}

@@ -1,0 +1,193 @@
+//! The report for people.
+
+use std::io::{self, Write};
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use super::{Report, ScoreEntry};
+use crate::engine::{Label, Score};
+use crate::face::text::plain;
+
+/// Rows of a table before the rest is only counted: a terminal holds no more.
+const MOST_ROWS: usize = 20;
+/// Bytes of a cell.
+const LONGEST_CELL: usize = 200;
+
+/// Prints the report as tables.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn print_tables(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    print_scoring(report, out)?;
+    print_thumbnails(report, out)?;
+    print_liveness(report, out)?;
+    print_summary(report, out)
+}
+
+fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(scoring) = &report.scoring else {
+        return Ok(());
+    };
+    let mut best: Vec<_> = scoring
+        .0
+        .iter()
+        .filter_map(|(id, entry)| match entry {
+            ScoreEntry::Score(Score::Scored(scored)) => Some((id, scored)),
+            ScoreEntry::Score(Score::Unscored(_)) | ScoreEntry::Failed(_) => None,
+        })
+        .collect();
+    let labelled = |label| {
+        best.iter()
+            .filter(|(_, scored)| scored.label == label)
+            .count()
+    };
+    writeln!(
+        out,
+        "Scoring: {} viral, {} trending, {} normal, {} without a score",
+        labelled(Label::Viral),
+        labelled(Label::Trending),
+        labelled(Label::Normal),
+        scoring.0.len() - best.len(),
+    )?;
+    best.sort_by(|(_, one), (_, other)| other.score.total_cmp(&one.score));
+    let mut table = table(&[
+        "video",
+        "score",
+        "label",
+        "region",
+        "views/h",
+        "engagement %",
+    ]);
+    for (id, scored) in best.iter().take(MOST_ROWS) {
+        table.add_row(vec![
+            Cell::new(printable(id)),
+            number(format!("{:.1}", scored.score)),
+            Cell::new(scored.label.name()),
+            Cell::new(printable(scored.region.as_deref().unwrap_or("-"))),
+            number(scored.velocity.to_string()),
+            number(format!("{:.2}", scored.engagement)),
+        ]);
+    }
+    print_rows(table, best.len(), out)
+}
+
+fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(thumbnails) = &report.thumbnails else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "Thumbnails: {} valid, {} broken, {} placeholder, {} unknown",
+        thumbnails.valid, thumbnails.broken, thumbnails.placeholder, thumbnails.unknown,
+    )?;
+    let mut table = table(&["video", "status", "size", "why"]);
+    for detail in thumbnails.details.iter().take(MOST_ROWS) {
+        table.add_row(vec![
+            Cell::new(printable(&detail.id)),
+            Cell::new(detail.status),
+            Cell::new(detail.size.as_deref().unwrap_or("-")),
+            Cell::new(printable(detail.msg.as_deref().unwrap_or("-"))),
+        ]);
+    }
+    print_rows(table, thumbnails.details.len(), out)
+}
+
+fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let Some(liveness) = &report.liveness else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "Liveness: {} alive, {} dead, {} unknown, {} invalid",
+        liveness.alive, liveness.dead, liveness.unknown, liveness.invalid,
+    )?;
+    let mut table = table(&["video", "verdict", "answer", "why"]);
+    for detail in liveness.details.iter().take(MOST_ROWS) {
+        table.add_row(vec![
+            Cell::new(printable(&detail.id)),
+            Cell::new(detail.verdict),
+            Cell::new(
+                detail
+                    .http_status
+                    .map_or_else(|| "-".to_owned(), |code| code.to_string()),
+            ),
+            Cell::new(printable(&detail.reason)),
+        ]);
+    }
+    print_rows(table, liveness.details.len(), out)
+}
+
+fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let summary = &report.summary;
+    for failure in &summary.failures {
+        writeln!(
+            out,
+            "failed: {} of {} videos: {}",
+            failure.kind,
+            failure.ids.len(),
+            printable(&failure.error)
+        )?;
+    }
+    if !summary.not_done.is_empty() {
+        let left = &summary.not_done;
+        writeln!(
+            out,
+            "left to do: {} to score, {} thumbnails, {} to ask for; run it again to go on",
+            left.scoring.len(),
+            left.thumbnails.len(),
+            left.liveness.len(),
+        )?;
+    }
+    if let Some(reason) = &summary.ended_by {
+        writeln!(out, "ended early: {reason}")?;
+    }
+    let seconds = std::time::Duration::from_millis(summary.elapsed_ms).as_secs_f64();
+    writeln!(
+        out,
+        "{} jobs in {seconds:.1} s, {} oEmbed calls, {} verdicts reused, database {}{}",
+        summary.jobs,
+        summary.oembed_calls,
+        summary.cached.thumbnails + summary.cached.liveness,
+        summary.db,
+        if summary.dry_run {
+            " (dry run: nothing was written)"
+        } else {
+            ""
+        },
+    )
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(
+        header
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    );
+    table
+}
+
+fn number(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+fn print_rows(table: Table, rows: usize, out: &mut dyn Write) -> io::Result<()> {
+    if rows > 0 {
+        writeln!(out, "{table}")?;
+    }
+    if rows > MOST_ROWS {
+        writeln!(
+            out,
+            "  … and {} more (--format json lists all)",
+            rows - MOST_ROWS
+        )?;
+    }
+    writeln!(out)
+}
+
+/// Text from outside, without what a terminal would obey.
+fn printable(text: &str) -> String {
+    plain(text, LONGEST_CELL)
+}

@@ -1,0 +1,427 @@
+//! Each actor made to panic, its arbiter ended, the database locked, the server resetting: the
+//! work completes or says exactly what failed, and nothing is left running.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use support::site::{Endpoint, Site, oembed};
+use support::vault::{Journal, Vault, VaultSpec};
+use vvv_actors::actors::faults::{Fault, Faults, Step};
+use vvv_actors::config::Config;
+use vvv_actors::engine::{
+    Engine, EngineHandle, Job, LivenessJob, ScoreJob, ThumbnailItem, ThumbnailsJob, TicketEvent,
+};
+
+/// One engine at a time, since what is left running is counted by thread names.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    let logs = tracing_subscriber::EnvFilter::from_env("VVV_TEST_LOG");
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(logs)
+        .with_test_writer()
+        .try_init();
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a run found, by kind.
+#[derive(Debug, Default)]
+struct Found {
+    scored: HashMap<String, String>,
+    thumbnails: HashMap<String, &'static str>,
+    liveness: HashMap<String, &'static str>,
+    failed: Vec<String>,
+}
+
+struct Scene {
+    _folder: tempfile::TempDir,
+    vault: Vault,
+    site: Site,
+    config: Config,
+}
+
+const VIDEOS: usize = 120;
+const PICTURES: usize = 40;
+const ASKED: usize = 12;
+
+impl Scene {
+    fn new(journal: Journal) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::start();
+        let spec = VaultSpec {
+            journal,
+            thumbnails: site.url(""),
+            ..VaultSpec::new(VIDEOS)
+        };
+        let vault = spec.create(&folder.path().join("vault.db"));
+        let config = config(&vault.path, &site);
+        Self {
+            _folder: folder,
+            vault,
+            site,
+            config,
+        }
+    }
+
+    fn pictures(&self) -> Vec<ThumbnailItem> {
+        let item = |id: &String| ThumbnailItem {
+            video_id: id.clone(),
+            thumbnail_url: self.site.thumbnail_url(id, "hqdefault.jpg"),
+        };
+        self.vault.ids.iter().take(PICTURES).map(item).collect()
+    }
+
+    fn asked() -> Vec<String> {
+        (0..ASKED)
+            .map(|n| oembed::id(if n % 3 == 0 { "dead_" } else { "alive" }, n))
+            .collect()
+    }
+
+    /// Runs everything with these faults; the engine has stopped when it returns.
+    fn run(&self, faults: Faults) -> Found {
+        let engine = Engine::builder(self.config.clone())
+            .faults(faults)
+            .start()
+            .unwrap();
+        let found = runtime().block_on(gather(&engine, self.jobs()));
+        runtime().block_on(engine.shutdown(Duration::from_secs(5)));
+        nothing_runs();
+        found
+    }
+
+    fn jobs(&self) -> Vec<Job> {
+        vec![
+            Job::Score(ScoreJob {
+                video_ids: self.vault.ids.clone(),
+            }),
+            Job::Thumbnails(ThumbnailsJob {
+                videos: self.pictures(),
+            }),
+            Job::Liveness(LivenessJob {
+                video_ids: Self::asked(),
+            }),
+        ]
+    }
+}
+
+fn config(path: &Path, site: &Site) -> Config {
+    let mut config = Config::defaults().unwrap();
+    config.database.path = path.to_owned();
+    config.fetch.allow = vec![site.authority()];
+    config.liveness.endpoint = site.oembed_endpoint();
+    config.rate_limits.oembed.calls = 1000;
+    for queue in [
+        &mut config.queues.scoring,
+        &mut config.queues.thumbnails,
+        &mut config.queues.cleanup,
+    ] {
+        queue.chunk = 10;
+        queue.retry_delay = Duration::from_millis(20);
+    }
+    config
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+async fn gather(engine: &EngineHandle, jobs: Vec<Job>) -> Found {
+    let mut found = Found::default();
+    let mut tickets = Vec::new();
+    for job in jobs {
+        tickets.push(engine.submit(job).await.unwrap());
+    }
+    for mut ticket in tickets {
+        while let Some(event) = tokio::time::timeout(Duration::from_secs(20), ticket.next())
+            .await
+            .expect("the run hangs")
+        {
+            match event {
+                TicketEvent::Scored(scores) => {
+                    for (id, score) in scores.iter() {
+                        found
+                            .scored
+                            .insert(id.clone(), serde_json::to_string(score).unwrap());
+                    }
+                }
+                TicketEvent::Thumbnail { item, verdict, .. } => {
+                    found
+                        .thumbnails
+                        .insert(item.video_id, verdict.status.name());
+                }
+                TicketEvent::Liveness {
+                    video_id,
+                    judgement,
+                    ..
+                } => {
+                    found.liveness.insert(video_id, judgement.verdict.name());
+                }
+                TicketEvent::Failed(failure) => found.failed.push(failure.error),
+                TicketEvent::End => {}
+            }
+        }
+        assert!(
+            ticket.has_ended() || engine.is_lost(),
+            "a ticket ended without its jobs"
+        );
+    }
+    found
+}
+
+/// Waits until no thread of an engine is left in this process.
+fn nothing_runs() {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left: Vec<String> = std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
+            .filter(|name| name.starts_with("vvv-") || name.starts_with("actix-rt"))
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "threads are left: {left:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Strikes `times` times at this step, after it was passed `after` times.
+fn strikes(step: Step, fault: Fault, after: usize, times: usize) -> (Faults, Arc<AtomicUsize>) {
+    let passed = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&passed);
+    let faults = Faults::new(move |at| {
+        if at != step {
+            return None;
+        }
+        let nth = seen.fetch_add(1, Ordering::SeqCst);
+        (after..after + times).contains(&nth).then_some(fault)
+    });
+    (faults, passed)
+}
+
+fn assert_complete(found: &Found, what: &str) {
+    assert!(found.failed.is_empty(), "{what}: {:?}", found.failed);
+    assert_eq!(found.scored.len(), VIDEOS, "{what}");
+    assert_eq!(found.thumbnails.len(), PICTURES, "{what}");
+    assert_eq!(found.liveness.len(), ASKED, "{what}");
+    for n in 0..ASKED {
+        let fate = if n % 3 == 0 { "dead" } else { "alive" };
+        let id = oembed::id(if n % 3 == 0 { "dead_" } else { "alive" }, n);
+        assert_eq!(found.liveness[&id], fate, "{what}: {id}");
+    }
+}
+
+#[test]
+fn a_run_without_faults_completes_and_leaves_nothing_running() {
+    let _alone = alone();
+    for journal in Journal::ALL {
+        let scene = Scene::new(journal);
+        let before = descriptors();
+        let found = scene.run(Faults::default());
+        assert_complete(&found, journal.name());
+        assert!(
+            found.thumbnails.values().all(|status| *status == "valid"),
+            "{found:?}"
+        );
+        assert!(scene.site.wait_until_alone(Duration::from_secs(10)));
+        assert_eq!(descriptors(), before, "descriptors are left open");
+        assert_eq!(scene.vault.integrity(), "ok");
+    }
+}
+
+#[test]
+fn a_worker_that_dies_is_replaced_and_its_job_done_again() {
+    let _alone = alone();
+    for step in [
+        Step::ScoringReceives,
+        Step::ThumbnailReceives,
+        Step::LivenessReceives,
+    ] {
+        for fault in [Fault::Panic, Fault::EndArbiter] {
+            let what = format!("{fault:?} at {step:?}");
+            let scene = Scene::new(Journal::Wal);
+            let (faults, passed) = strikes(step, fault, 0, 2);
+            assert_complete(&scene.run(faults), &what);
+            assert!(passed.load(Ordering::SeqCst) > 2, "{what}: never struck");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_the_work_fails_the_attempt_or_the_picture_alone() {
+    let _alone = alone();
+    for step in [Step::ScoringWorks, Step::LivenessWorks] {
+        let scene = Scene::new(Journal::Wal);
+        let (faults, _) = strikes(step, Fault::Panic, 0, 1);
+        assert_complete(&scene.run(faults), &format!("{step:?}"));
+    }
+    let scene = Scene::new(Journal::Wal);
+    let (faults, _) = strikes(Step::ThumbnailWorks, Fault::Panic, 3, 1);
+    let found = scene.run(faults);
+    assert_complete(&found, "a panic in a decoder");
+    let errors = found
+        .thumbnails
+        .values()
+        .filter(|status| **status == "error")
+        .count();
+    assert_eq!(errors, 1, "{found:?}");
+}
+
+#[test]
+fn a_job_that_always_fails_is_named_and_the_rest_is_done() {
+    let _alone = alone();
+    let scene = Scene::new(Journal::Wal);
+    let (faults, _) = strikes(Step::ScoringWorks, Fault::Panic, 0, usize::MAX / 2);
+    let found = scene.run(faults);
+    assert_eq!(found.scored.len(), 0);
+    assert_eq!(found.failed.len(), VIDEOS / 10);
+    assert!(
+        found.failed[0].contains("injected at ScoringWorks"),
+        "{:?}",
+        found.failed
+    );
+    assert_eq!(
+        (found.thumbnails.len(), found.liveness.len()),
+        (PICTURES, ASKED)
+    );
+}
+
+#[test]
+fn workers_that_always_die_degrade_their_queue_and_nothing_hot_loops() {
+    let _alone = alone();
+    let scene = Scene::new(Journal::Wal);
+    let (faults, passed) = strikes(Step::ScoringReceives, Fault::Panic, 0, usize::MAX / 2);
+    let found = scene.run(faults);
+    assert_eq!(found.failed.len(), VIDEOS / 10, "{:?}", found.failed);
+    assert!(
+        found.failed.iter().any(|error| error.contains("degraded")),
+        "{:?}",
+        found.failed
+    );
+    assert!(passed.load(Ordering::SeqCst) < 20, "{passed:?} deaths");
+    assert_eq!(
+        (found.thumbnails.len(), found.liveness.len()),
+        (PICTURES, ASKED)
+    );
+}
+
+#[test]
+fn the_database_actor_the_limiter_and_the_pools_are_replaced() {
+    let _alone = alone();
+    for (step, fault) in [
+        (Step::DbWrites, Fault::Panic),
+        (Step::DbWrites, Fault::EndArbiter),
+        (Step::LimiterAcquires, Fault::Panic),
+        (Step::PoolDispatches, Fault::Panic),
+    ] {
+        for after in [0, 3] {
+            let what = format!("{fault:?} at {step:?} after {after}");
+            let scene = Scene::new(Journal::Wal);
+            let (faults, passed) = strikes(step, fault, after, 1);
+            assert_complete(&scene.run(faults), &what);
+            assert!(
+                passed.load(Ordering::SeqCst) > after + 1,
+                "{what}: never struck"
+            );
+            assert_eq!(scene.vault.integrity(), "ok", "{what}");
+        }
+    }
+}
+
+#[test]
+fn without_its_supervisor_the_engine_says_it_is_lost() {
+    let _alone = alone();
+    let scene = Scene::new(Journal::Wal);
+    let (faults, _) = strikes(Step::SupervisorTicks, Fault::Panic, 0, 1);
+    let engine = Engine::builder(scene.config.clone())
+        .faults(faults)
+        .start()
+        .unwrap();
+    runtime().block_on(async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while engine.status().await.is_ok() {
+            assert!(Instant::now() < deadline, "the supervisor does not die");
+            tokio::task::yield_now().await;
+        }
+        let refused = engine
+            .submit(Job::Score(ScoreJob {
+                video_ids: vec!["a".into()],
+            }))
+            .await;
+        assert!(refused.unwrap_err().to_string().contains("engine lost"));
+        engine.shutdown(Duration::ZERO).await;
+    });
+    assert!(engine.is_lost());
+    nothing_runs();
+}
+
+#[test]
+fn a_database_locked_by_another_delays_and_fails_nothing() {
+    let _alone = alone();
+    for journal in Journal::ALL {
+        let scene = Scene::new(journal);
+        let engine = Engine::builder(scene.config.clone()).start().unwrap();
+        let other = scene.vault.connect();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(3));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        let began = Instant::now();
+        let found = runtime().block_on(gather(&engine, scene.jobs()));
+        assert!(
+            began.elapsed() >= Duration::from_secs(2),
+            "the lock was not waited for"
+        );
+        assert_complete(&found, journal.name());
+        holder.join().unwrap();
+        runtime().block_on(engine.shutdown(Duration::from_secs(5)));
+        nothing_runs();
+    }
+}
+
+#[test]
+fn a_server_that_resets_leaves_no_verdict_but_unknown() {
+    let _alone = alone();
+    let scene = Scene::new(Journal::Wal);
+    scene
+        .site
+        .outage(Endpoint::Thumbnail, support::site::Reply::reset());
+    scene
+        .site
+        .outage(Endpoint::Oembed, support::site::Reply::reset());
+    let found = scene.run(Faults::default());
+    assert_eq!(found.scored.len(), VIDEOS);
+    assert!(
+        found.thumbnails.values().all(|status| *status == "unknown"),
+        "{found:?}"
+    );
+    assert!(
+        found.liveness.values().all(|verdict| *verdict == "unknown"),
+        "{found:?}"
+    );
+    assert_eq!(found.thumbnails.len(), PICTURES);
+    // Four tries each, a stale connection's second chance aside.
+    let asked = scene.site.count(Endpoint::Oembed, &Scene::asked()[0]);
+    assert!((4..=8).contains(&asked), "{asked}");
+}

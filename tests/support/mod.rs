@@ -1,0 +1,26 @@
+//! What tests, the demo and the benches share: a web site that misbehaves, pictures, vaults,
+//! batch files and a way to run the program. None of it uses the code under test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "a helper of tests stops at the first surprise"
+)]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test, example and bench uses its part"
+)]
+
+pub mod article;
+pub mod batch_file;
+pub mod hostile;
+pub mod pictures;
+pub mod run;
+pub mod site;
+pub mod vault;
