@@ -5,6 +5,7 @@
 //! waits end → running jobs finish until the drain deadline → what is unfinished is released →
 //! the writer flushes → threads are ended and joined → the System stops.
 
+pub mod database;
 mod handle;
 mod selection;
 

@@ -32,6 +32,10 @@ const GRACE: Duration = Duration::from_secs(2);
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
 /// The article's prefetch: claimed jobs kept ready, and outcomes not yet committed, for each slot.
 const READY_PER_SLOT: usize = 2;
+/// The same for a whole scoring pool. Such a job is a millisecond's work and its outcome a few
+/// kilobytes, while a commit costs an fsync or, with a rollback journal, several: fewer than these
+/// to a transaction and the pool waits for the disk.
+const READY_SCORES: usize = 128;
 
 /// Claims, hands out, notices deaths.
 pub struct Pool {
@@ -85,6 +89,15 @@ impl Pool {
         }
     }
 
+    /// Jobs kept ready, and outcomes left uncommitted, at most.
+    fn prefetch(&self) -> usize {
+        let per_slot = self.slots.len() * READY_PER_SLOT;
+        match self.queue {
+            Queue::Scoring => per_slot.max(READY_SCORES),
+            Queue::Thumbnails | Queue::Cleanup => per_slot,
+        }
+    }
+
     fn settings(&self) -> &QueueSettings {
         self.deps.config.queues.get(self.queue)
     }
@@ -102,19 +115,19 @@ impl Pool {
     }
 
     fn claim(&mut self, context: &mut Context<Self>) {
-        let slots = self.slots.len();
-        if self.claiming || !self.may_hold_more || self.timer.is_some() || self.ready.len() > slots
-        {
+        let most = self.prefetch();
+        let enough = self.ready.len() > most / 2;
+        if self.claiming || !self.may_hold_more || self.timer.is_some() || enough {
             return;
         }
         let stalled = self.degraded_until_ms.is_some() && !self.deps.run.one_shot;
-        if slots == 0 || stalled {
+        if self.slots.is_empty() || stalled {
             return;
         }
         (self.claiming, self.woken) = (true, false);
         let claim = ClaimJobs {
             queue: self.queue,
-            limit: (slots * READY_PER_SLOT).saturating_sub(self.ready.len()),
+            limit: most.saturating_sub(self.ready.len()),
             lease: Lease(fastrand::i64(..)),
             now_ms: self.deps.clock.unix_ms(),
         };
@@ -169,7 +182,7 @@ impl Pool {
     }
 
     fn hand_out(&mut self, context: &mut Context<Self>) {
-        while self.uncommitted < self.slots.len() * READY_PER_SLOT {
+        while self.uncommitted < self.prefetch() {
             let Some(index) = self.slots.iter().position(WorkerSlot::is_idle) else {
                 return;
             };

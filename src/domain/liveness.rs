@@ -174,3 +174,160 @@ pub fn is_oembed(body: &[u8]) -> bool {
             .all(|key| object.get(*key).is_some_and(Value::is_string))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(status: u16, content_is_oembed: bool) -> Evidence {
+        Evidence::Answer {
+            status,
+            content_is_oembed,
+            hint: None,
+        }
+    }
+
+    #[test]
+    fn only_a_definitive_answer_is_a_verdict() {
+        use Verdict::{Alive, Dead, Invalid, Unknown};
+        let cases = [
+            (200, true, Alive),
+            (200, false, Unknown),
+            (401, false, Alive),
+            (404, false, Dead),
+            (404, true, Dead),
+            (400, false, Invalid),
+            (403, false, Unknown),
+            (429, false, Unknown),
+            (204, false, Unknown),
+            (302, false, Unknown),
+            (410, false, Unknown),
+            (500, false, Unknown),
+            (503, true, Unknown),
+        ];
+        for (status, is_oembed, verdict) in cases {
+            let judgement = judge(&answer(status, is_oembed), Policy::Careful);
+            assert_eq!(judgement.verdict, verdict, "{status}");
+            assert_eq!(judgement.http_status, Some(status));
+            assert!(judgement.reason.contains(&status.to_string()));
+        }
+    }
+
+    #[test]
+    fn the_article_calls_all_but_200_dead() {
+        for status in [201, 204, 302, 400, 401, 403, 404, 429, 500, 503] {
+            let judgement = judge(&answer(status, false), Policy::Http200);
+            assert_eq!(judgement.verdict, Verdict::Dead, "{status}");
+        }
+        let captcha = judge(&answer(200, false), Policy::Http200);
+        assert_eq!(captcha.verdict, Verdict::Alive);
+        let silence = Evidence::NoAnswer("timed out".into());
+        assert_eq!(judge(&silence, Policy::Http200).verdict, Verdict::Dead);
+    }
+
+    #[test]
+    fn who_was_not_asked_is_neither_alive_nor_dead() {
+        for policy in [Policy::Careful, Policy::Http200] {
+            let limited = judge(&Evidence::RateLimited, policy);
+            assert_eq!(limited.verdict, Verdict::Unknown);
+            assert_eq!(limited.reason, "rate limited");
+            let impossible = judge(&Evidence::ImpossibleId, policy);
+            assert_eq!(impossible.verdict, Verdict::Invalid);
+            assert_eq!(impossible.http_status, None);
+        }
+        let silence = judge(&Evidence::NoAnswer("timed out".into()), Policy::Careful);
+        assert_eq!(silence.verdict, Verdict::Unknown);
+        assert_eq!(silence.reason, "no answer: timed out");
+    }
+
+    #[test]
+    fn a_200_that_is_no_oembed_says_what_it_seems_to_be() {
+        let page = Evidence::Answer {
+            status: 200,
+            content_is_oembed: false,
+            hint: Some("captcha or consent page"),
+        };
+        let judgement = judge(&page, Policy::Careful);
+        assert_eq!(judgement.reason, "http 200 with captcha or consent page");
+    }
+
+    #[test]
+    fn what_may_pass_is_asked_again() {
+        for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+            assert!(is_transient(&answer(status, false)), "{status}");
+        }
+        for status in [200, 302, 400, 401, 403, 404, 410, 600] {
+            assert!(!is_transient(&answer(status, false)), "{status}");
+        }
+        assert!(is_transient(&Evidence::NoAnswer("reset".into())));
+        assert!(!is_transient(&Evidence::ImpossibleId));
+        assert!(!is_transient(&Evidence::RateLimited));
+    }
+
+    #[test]
+    fn oembed_is_an_object_with_a_type_and_a_title() {
+        let sound = br#" {"title":"x","type":"video","extra":[1,{"a":null}]} "#;
+        assert!(is_oembed(sound));
+        let others: [&[u8]; 9] = [
+            b"",
+            b"{}",
+            br#"{"type":"video"}"#,
+            br#"{"type":"video","title":null}"#,
+            br#"{"type":1,"title":"x"}"#,
+            br#"["video","x"]"#,
+            br#"{"type":"video","title":"x"} <html>"#,
+            br#"{"type":"video","title":"x""#,
+            b"<html>type title</html>",
+        ];
+        for other in others {
+            assert!(!is_oembed(other), "{}", String::from_utf8_lossy(other));
+        }
+    }
+
+    #[test]
+    fn an_id_is_eleven_characters_of_which_the_last_is_one_of_sixteen() {
+        for id in ["dQw4w9WgXcQ", "-abcdefghi0", "__________A"] {
+            assert!(is_possible_id(id), "{id}");
+        }
+        let impossible = [
+            "",
+            "dQw4w9WgXc",
+            "dQw4w9WgXcQQ",
+            "dQw4w9WgXcR",
+            "dQw4w9WgXc-",
+            "dQw4w9 gXcQ",
+            "dQw4w9+gXcQ",
+            "dQw4w9WgXcQ\n",
+            "dQw4w9WgX\u{e9}Q",
+            "https://youtu.be/dQw4w9WgXcQ",
+        ];
+        for id in impossible {
+            assert!(!is_possible_id(id), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_found_by_its_name() {
+        for verdict in Verdict::ALL {
+            assert_eq!(Verdict::from_name(&verdict.to_string()), Some(verdict));
+        }
+        assert_eq!(Verdict::from_name("gone"), None);
+    }
+
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    proptest! {
+        /// An id is 64 bits; its eleven characters hold 66, so two zero bits are appended.
+        #[test]
+        fn every_number_of_64_bits_is_an_id_and_nothing_between_is(number: u64, spoil in 1_u128..4) {
+            let text = |bits: u128| -> String {
+                let sextet = |n: u32| usize::try_from(bits >> (6 * n) & 63).unwrap();
+                (0..11).rev().map(|n| char::from(ALPHABET[sextet(n)])).collect()
+            };
+            let bits = u128::from(number) << 2;
+            prop_assert!(is_possible_id(&text(bits)));
+            prop_assert!(!is_possible_id(&text(bits | spoil)));
+        }
+    }
+}

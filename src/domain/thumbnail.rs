@@ -144,3 +144,96 @@ pub fn is_transient(evidence: &Evidence) -> bool {
         | Evidence::Panicked(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        min_width: 200,
+        min_height: 150,
+    };
+
+    const fn decoded(width: u32, height: u32) -> Evidence {
+        Evidence::Decoded(Size { width, height })
+    }
+
+    #[test]
+    fn a_picture_is_a_placeholder_if_either_side_is_too_short() {
+        let cases = [
+            (200, 150, Status::Valid),
+            (480, 360, Status::Valid),
+            (199, 150, Status::Placeholder),
+            (200, 149, Status::Placeholder),
+            (120, 90, Status::Placeholder),
+            (4000, 1, Status::Placeholder),
+        ];
+        for (width, height, status) in cases {
+            let verdict = judge(&decoded(width, height), &RULES);
+            assert_eq!(verdict.status, status, "{width}x{height}");
+            assert_eq!(verdict.size, Some(Size { width, height }));
+            assert_eq!(verdict.reason.is_none(), status == Status::Valid);
+        }
+        let reason = judge(&decoded(120, 90), &RULES).reason;
+        assert_eq!(reason.as_deref(), Some("120x90 is under 200x150"));
+    }
+
+    #[test]
+    fn a_definitive_status_is_broken_and_a_passing_one_unknown() {
+        for code in [
+            100, 204, 206, 301, 304, 400, 401, 403, 404, 410, 451, 600, 999,
+        ] {
+            let evidence = Evidence::Status(code);
+            assert!(!is_transient(&evidence), "{code}");
+            assert_eq!(judge(&evidence, &RULES).status, Status::Broken, "{code}");
+        }
+        for code in [408, 425, 429, 500, 502, 503, 504, 520, 599] {
+            let evidence = Evidence::Status(code);
+            assert!(is_transient(&evidence), "{code}");
+            let verdict = judge(&evidence, &RULES);
+            assert_eq!(verdict.status, Status::Unknown, "{code}");
+            assert_eq!(verdict.reason, Some(format!("http {code}")));
+        }
+    }
+
+    #[test]
+    fn silence_is_unknown_and_what_cannot_be_shown_an_error() {
+        let why = || "why".to_owned();
+        let cases = [
+            (Evidence::NoAnswer(why()), Status::Unknown, "no answer: why"),
+            (Evidence::Refused(why()), Status::Error, "refused: why"),
+            (Evidence::TooLarge(why()), Status::Error, "too large: why"),
+            (
+                Evidence::BadRedirect(why()),
+                Status::Error,
+                "bad redirect: why",
+            ),
+            (Evidence::Panicked(why()), Status::Error, "panicked: why"),
+            (
+                Evidence::Undecodable(PictureError::Truncated),
+                Status::Error,
+                "truncated",
+            ),
+            (
+                Evidence::Undecodable(PictureError::NotAPicture),
+                Status::Error,
+                "not a picture",
+            ),
+        ];
+        for (evidence, status, reason) in cases {
+            let verdict = judge(&evidence, &RULES);
+            assert_eq!(verdict.status, status, "{evidence:?}");
+            assert_eq!(verdict.reason.as_deref(), Some(reason));
+            assert_eq!(verdict.size, None);
+            assert_eq!(is_transient(&evidence), status == Status::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_status_is_found_by_its_name() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_name(&status.to_string()), Some(status));
+        }
+        assert_eq!(Status::from_name("ok"), None);
+    }
+}

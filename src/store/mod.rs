@@ -7,22 +7,29 @@
 //! SQLite holds on it.
 
 mod backlog;
+mod cell;
 mod connection;
+mod copy;
+mod doctor;
 mod error;
+mod inspect;
 mod known;
 mod liveness;
+mod maintenance;
 mod migrations;
 mod operation;
 mod outcome;
 mod permits;
 mod queue;
 mod reader;
+mod sample;
 mod scores;
 mod selection;
 mod site;
 mod snapshots;
 mod table;
 mod thumbnails;
+mod video;
 mod write_connection;
 mod writer;
 
@@ -32,9 +39,14 @@ mod fixture;
 use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};
+pub use cell::{Cell, seconds};
+pub use copy::Copied;
+pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use error::{Missing, StoreError};
+pub use inspect::{Inspector, Intent, Patience, with_suffix};
 pub use known::Since;
 pub use liveness::RecordLiveness;
+pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use permits::{
@@ -46,9 +58,14 @@ pub use queue::{
 };
 pub use reader::Reader;
 pub use rusqlite::InterruptHandle;
+pub use sample::SampledTime;
 pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
+pub use video::{
+    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
+    VideoFacts,
+};
 pub use writer::{GroupEnd, Writer};
 
 use crate::config;

@@ -40,7 +40,7 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
 }
 
 /// Whether it goes on to its trailer.
-pub(super) fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
+fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
     let mut reader = Reader::new(bytes);
     reader.take(10)?;
     let packed = reader.u8()?;
@@ -65,8 +65,9 @@ pub(super) fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
     }
 }
 
-/// Decodes its first frame.
+/// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+    check_whole(bytes)?;
     let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
     // A frame that does not fill the screen is decoded into a buffer of its own.
     decoder

@@ -1,12 +1,14 @@
 //! JPEG: a walk over its markers, and zune-jpeg in strict mode.
 //!
 //! `image` fills what a cut JPEG lacks with grey, and even strict zune-jpeg does not miss the end
-//! marker. So the walk looks for it first; it also finds the size without decoding.
+//! marker, nor what should lie before one. So the walk looks for it first, and the decoder gets a
+//! picture it cannot fill up. The walk also finds the size without decoding.
 
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 
 use super::reader::Reader;
 use super::{PictureError, Size, corrupt};
@@ -15,6 +17,7 @@ use super::{PictureError, Size, corrupt};
 const MAX_SCANS: usize = 100;
 
 mod marker {
+    pub(super) const START_OF_PROGRESSIVE_FRAME: u8 = 0xc2;
     pub(super) const START_OF_SCAN: u8 = 0xda;
     pub(super) const END_OF_IMAGE: u8 = 0xd9;
 
@@ -73,20 +76,26 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
     }
 }
 
-/// Whether it goes on to its end marker. What follows that (a second picture, say) is not ours.
-pub(super) fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
+/// The picture without its end marker and what follows that: a second picture, say.
+fn until_end(bytes: &[u8]) -> Result<&[u8], PictureError> {
     let mut reader = Reader::new(bytes);
     let mut scans = 0;
+    let mut is_progressive = false;
     loop {
-        let (marker, _) = next_segment(&mut reader)?;
-        match marker {
-            marker::END_OF_IMAGE if scans > 0 => return Ok(()),
-            marker::END_OF_IMAGE => return Err(corrupt("no picture data")),
+        match next_segment(&mut reader)?.0 {
+            marker::END_OF_IMAGE if scans == 0 => return Err(corrupt("no picture data")),
+            // The first scan of these is a mosaic; all detail comes after it.
+            marker::END_OF_IMAGE if is_progressive && scans == 1 => {
+                return Err(PictureError::Truncated);
+            }
+            marker::END_OF_IMAGE => {
+                let end = bytes.len() - reader.left() - 2;
+                return bytes.get(..end).ok_or(PictureError::Truncated);
+            }
+            marker::START_OF_SCAN if scans == MAX_SCANS => return Err(corrupt("too many scans")),
             marker::START_OF_SCAN => scans += 1,
+            marker::START_OF_PROGRESSIVE_FRAME => is_progressive = true,
             _ => {}
-        }
-        if scans > MAX_SCANS {
-            return Err(corrupt("too many scans"));
         }
     }
 }
@@ -100,7 +109,24 @@ pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
         .set_max_height(side(size.height)?)
         .jpeg_set_max_scans(MAX_SCANS)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode().map_err(corrupt)?;
+    let fenced = fence(until_end(bytes)?);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(fenced), options);
+    decoder.decode().map_err(|error| match error {
+        DecodeErrors::Format(text) => corrupt(text),
+        DecodeErrors::FormatStatic(text) => corrupt(text),
+        other => corrupt(other),
+    })?;
     Ok(())
+}
+
+/// Closes a picture with ones, as no code begins, before the end marker.
+///
+/// At an end marker zune-jpeg goes on with zeroes, so a picture that was cut and closed passes as
+/// grey. A whole picture has no use for the ones; one that lacks data breaks on them.
+fn fence(picture: &[u8]) -> Vec<u8> {
+    const STUFFED_ONES: [u8; 2] = [0xff, 0x00];
+    let mut fenced = picture.to_vec();
+    fenced.extend(STUFFED_ONES.repeat(1024));
+    fenced.extend([0xff, marker::END_OF_IMAGE]);
+    fenced
 }

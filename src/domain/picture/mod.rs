@@ -141,7 +141,8 @@ fn measure_as(format: Format, bytes: &[u8]) -> Result<Size, PictureError> {
 
 /// Decodes a picture's first frame, strictly, and tells its size.
 ///
-/// Uses up to 14 bytes of memory a pixel, for formats with alpha or many passes, beside `bytes`.
+/// Beside a copy of `bytes` it takes at most 12 bytes of memory a pixel: an animated WebP does, a
+/// progressive JPEG 9, a baseline one 3.
 ///
 /// # Errors
 /// When it is no picture, has more than `max_pixels`, or is cut or damaged.
@@ -155,10 +156,10 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Size, PictureError> {
         });
     }
     match format {
-        Format::Jpeg => jpeg::check_whole(bytes).and_then(|()| jpeg::decode(bytes, size)),
-        Format::Png => png::check_whole(bytes).and_then(|()| png::decode(bytes, size)),
-        Format::Webp => webp::check_whole(bytes, size).and_then(|()| webp::decode(bytes, size)),
-        Format::Gif => gif::check_whole(bytes).and_then(|()| gif::decode(bytes, size)),
+        Format::Jpeg => jpeg::decode(bytes, size),
+        Format::Png => png::decode(bytes, size),
+        Format::Webp => webp::decode(bytes, size),
+        Format::Gif => gif::decode(bytes, size),
     }?;
     Ok(size)
 }
@@ -196,4 +197,419 @@ fn corrupt(what: impl fmt::Display) -> PictureError {
     let what = what.to_string();
     let words: Vec<&str> = what.split_whitespace().collect();
     PictureError::Corrupt(words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::codecs::gif::GifEncoder;
+    use image::{DynamicImage, ImageFormat, RgbaImage};
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_bytes!(concat!("../../../tests/support/pictures/", $name)).as_slice()
+        };
+    }
+
+    const BASELINE: &[u8] = fixture!("baseline-480x360.jpg");
+    const PROGRESSIVE: &[u8] = fixture!("progressive-480x360.jpg");
+    const LOSSY: &[u8] = fixture!("lossy-480x360.webp");
+    const SIXTEEN_MEGAPIXELS: u64 = 1 << 24;
+
+    const fn size(width: u32, height: u32) -> Size {
+        Size { width, height }
+    }
+
+    fn scene(width: u32, height: u32) -> RgbaImage {
+        RgbaImage::from_fn(width, height, |x, y| {
+            let shade = |n: u32| u8::try_from(n % 256).unwrap() & 0xe0;
+            image::Rgba([shade(x * 5), shade(y * 7), shade(x * y), 255])
+        })
+    }
+
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    fn rgb(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+        encoded(
+            &DynamicImage::from(scene(width, height)).into_rgb8().into(),
+            format,
+        )
+    }
+
+    fn gif_of(frames: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let frames = (0..frames).map(|_| image::Frame::new(scene(60, 40)));
+        GifEncoder::new(&mut bytes).encode_frames(frames).unwrap();
+        bytes
+    }
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(data.len()).unwrap().to_le_bytes();
+        let padding = vec![0; data.len() % 2];
+        [kind, length.as_slice(), data, &padding].concat()
+    }
+
+    fn riff(chunks: &[Vec<u8>]) -> Vec<u8> {
+        chunk(b"RIFF", &[b"WEBP".to_vec(), chunks.concat()].concat())
+    }
+
+    fn u24(number: u32) -> [u8; 3] {
+        let [low, middle, high, _] = number.to_le_bytes();
+        [low, middle, high]
+    }
+
+    fn canvas(size: Size, flags: u8) -> Vec<u8> {
+        let [width, height] = [size.width, size.height].map(|side| u24(side - 1));
+        chunk(
+            b"VP8X",
+            &[&[flags, 0, 0, 0], width.as_slice(), &height].concat(),
+        )
+    }
+
+    fn animation_frame(size: Size, chunks: &[Vec<u8>]) -> Vec<u8> {
+        let [width, height] = [size.width, size.height].map(|side| u24(side - 1));
+        let header = [&[0; 6], width.as_slice(), &height, &[0; 4]].concat();
+        chunk(b"ANMF", &[header, chunks.concat()].concat())
+    }
+
+    /// Two lossy frames on one canvas.
+    fn animated_webp() -> Vec<u8> {
+        let picture = LOSSY[12..].to_vec();
+        let frame = animation_frame(size(480, 360), &[picture]);
+        let animation = chunk(b"ANIM", &[0; 6]);
+        riff(&[canvas(size(480, 360), 2), animation, frame.clone(), frame])
+    }
+
+    fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(data);
+        [&length, kind.as_slice(), data, &crc.sum().to_be_bytes()].concat()
+    }
+
+    fn png_claiming(width: u32, height: u32) -> Vec<u8> {
+        let [width, height] = [width, height].map(u32::to_be_bytes);
+        let header = [width.as_slice(), &height, &[8, 2, 0, 0, 0]].concat();
+        let chunks = [png_chunk(b"IHDR", &header), png_chunk(b"IEND", b"")].concat();
+        [b"\x89PNG\r\n\x1a\n".as_slice(), &chunks].concat()
+    }
+
+    fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
+        let [width, height] = [width, height].map(u16::to_be_bytes);
+        let frame = [
+            &[0xff, 0xc0, 0, 11, 8],
+            height.as_slice(),
+            &width,
+            &[1, 1, 17, 0],
+        ]
+        .concat();
+        [b"\xff\xd8\xff\xfe\0\x04hi".as_slice(), &frame].concat()
+    }
+
+    /// Sound pictures of every sort, with their sizes.
+    fn sound() -> Vec<(&'static str, Vec<u8>, Size)> {
+        let sixteen_bits = DynamicImage::from(scene(60, 40)).into_rgba16().into();
+        vec![
+            ("baseline jpeg", BASELINE.to_vec(), size(480, 360)),
+            ("progressive jpeg", PROGRESSIVE.to_vec(), size(480, 360)),
+            (
+                "grey jpeg",
+                fixture!("luma-480x360.jpg").to_vec(),
+                size(480, 360),
+            ),
+            (
+                "cmyk jpeg",
+                fixture!("cmyk-320x240.jpg").to_vec(),
+                size(320, 240),
+            ),
+            (
+                "flat jpeg",
+                fixture!("grey-120x90.jpg").to_vec(),
+                size(120, 90),
+            ),
+            ("png", rgb(60, 40, ImageFormat::Png), size(60, 40)),
+            (
+                "deep png",
+                encoded(&sixteen_bits, ImageFormat::Png),
+                size(60, 40),
+            ),
+            (
+                "lossless webp",
+                rgb(60, 40, ImageFormat::WebP),
+                size(60, 40),
+            ),
+            (
+                "transparent webp",
+                encoded(&scene(61, 41).into(), ImageFormat::WebP),
+                size(61, 41),
+            ),
+            ("lossy webp", LOSSY.to_vec(), size(480, 360)),
+            ("animated webp", animated_webp(), size(480, 360)),
+            ("gif", gif_of(1), size(60, 40)),
+            ("animated gif", gif_of(3), size(60, 40)),
+        ]
+    }
+
+    #[test]
+    fn a_picture_is_known_by_its_first_bytes() {
+        let known: [(&[u8], Format); 5] = [
+            (b"\xff\xd8\xff", Format::Jpeg),
+            (b"\x89PNG\r\n\x1a\n", Format::Png),
+            (b"GIF87a", Format::Gif),
+            (b"GIF89a", Format::Gif),
+            (b"RIFF\x24\0\0\0WEBP", Format::Webp),
+        ];
+        for (start, format) in known {
+            let longer = [start, b"more"].concat();
+            assert_eq!(sniff(&longer), Sniff::Picture(format));
+            assert_eq!(sniff(start), Sniff::Picture(format));
+            for length in 0..start.len() {
+                assert_eq!(
+                    sniff(&start[..length]),
+                    Sniff::NeedMore,
+                    "{format:?} {length}"
+                );
+            }
+        }
+        let others: [&[u8]; 6] = [
+            b"<!DOCTYPE html>",
+            b"GIF88a",
+            b"GIF pictures",
+            b"\x89PNG\n\n",
+            b"RIFF\x24\0\0\0WAVE",
+            b"\xff\xd9",
+        ];
+        for other in others {
+            assert_eq!(sniff(other), Sniff::NotAPicture, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_start_as_a_picture_is_none() {
+        for body in [b"".as_slice(), b"<html>", b"\0\0\0\x20ftypavif"] {
+            assert_eq!(decode(body, u64::MAX), Err(PictureError::NotAPicture));
+            assert_eq!(measure(body), Err(PictureError::NotAPicture));
+        }
+        assert_eq!(decode(b"\xff\xd8", u64::MAX), Err(PictureError::Truncated));
+    }
+
+    #[test]
+    fn sound_pictures_decode_to_their_size() {
+        for (name, bytes, size) in sound() {
+            assert_eq!(measure(&bytes), Ok(size), "{name}");
+            assert_eq!(decode(&bytes, size.pixels()), Ok(size), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_told_from_the_first_bytes() {
+        for (name, bytes, size) in sound() {
+            let start = &bytes[..bytes.len().min(700)];
+            assert_eq!(measure(start), Ok(size), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cut_picture_is_truncated_wherever_it_is_cut() {
+        for (name, bytes, _) in sound() {
+            let percents = (1..100).map(|percent| bytes.len() * percent / 100);
+            let ends = (1..=8).map(|missing| bytes.len() - missing);
+            for length in percents.chain(ends) {
+                let cut = decode(&bytes[..length], SIXTEEN_MEGAPIXELS);
+                assert_eq!(cut, Err(PictureError::Truncated), "{name} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_picture_does_no_harm() {
+        for (name, bytes, size) in sound() {
+            let longer = [bytes.as_slice(), b"\xff\xd8 more"].concat();
+            assert_eq!(decode(&longer, SIXTEEN_MEGAPIXELS), Ok(size), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_that_was_cut_and_closed_is_refused() {
+        for percent in 5..100 {
+            let kept = &BASELINE[..BASELINE.len() * percent / 100];
+            let closed = [kept, b"\xff\xd9"].concat();
+            let refused = decode(&closed, SIXTEEN_MEGAPIXELS);
+            assert!(refused.is_err(), "{percent}%");
+        }
+        // In the first pass, where all is a mosaic, and in the last.
+        for percent in [10, 95] {
+            let kept = &PROGRESSIVE[..PROGRESSIVE.len() * percent / 100];
+            let closed = [kept, b"\xff\xd9"].concat();
+            let refused = decode(&closed, SIXTEEN_MEGAPIXELS);
+            assert!(refused.is_err(), "{percent}%");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_with_a_hole_is_refused() {
+        let third = BASELINE.len() / 3;
+        let holed = [&BASELINE[..third], &BASELINE[2 * third..]].concat();
+        let refused = decode(&holed, SIXTEEN_MEGAPIXELS);
+        assert!(
+            matches!(refused, Err(PictureError::Corrupt(_))),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn more_pixels_than_allowed_are_refused_by_the_header_alone() {
+        let webp = riff(&[canvas(size(16_383, 16_383), 0)]);
+        let vp8l = [0x2f, 0xff, 0xff, 0xff, 0x0f];
+        let bombs = [
+            (png_claiming(30_000, 30_000), size(30_000, 30_000)),
+            (png_claiming(0x7fff_ffff, 1), size(0x7fff_ffff, 1)),
+            (jpeg_claiming(65_500, 65_500), size(65_500, 65_500)),
+            (b"GIF89a\xff\xff\xff\xff".to_vec(), size(65_535, 65_535)),
+            (webp, size(16_383, 16_383)),
+            (riff(&[chunk(b"VP8L", &vp8l)]), size(16_384, 16_384)),
+        ];
+        for (bytes, size) in bombs {
+            let refused = decode(&bytes, SIXTEEN_MEGAPIXELS);
+            let max = SIXTEEN_MEGAPIXELS;
+            assert_eq!(refused, Err(PictureError::TooManyPixels { size, max }));
+        }
+        let exactly = decode(BASELINE, 480 * 360 - 1);
+        assert!(matches!(exactly, Err(PictureError::TooManyPixels { .. })));
+    }
+
+    #[test]
+    fn a_picture_without_area_is_corrupt() {
+        let screen = b"GIF89a\0\0\x05\0\0\0\0;".to_vec();
+        for bytes in [png_claiming(0, 360), jpeg_claiming(480, 0), screen] {
+            let refused = measure(&bytes);
+            assert!(
+                matches!(refused, Err(PictureError::Corrupt(_))),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_webp_frame_that_is_not_the_size_it_should_be_is_refused_before_it_takes_memory() {
+        let mut vp8 = LOSSY[20..].to_vec();
+        let side = 16_383_u16.to_le_bytes();
+        vp8[6..10].copy_from_slice(&[side, side].concat());
+        let still = riff(&[canvas(size(10, 10), 0), chunk(b"VP8 ", &vp8)]);
+        let frame = animation_frame(size(10, 10), &[chunk(b"VP8 ", &vp8)]);
+        let animation = chunk(b"ANIM", &[0; 6]);
+        let moving = riff(&[canvas(size(10, 10), 2), animation.clone(), frame]);
+        let too_large = animation_frame(size(480, 360), &[LOSSY[12..].to_vec()]);
+        let outside = riff(&[canvas(size(10, 10), 2), animation, too_large]);
+        for bytes in [still, moving, outside] {
+            let refused = decode(&bytes, SIXTEEN_MEGAPIXELS);
+            assert!(
+                matches!(refused, Err(PictureError::Corrupt(_))),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_gif_frame_beyond_the_screen_takes_no_more_memory_than_allowed() {
+        let mut gif = gif_of(1);
+        let frame = gif.windows(5).position(|w| w == b",\0\0\0\0").unwrap();
+        gif[frame + 5..frame + 9].fill(0xff);
+        let text = decode(&gif, SIXTEEN_MEGAPIXELS).unwrap_err().to_string();
+        assert!(text.contains("limit exceeded"), "{text}");
+    }
+
+    #[test]
+    fn a_jpeg_of_endless_scans_is_refused_unread() {
+        let scans = b"\xff\xda\0\x02".repeat(101);
+        let bytes = [jpeg_claiming(10, 10), scans, b"\xff\xd9".to_vec()].concat();
+        let refused = decode(&bytes, SIXTEEN_MEGAPIXELS);
+        let too_many = PictureError::Corrupt("too many scans".to_owned());
+        assert_eq!(refused, Err(too_many));
+    }
+
+    #[test]
+    fn damage_is_told_in_one_line() {
+        let mut png = rgb(60, 40, ImageFormat::Png);
+        let data = png.windows(4).position(|w| w == b"IDAT").unwrap();
+        png[data + 20] ^= 0x55;
+        let error = decode(&png, SIXTEEN_MEGAPIXELS).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("corrupt: ") && !text.contains('\n'),
+            "{text}"
+        );
+        let mut jpeg = BASELINE.to_vec();
+        let table = jpeg.windows(2).position(|w| w == [0xff, 0xc4]).unwrap();
+        jpeg[table + 5..table + 21].fill(0xff);
+        let error = decode(&jpeg, SIXTEEN_MEGAPIXELS).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("corrupt: ") && !text.contains('"'),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn errors_read_as_fragments() {
+        let too_many = PictureError::TooManyPixels {
+            size: size(5, 7),
+            max: 30,
+        };
+        assert_eq!(too_many.to_string(), "5x7 is over 30 pixels");
+        let shown = serde_json::to_string(&size(120, 90)).unwrap();
+        assert_eq!(shown, r#""120x90""#);
+    }
+
+    fn small() -> impl Strategy<Value = Vec<u8>> {
+        let jpeg = |_| fixture!("grey-120x90.jpg").to_vec();
+        let webp = |_| encoded(&scene(16, 12).into(), ImageFormat::WebP);
+        prop_oneof![
+            Just(()).prop_map(jpeg),
+            Just(()).prop_map(webp),
+            Just(()).prop_map(|()| rgb(16, 12, ImageFormat::Png)),
+            Just(()).prop_map(|()| gif_of(2)),
+            Just(()).prop_map(|()| animated_webp()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn damaged_bytes_are_judged_without_a_panic(
+            mut bytes in small(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Ok(size) = decode(&bytes, 1 << 20) {
+                prop_assert_eq!(measure(&bytes), Ok(size));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_judged_without_a_panic(
+            start in prop::sample::select(vec![
+                b"".as_slice(),
+                b"\xff\xd8\xff",
+                b"\x89PNG\r\n\x1a\n",
+                b"GIF89a",
+                b"RIFF\xff\0\0\0WEBPVP8X",
+            ]),
+            rest in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let bytes = [start, &rest].concat();
+            let _ = decode(&bytes, 1 << 20);
+        }
+    }
 }

@@ -42,14 +42,15 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
 }
 
 /// Whether it goes on to its end chunk.
-pub(super) fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
+fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
     let mut reader = after_signature(bytes)?;
     while next_chunk(&mut reader)?.0 != b"IEND" {}
     Ok(())
 }
 
-/// Decodes its first frame.
+/// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+    check_whole(bytes)?;
     let row = u64::from(size.width) * 16;
     let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(size, OVERHEAD + row))
         .map_err(corrupt)?;

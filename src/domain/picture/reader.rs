@@ -12,6 +12,11 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    /// How many bytes are left.
+    pub(super) const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(super) const fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }

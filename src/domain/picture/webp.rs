@@ -43,7 +43,7 @@ fn size_in(kind: &[u8], data: &[u8]) -> Result<Option<Size>, PictureError> {
         b"VP8L" => {
             let _signature = reader.u8()?;
             let packed = reader.u32_le()?;
-            ((packed & 0x3fff) + 1, (packed >> 14 & 0x3fff) + 1)
+            ((packed & 0x3fff) + 1, ((packed >> 14) & 0x3fff) + 1)
         }
         b"VP8 " => {
             let _tag_and_start_code = reader.take(6)?;
@@ -69,7 +69,7 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
 }
 
 /// Whether all chunks are there, and every frame has the size it should have.
-pub(super) fn check_whole(bytes: &[u8], canvas: Size) -> Result<(), PictureError> {
+fn check_whole(bytes: &[u8], canvas: Size) -> Result<(), PictureError> {
     let mut chunks = content(bytes)?;
     while !chunks.is_at_end() {
         match next_chunk(&mut chunks)? {
@@ -112,8 +112,9 @@ fn check_size(kind: &[u8], data: &[u8], wanted: Size) -> Result<(), PictureError
     }
 }
 
-/// Decodes its first frame.
+/// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+    check_whole(bytes, size)?;
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
     decode_into_memory(decoder, size)
 }

@@ -88,6 +88,8 @@ pub struct Snapshot {
     pub region: Option<String>,
     /// When, Unix seconds; none where the date cannot be read.
     pub seconds: Option<i64>,
+    /// Whether the region is text that is no UTF-8.
+    pub region_is_unreadable: bool,
 }
 
 /// What became of one video.
@@ -193,6 +195,9 @@ pub enum Reason {
     /// A count is text or a blob.
     #[error("unreadable {0}")]
     Unreadable(Field),
+    /// The region of one of the last two snapshots is no UTF-8.
+    #[error("unreadable region")]
+    UnreadableRegion,
     /// A count, a baseline or a result that no finite number can hold.
     #[error("out of range")]
     OutOfRange,
@@ -225,6 +230,9 @@ pub fn score(newest_first: &[Snapshot], baselines: &Baselines) -> Score {
 }
 
 fn rate(latest: &Snapshot, previous: &Snapshot, baselines: &Baselines) -> Result<Scored, Reason> {
+    if latest.region_is_unreadable || previous.region_is_unreadable {
+        return Err(Reason::UnreadableRegion);
+    }
     let (Some(now), Some(then)) = (latest.seconds, previous.seconds) else {
         return Err(Reason::UnreadableDate);
     };
@@ -269,5 +277,320 @@ fn number(count: Count, field: Field) -> Result<Number, Reason> {
         Count::Real(real) => Ok(Number::Float(real)),
         Count::Missing => Err(Reason::Missing(field)),
         Count::Unreadable => Err(Reason::Unreadable(field)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn baselines() -> Baselines {
+        let article = [
+            ("PL", 10_000.0, 6.0),
+            ("NL", 8_000.0, 5.5),
+            ("GB", 20_000.0, 4.5),
+            ("US", 50_000.0, 5.0),
+        ];
+        let by_region = article.map(|(region, velocity, engagement)| {
+            let baseline = Baseline {
+                velocity,
+                engagement,
+            };
+            (region.to_owned(), baseline)
+        });
+        Baselines::new(&by_region.into())
+    }
+
+    fn snapshot(views: Count, likes: Count, comments: Count, seconds: i64) -> Snapshot {
+        Snapshot {
+            views,
+            likes,
+            comments,
+            region: Some("PL".to_owned()),
+            seconds: Some(seconds),
+            region_is_unreadable: false,
+        }
+    }
+
+    /// Two snapshots, a day apart, that give a score.
+    fn pair() -> [Snapshot; 2] {
+        let count = Count::Integer;
+        [
+            snapshot(count(5_000), count(80), count(10), 86_400),
+            snapshot(count(1_000), count(20), count(1), 0),
+        ]
+    }
+
+    fn reason(snapshots: &[Snapshot]) -> Option<String> {
+        match score(snapshots, &baselines()) {
+            Score::Scored(_) => None,
+            Score::Unscored(reason) => Some(reason.to_string()),
+        }
+    }
+
+    struct Case {
+        views: [Count; 2],
+        likes: Count,
+        comments: Count,
+        elapsed: i64,
+        region: Option<&'static str>,
+        expected: (f64, i128, f64, Label),
+    }
+
+    fn ints(
+        [views, before, likes, comments, elapsed]: [i64; 5],
+        region: Option<&'static str>,
+        expected: (f64, i128, f64, Label),
+    ) -> Case {
+        Case {
+            views: [Count::Integer(views), Count::Integer(before)],
+            likes: Count::Integer(likes),
+            comments: Count::Integer(comments),
+            elapsed,
+            region,
+            expected,
+        }
+    }
+
+    /// Inputs, and what the article's formula gives for them in Python 3.11.
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn cases() -> Vec<Case> {
+        use Count::{Integer, Real};
+        use Label::{Normal, Viral};
+        let (most, least) = (i64::MAX, i64::MIN);
+        let odd = (1 << 53) + 1;
+        let mut cases = vec![
+            ints(
+                [12_500, 11_800, 400, 50, 3600],
+                Some("PL"),
+                (33.8, 700, 4.0, Normal),
+            ),
+            ints(
+                [90_000, 50_000, 6_000, 900, 3600],
+                Some("PL"),
+                (100.0, 40_000, 8.67, Viral),
+            ),
+            ints(
+                [900, 5_000, 10, 5, 86_400],
+                Some("US"),
+                (19.8, -171, 2.22, Normal),
+            ),
+            ints([0, 0, 0, 0, 1], Some("XX"), (0.0, 0, 0.0, Normal)),
+            ints([0, 0, 3, 1, 60], None, (45.0, 0, 500.0, Normal)),
+            ints(
+                [58_199, 50_908, 2_217, 343, 6_404],
+                Some("PL"),
+                (60.0, 4_099, 4.99, Normal),
+            ),
+            ints(
+                [odd + 2, 1, odd, (1 << 52) + 7, 7],
+                Some("GB"),
+                (100.0, 4_632_273_902_438_224_896, 200.0, Viral),
+            ),
+            ints(
+                [odd, 0, 0, 0, 36_000_000_000_000],
+                Some("PL"),
+                (55.0, 900_720, 0.0, Normal),
+            ),
+            ints(
+                [most, least, most, most, 1],
+                Some("GB"),
+                (100.0, 66_408_278_665_354_385_817_600, 300.0, Viral),
+            ),
+        ];
+        let reals = [
+            (
+                [Real(1500.5), Integer(1000)],
+                Integer(33),
+                Real(4.25),
+                "NL",
+                (26.1, 500, 2.77),
+            ),
+            (
+                [Real(0.5), Integer(0)],
+                Integer(1),
+                Integer(1),
+                "US",
+                (45.0, 0, 300.0),
+            ),
+            (
+                [Integer(5), Real(5.0)],
+                Integer(-1),
+                Real(0.0),
+                "US",
+                (-180.0, 0, -20.0),
+            ),
+        ];
+        for (views, likes, comments, region, (score, velocity, engagement)) in reals {
+            cases.push(Case {
+                views,
+                likes,
+                comments,
+                elapsed: 3600,
+                region: Some(region),
+                expected: (score, velocity, engagement, Normal),
+            });
+        }
+        cases
+    }
+
+    #[test]
+    fn scores_are_the_articles() {
+        for case in cases() {
+            let [views, before] = case.views;
+            let mut latest = snapshot(views, case.likes, case.comments, case.elapsed);
+            latest.region = case.region.map(str::to_owned);
+            // Nothing but views and time of the previous one counts.
+            let previous = snapshot(before, Count::Missing, Count::Unreadable, 0);
+            let older = snapshot(Count::Missing, Count::Missing, Count::Missing, 7);
+            let (score_, velocity, engagement, label) = case.expected;
+            let expected = Scored {
+                score: score_,
+                velocity,
+                engagement,
+                region: latest.region.clone(),
+                label,
+            };
+            let snapshots = [latest, previous, older];
+            assert_eq!(score(&snapshots, &baselines()), Score::Scored(expected));
+        }
+    }
+
+    #[test]
+    fn a_label_is_judged_before_rounding() {
+        let snapshots = [
+            snapshot(
+                Count::Integer(58_199),
+                Count::Integer(2_217),
+                Count::Integer(343),
+                6_404,
+            ),
+            snapshot(Count::Integer(50_908), Count::Missing, Count::Missing, 0),
+        ];
+        let Score::Scored(scored) = score(&snapshots, &baselines()) else {
+            panic!("not scored");
+        };
+        // 59.95 shows as 60.0, the first score of TRENDING.
+        assert_eq!((scored.score, scored.label), (60.0, Label::Normal));
+        let labels = [59.999, 60.0, 84.999, 85.0].map(Label::of);
+        assert_eq!(
+            labels.map(Label::name),
+            ["NORMAL", "TRENDING", "TRENDING", "VIRAL"]
+        );
+    }
+
+    #[test]
+    fn a_small_loss_of_views_is_a_negative_zero() {
+        let [mut latest, mut previous] = pair();
+        (latest.views, previous.views) = (Count::Integer(99_999), Count::Integer(100_000));
+        (latest.likes, latest.comments) = (Count::Integer(0), Count::Integer(0));
+        latest.seconds = Some(365 * 86_400);
+        let json = serde_json::to_string(&score(&[latest, previous], &baselines())).unwrap();
+        assert!(json.starts_with(r#"{"score":-0.0,"velocity":0,"#), "{json}");
+    }
+
+    #[test]
+    fn a_video_without_two_snapshots_in_order_has_no_score() {
+        let insufficient = Some("insufficient data".to_owned());
+        assert_eq!(reason(&[]), insufficient);
+        assert_eq!(reason(&pair()[..1]), insufficient);
+        for (now, then) in [(5, 5), (5, 6), (i64::MIN, i64::MAX)] {
+            let mut pair = pair();
+            (pair[0].seconds, pair[1].seconds) = (Some(now), Some(then));
+            assert_eq!(reason(&pair).as_deref(), Some("no time delta"));
+        }
+        for unreadable in 0..2 {
+            let mut pair = pair();
+            pair[unreadable].seconds = None;
+            assert_eq!(reason(&pair).as_deref(), Some("unreadable date"));
+        }
+        assert_eq!(reason(&pair()), None);
+    }
+
+    #[test]
+    fn a_count_that_is_none_has_its_reason() {
+        let spoil: [fn(&mut [Snapshot; 2]) -> &mut Count; 4] = [
+            |pair| &mut pair[0].views,
+            |pair| &mut pair[1].views,
+            |pair| &mut pair[0].likes,
+            |pair| &mut pair[0].comments,
+        ];
+        for (cell, name) in spoil
+            .into_iter()
+            .zip(["views", "views", "likes", "comments"])
+        {
+            let with = |count| {
+                let mut pair = pair();
+                *cell(&mut pair) = count;
+                reason(&pair)
+            };
+            assert_eq!(with(Count::Missing), Some(format!("no {name}")));
+            assert_eq!(with(Count::Unreadable), Some(format!("unreadable {name}")));
+            for x in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let given = with(Count::Real(x));
+                assert_eq!(given.as_deref(), Some("out of range"), "{name} {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_baseline_of_zero_gives_a_reason() {
+        let zero = Baseline {
+            velocity: 0.0,
+            engagement: 5.0,
+        };
+        let baselines = Baselines::new(&BTreeMap::from([("PL".to_owned(), zero)]));
+        let unscored = Score::Unscored(Reason::OutOfRange);
+        assert_eq!(score(&pair(), &baselines), unscored);
+    }
+
+    #[test]
+    fn an_unknown_region_is_measured_by_great_britain() {
+        let configured = baselines();
+        assert_eq!(configured.of(Some("XX")), configured.of(Some("GB")));
+        assert_eq!(configured.of(None), configured.of(Some("GB")));
+        assert_eq!(configured.of(Some("pl")), configured.of(Some("GB")));
+        assert_eq!(configured.of(Some("PL")).velocity, 10_000.0);
+        let empty = Baselines::new(&BTreeMap::new());
+        assert_eq!(empty.of(Some("PL")), FALLBACK);
+    }
+
+    #[test]
+    fn the_report_has_the_articles_shape() {
+        let shown = serde_json::to_value(score(&pair(), &baselines())).unwrap();
+        let expected = json!({
+            "score": 15.9, "velocity": 167, "engagement": 2.0, "region": "PL", "label": "NORMAL"
+        });
+        assert_eq!(shown, expected);
+        let shown = serde_json::to_value(score(&[], &baselines())).unwrap();
+        assert_eq!(shown, json!({"score": 0, "reason": "insufficient data"}));
+    }
+
+    fn count() -> impl Strategy<Value = Count> {
+        prop_oneof![
+            4 => any::<i64>().prop_map(Count::Integer),
+            4 => (0_i64..1_000_000).prop_map(Count::Integer),
+            2 => any::<f64>().prop_map(Count::Real),
+            1 => Just(Count::Missing),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_counts_a_score_is_a_finite_number_up_to_100(
+            views in count(), before in count(), likes in count(), comments in count(),
+            now: i64, then: i64,
+        ) {
+            let latest = snapshot(views, likes, comments, now);
+            let previous = snapshot(before, Count::Missing, Count::Missing, then);
+            let score = score(&[latest, previous], &baselines());
+            prop_assert!(serde_json::to_string(&score).is_ok());
+            if let Score::Scored(scored) = score {
+                prop_assert!(scored.score.is_finite() && scored.score <= 100.0);
+                prop_assert!(scored.engagement.is_finite());
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod score;
 pub mod selection;
 pub mod thumbnails;
 pub mod video;
+mod waiting;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -71,6 +72,10 @@ pub enum Command {
     Thumbnails(thumbnails::ThumbnailsArgs),
     /// Ask which videos are gone, at most 20 calls a minute
     Liveness(liveness::LivenessArgs),
+    /// Show all that is known about one video
+    Video(video::VideoArgs),
+    /// Look after the database: doctor, size, backup, uninstall
+    Db(db::DbArgs),
     /// Show the configuration in force, or check one
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -209,6 +214,8 @@ fn dispatch(
         Command::Score(arguments) => score::run(arguments, global, &loaded, console),
         Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
         Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
+        Command::Video(arguments) => video::run(arguments, global, &loaded, console),
+        Command::Db(arguments) => db::run(arguments, global, &loaded, console),
         Command::Config(arguments) => config::run(arguments, global, &loaded, console),
         Command::Completions(arguments) => completions::run(arguments, console),
     }
@@ -270,7 +277,7 @@ fn explain(error: &clap::Error, colours: bool, console: &mut Console<'_>) -> Cod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::Kind;
+    use crate::engine::Kind;
     use clap::error::ErrorKind;
     use selection::FailOn;
     use std::time::Duration;

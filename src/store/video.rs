@@ -1,0 +1,339 @@
+//! All that the file holds about one video, for people who ask why.
+
+use rusqlite::{OptionalExtension, Row, ToSql};
+
+use super::cell::{Cell, count, region, seconds};
+use super::doctor::KnownSite;
+use super::error::StoreError;
+use super::inspect::{Inspector, quote};
+use crate::config::FetchedAt;
+use crate::domain::score::Snapshot;
+
+/// How many snapshots are shown.
+const SNAPSHOTS: u8 = 5;
+
+/// What is known of a video.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct VideoFacts {
+    /// The site's row; none where the site does not have it.
+    pub site: Option<SiteVideo>,
+    /// Its last snapshots, newest first.
+    pub snapshots: Vec<KnownSnapshot>,
+    /// Its row in `vvv_scores`.
+    pub score: Option<StoredScore>,
+    /// Its row in `vvv_video_status`.
+    pub status: Option<StoredStatus>,
+    /// The latest check of each address of its thumbnail, the newest first.
+    pub thumbnails: Vec<ThumbnailCheck>,
+    /// The latest time it was asked for.
+    pub liveness: Option<LivenessCheck>,
+}
+
+/// A row of the site's videos.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteVideo {
+    /// The score the site's pages see.
+    pub virality_score: Cell,
+    /// Where its thumbnail lies; none where the site has no such column.
+    pub thumbnail_url: Option<Cell>,
+}
+
+/// A snapshot as it stands and as the formula reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownSnapshot {
+    /// When, as the site wrote it.
+    pub fetched_at: Cell,
+    /// What the formula reads.
+    pub snapshot: Snapshot,
+}
+
+/// A row of `vvv_scores`. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredScore {
+    /// The score.
+    pub score: f64,
+    /// The region whose baseline it was held against.
+    pub region: Option<String>,
+    /// Its class.
+    pub label: String,
+    /// Views an hour.
+    pub velocity: Cell,
+    /// Percent.
+    pub engagement: f64,
+    /// When.
+    pub scored_at: i64,
+}
+
+/// A verdict with its reason and time, Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The verdict.
+    pub verdict: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it was found.
+    pub checked_at: Option<i64>,
+}
+
+/// A row of `vvv_video_status`: the last definitive verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredStatus {
+    /// On its thumbnail.
+    pub thumbnail: Option<Known>,
+    /// On the video itself.
+    pub liveness: Option<Known>,
+}
+
+/// A row of `vvv_thumbnail_checks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThumbnailCheck {
+    /// The address.
+    pub url: String,
+    /// What was found.
+    pub found: Known,
+    /// Width and height in pixels.
+    pub size: Option<(i64, i64)>,
+}
+
+/// A row of `vvv_liveness_checks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivenessCheck {
+    /// What was found.
+    pub found: Known,
+    /// The HTTP status it rests on.
+    pub http_status: Option<i64>,
+}
+
+impl Inspector {
+    /// Reads all that is known of a video, from one state of the file.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn video(&self, known: &KnownSite, id: &str) -> Result<VideoFacts, StoreError> {
+        let transaction = self.connection.unchecked_transaction()?;
+        let facts = VideoFacts {
+            site: self.site_video(known, id)?,
+            snapshots: self.last_snapshots(known, id)?,
+            score: self.own(
+                "vvv_scores",
+                "SELECT score, region, label, velocity, engagement, scored_at \
+                 FROM main.vvv_scores WHERE video_id = ?1",
+                id,
+                stored_score,
+            )?,
+            status: self.own(
+                "vvv_video_status",
+                "SELECT thumbnail, thumbnail_reason, thumbnail_checked_at, \
+                 liveness, liveness_reason, liveness_checked_at \
+                 FROM main.vvv_video_status WHERE video_id = ?1",
+                id,
+                |row| {
+                    Ok(StoredStatus {
+                        thumbnail: found(row, 0)?,
+                        liveness: found(row, 3)?,
+                    })
+                },
+            )?,
+            thumbnails: self.thumbnail_checks(id)?,
+            liveness: self
+                .own(
+                    "vvv_liveness_checks",
+                    "SELECT verdict, reason, checked_at, http_status \
+                     FROM main.vvv_liveness_checks WHERE video_id = ?1",
+                    id,
+                    |row| {
+                        let http_status = row.get(3)?;
+                        let check = |found| LivenessCheck { found, http_status };
+                        Ok(found(row, 0)?.map(check))
+                    },
+                )?
+                .flatten(),
+        };
+        drop(transaction);
+        Ok(facts)
+    }
+
+    fn site_video(&self, known: &KnownSite, id: &str) -> Result<Option<SiteVideo>, StoreError> {
+        let names = &known.site.names;
+        let score = quote(&known.options.schema.videos.virality_score);
+        let (url, has_url) = match &names.thumbnail_url {
+            Ok(url) => (url.as_str(), true),
+            Err(_) => ("NULL", false),
+        };
+        let sql = format!(
+            "SELECT {score}, {url} FROM {} WHERE {} = ?1",
+            names.videos, names.video_id
+        );
+        let video = |row: &Row<'_>| {
+            let url = row.get_ref(1)?.into();
+            Ok(SiteVideo {
+                virality_score: row.get_ref(0)?.into(),
+                thumbnail_url: has_url.then_some(url),
+            })
+        };
+        Ok(self.connection.query_row(&sql, [id], video).optional()?)
+    }
+
+    fn last_snapshots(
+        &self,
+        known: &KnownSite,
+        id: &str,
+    ) -> Result<Vec<KnownSnapshot>, StoreError> {
+        let columns = &known.options.schema.snapshots;
+        let names = &known.site.names;
+        let fetched_at = quote(&columns.fetched_at);
+        let sql = format!(
+            "SELECT {}, {}, {}, {}, {fetched_at}, CAST(strftime('%s', {fetched_at}) AS INTEGER) \
+             FROM {} WHERE {} = ?1 ORDER BY {} LIMIT {SNAPSHOTS}",
+            quote(&columns.view_count),
+            quote(&columns.likes),
+            quote(&columns.comments),
+            names.region,
+            names.snapshots,
+            names.snapshot_video_id,
+            names.newest_first,
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([id])?;
+        let mut snapshots = Vec::new();
+        while let Some(row) = rows.next()? {
+            let time = match known.site.fetched_at {
+                FetchedAt::Text => row.get_ref(5)?,
+                FetchedAt::Unix | FetchedAt::UnixMs => row.get_ref(4)?,
+            };
+            let region = region(row.get_ref(3)?);
+            snapshots.push(KnownSnapshot {
+                fetched_at: row.get_ref(4)?.into(),
+                snapshot: Snapshot {
+                    views: count(row.get_ref(0)?),
+                    likes: count(row.get_ref(1)?),
+                    comments: count(row.get_ref(2)?),
+                    seconds: seconds(&time.into(), known.site.fetched_at),
+                    region_is_unreadable: region.is_err(),
+                    region: region.unwrap_or_default(),
+                },
+            });
+        }
+        Ok(snapshots)
+    }
+
+    fn thumbnail_checks(&self, id: &str) -> Result<Vec<ThumbnailCheck>, StoreError> {
+        if !self.has_table("vvv_thumbnail_checks")? {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.connection.prepare(
+            "SELECT status, reason, checked_at, url, width, height \
+             FROM main.vvv_thumbnail_checks WHERE video_id = ?1 ORDER BY checked_at DESC, url",
+        )?;
+        let mut rows = statement.query([id])?;
+        let mut checks = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (width, height): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
+            let url: String = row.get(3)?;
+            checks.extend(found(row, 0)?.map(|found| ThumbnailCheck {
+                url,
+                found,
+                size: width.zip(height),
+            }));
+        }
+        Ok(checks)
+    }
+
+    /// A row of a table of ours, if there is one.
+    fn own<T>(
+        &self,
+        table: &str,
+        sql: &str,
+        key: impl ToSql,
+        read: impl FnOnce(&Row<'_>) -> Result<T, rusqlite::Error>,
+    ) -> Result<Option<T>, StoreError> {
+        if !self.has_table(table)? {
+            return Ok(None);
+        }
+        Ok(self.connection.query_row(sql, [key], read).optional()?)
+    }
+}
+
+fn stored_score(row: &Row<'_>) -> Result<StoredScore, rusqlite::Error> {
+    Ok(StoredScore {
+        score: row.get(0)?,
+        region: row.get(1)?,
+        label: row.get(2)?,
+        velocity: row.get_ref(3)?.into(),
+        engagement: row.get(4)?,
+        scored_at: row.get(5)?,
+    })
+}
+
+/// A verdict from three columns; none: it was never sought.
+fn found(row: &Row<'_>, first: usize) -> Result<Option<Known>, rusqlite::Error> {
+    let verdict: Option<String> = row.get(first)?;
+    let (reason, checked_at) = (row.get(first + 1)?, row.get(first + 2)?);
+    Ok(verdict.map(|verdict| Known {
+        verdict,
+        reason,
+        checked_at,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::{Fixture, JOURNALS};
+    use crate::store::inspect::{Intent, Patience};
+
+    /// Cells as they turn up in files of years: SQLite keeps any type in any column.
+    const ODD: [&str; 15] = [
+        "NULL",
+        "17",
+        "17.9",
+        "-3.5",
+        "'17'",
+        "' 1700000000 '",
+        "'17.5'",
+        "'soon'",
+        "x'00ff'",
+        "9223372036854775807",
+        "9.3e18",
+        "1769860800123",
+        "'2026-01-31 12:00:00.9'",
+        "'2026-01-31T12:00:00+02:00'",
+        "CAST(x'50ff' AS TEXT)",
+    ];
+
+    #[test]
+    fn odd_cells_are_read_as_scoring_reads_them() {
+        for journal in JOURNALS {
+            for form in [FetchedAt::Text, FetchedAt::Unix, FetchedAt::UnixMs] {
+                let mut fixture = Fixture::with_tables(
+                    journal,
+                    "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score, \
+                       thumbnail_url); \
+                     CREATE TABLE video_snapshots (video_id, view_count, likes, comments, \
+                       region, fetched_at);",
+                );
+                fixture.options.schema.fetched_at = form;
+                for (n, odd) in ODD.iter().enumerate() {
+                    fixture.sql(&format!(
+                        "INSERT INTO video_snapshots VALUES ('v{n}', {odd}, {odd}, {odd}, {odd}, \
+                           {odd}), ('v{n}', 1, 2, 3, 'PL', {odd})"
+                    ));
+                }
+                let mut ignored = |_| {};
+                let mut patience = Patience::endless(&mut ignored);
+                let path = &fixture.options.path;
+                let inspector = Inspector::open(path, Intent::Look, &mut patience).unwrap();
+                let known = inspector.site(&fixture.options).unwrap();
+                let ids: Vec<String> = (0..ODD.len()).map(|n| format!("v{n}")).collect();
+                let mut scored = Vec::new();
+                let gather = |_, last: &[Snapshot]| scored.push(last.to_vec());
+                fixture.reader().snapshots(&ids, gather).unwrap();
+                for (id, scored) in ids.iter().zip(scored) {
+                    let shown = inspector.video(&known, id).unwrap().snapshots;
+                    let shown: Vec<Snapshot> = shown.into_iter().map(|s| s.snapshot).collect();
+                    assert_eq!(shown, scored, "{form:?} {id}");
+                }
+            }
+        }
+    }
+}
