@@ -295,7 +295,7 @@ mod tests {
     fn take(writer: &mut Writer, now: BootTime) -> PermitAnswer {
         let take = TakePermit {
             upstream: "oembed".to_owned(),
-            now,
+            clock: move || now.clone(),
             limit: LIMIT,
             hold_ms: 10_000,
         };
@@ -354,11 +354,11 @@ mod tests {
             let full = PermitAnswer::Wait { until_ms: 71_000 };
             assert_eq!(take(&mut writer, at(3_000)), full);
             release(&mut writer, first, at(4_000));
-            let sooner = PermitAnswer::Wait { until_ms: 64_000 };
-            assert_eq!(take(&mut writer, at(63_999)), sooner);
-            assert_eq!(count(&mut writer, at(63_999)), 2);
-            granted(take(&mut writer, at(64_000)));
-            assert_eq!(kept(&fixture), ["2000|12000|-", "64000|74000|-"], "pruned");
+            let sooner = PermitAnswer::Wait { until_ms: 64_001 };
+            assert_eq!(take(&mut writer, at(64_000)), sooner);
+            assert_eq!(count(&mut writer, at(64_000)), 2);
+            granted(take(&mut writer, at(64_001)));
+            assert_eq!(kept(&fixture), ["2000|12000|-", "64001|74001|-"], "pruned");
             assert_eq!(
                 count(&mut writer, at(72_000)),
                 1,
@@ -380,7 +380,7 @@ mod tests {
         ));
         let elsewhere = TakePermit {
             upstream: "another".to_owned(),
-            now: at(1_001),
+            clock: || at(1_001),
             limit: LIMIT,
             hold_ms: 10_000,
         };
@@ -394,7 +394,7 @@ mod tests {
         let permit = granted(take(&mut writer, at(1_000)));
         release(&mut writer, permit, at(2_000));
         release(&mut writer, permit, at(9_000));
-        assert_eq!(kept(&fixture), ["1000|11000|2000"]);
+        assert_eq!(kept(&fixture), ["1000|11000|2001"]);
         let other_boot = BootTime {
             boot_id: "the next boot".to_owned(),
             ms: 5,
