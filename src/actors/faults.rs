@@ -57,7 +57,7 @@ impl Faults {
         let Some(decide) = &self.0 else { return };
         match decide(step) {
             None => {}
-            Some(Fault::Panic) => std::panic::panic_any(format!("injected at {step:?}")),
+            Some(Fault::Panic) => panic_at(step),
             Some(Fault::EndArbiter) => {
                 if let Some(arbiter) = actix_rt::Arbiter::try_current() {
                     arbiter.stop();
@@ -71,7 +71,7 @@ impl Faults {
         let Some(decide) = &self.0 else { return false };
         match decide(step) {
             None => false,
-            Some(Fault::Panic) => std::panic::panic_any(format!("injected at {step:?}")),
+            Some(Fault::Panic) => panic_at(step),
             Some(Fault::EndArbiter) => {
                 if let Some(arbiter) = actix_rt::Arbiter::try_current() {
                     arbiter.stop();
@@ -81,6 +81,11 @@ impl Faults {
             }
         }
     }
+}
+
+#[expect(clippy::panic, reason = "a fault that a test asked for is a panic")]
+fn panic_at(step: Step) -> ! {
+    std::panic::panic_any(format!("injected at {step:?}"))
 }
 
 impl fmt::Debug for Faults {

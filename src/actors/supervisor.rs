@@ -83,7 +83,7 @@ impl Supervisor {
     }
 
     /// Hands new rows to the queue; the pools are woken as they are committed.
-    fn enqueue(&self, jobs: Vec<NewJob>, context: &mut Context<Self>) {
+    fn enqueue(&self, jobs: &[NewJob], context: &mut Context<Self>) {
         for piece in jobs.chunks(JOBS_A_WRITE) {
             let jobs = piece.to_vec();
             let origins: Vec<i64> = jobs.iter().map(|job| job.origin).collect();
@@ -127,12 +127,12 @@ impl Supervisor {
             "the database was opened again; open jobs are submitted once more"
         );
         for queue in Queue::ALL {
-            let of_queue = jobs
+            let of_queue: Vec<NewJob> = jobs
                 .iter()
                 .filter(|job| job.kind.queue() == queue)
                 .cloned()
                 .collect();
-            self.enqueue(of_queue, context);
+            self.enqueue(&of_queue, context);
         }
     }
 }
@@ -189,7 +189,7 @@ impl Handler<Submit> for Supervisor {
             let jobs = jobs.map_err(|_| SubmitError::Stopping)??;
             let (jobs, events) = actor.tickets.open(jobs);
             let cut = jobs.len();
-            actor.enqueue(jobs, context);
+            actor.enqueue(&jobs, context);
             Ok((cut, events))
         }))
     }

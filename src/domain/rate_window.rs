@@ -187,7 +187,7 @@ mod tests {
             ..permit(900_000, 910_000, Some(901_000))
         };
         assert_eq!(
-            decide(&[old.clone()], &at(5), limit(1)),
+            decide(std::slice::from_ref(&old), &at(5), limit(1)),
             Decision::Wait { until_ms: WINDOW }
         );
         assert_eq!(decide(&[old], &at(WINDOW), limit(1)), Decision::Grant);
@@ -199,7 +199,7 @@ mod tests {
         let now = at(500);
         let until_ms = 500 + WINDOW;
         assert_eq!(
-            decide(&[ahead.clone()], &now, limit(1)),
+            decide(std::slice::from_ref(&ahead), &now, limit(1)),
             Decision::Wait { until_ms }
         );
         let seen = ahead.not_ahead_of(&now);
@@ -256,7 +256,10 @@ mod tests {
                     permits.push(permit(now, now + 10_000, Some(now + took_ms)));
                     now += took_ms;
                 }
-                Decision::Wait { until_ms } => now = until_ms,
+                Decision::Wait { until_ms } => {
+                    assert!(until_ms > now);
+                    now = until_ms;
+                }
             }
         }
         // Each round of 20 begins a window after the first call of the round before was over.

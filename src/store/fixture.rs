@@ -194,6 +194,7 @@ pub(super) fn claim(writer: &mut Writer, kind: Kind) -> Claim {
         payload: "{}".to_owned(),
         priority: 5,
         run_at_ms: 0,
+        origin: 0,
     };
     let jobs = vec![job];
     run(writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();

@@ -59,7 +59,7 @@ pub struct RetryJob {
     pub claim: Claim,
     /// What is left to do, JSON.
     pub payload: String,
-    /// Not before this, on the clock of [`NewJob::run_at_ms`].
+    /// Not before this, on the clock of [`NewJob::run_at_ms`](super::NewJob::run_at_ms).
     pub run_at_ms: i64,
     /// Why.
     pub error: String,

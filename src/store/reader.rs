@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::site::Site;
 
 /// Its pages are good until the next commit, so a large cache would only be filled in vain.
-const CACHE_MIB: u16 = 8;
+const CACHE_MIB: u16 = 2;
 
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.
@@ -107,9 +107,12 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, JOURNALS};
+    use super::*;
 
-    fn ids(ids: &[&str]) -> Vec<String> {
-        ids.iter().map(|id| (*id).to_owned()).collect()
+    fn in_rowid_order(reader: &Reader, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+        let mut ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        reader.in_rowid_order(&mut ids)?;
+        Ok(ids)
     }
 
     #[test]
@@ -127,10 +130,8 @@ mod tests {
         for journal in JOURNALS {
             let fixture = Fixture::new(journal);
             fixture.sql("INSERT INTO videos (video_id) VALUES ('m'), ('a'), ('z'), ('b')");
-            let ordered = fixture
-                .reader()
-                .in_rowid_order(ids(&["?", "b", "a", "!", "z", "m", "a"]))
-                .unwrap();
+            let ordered =
+                in_rowid_order(&fixture.reader(), &["?", "b", "a", "!", "z", "m", "a"]).unwrap();
             assert_eq!(ordered, ["m", "a", "a", "z", "b", "?", "!"]);
         }
     }
@@ -152,7 +153,7 @@ mod tests {
              INSERT INTO videos (video_id, rowid) VALUES ('b', 1), ('a', 2);",
         ] {
             let fixture = Fixture::with_tables("wal", &format!("{videos}{snapshots}"));
-            let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+            let ordered = in_rowid_order(&fixture.reader(), &["a", "b"]).unwrap();
             assert_eq!(ordered, ["a", "b"], "{videos}");
         }
     }
@@ -166,7 +167,7 @@ mod tests {
              CREATE TABLE video_snapshots \
                (video_id, view_count, likes, comments, region, fetched_at);",
         );
-        let ordered = fixture.reader().in_rowid_order(ids(&["a", "b"])).unwrap();
+        let ordered = in_rowid_order(&fixture.reader(), &["a", "b"]).unwrap();
         assert_eq!(ordered, ["b", "a"]);
     }
 
@@ -179,10 +180,7 @@ mod tests {
              CREATE TABLE video_snapshots \
                (video_id, view_count, likes, comments, region, fetched_at);",
         );
-        let ordered = fixture
-            .reader()
-            .in_rowid_order(ids(&["x", "10", "9"]))
-            .unwrap();
+        let ordered = in_rowid_order(&fixture.reader(), &["x", "10", "9"]).unwrap();
         assert_eq!(ordered, ["9", "10", "x"]);
     }
 
@@ -193,9 +191,9 @@ mod tests {
         let reader = fixture.reader();
         let site = fixture.site();
         site.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        let refused = reader.in_rowid_order(ids(&["a"])).unwrap_err();
+        let refused = in_rowid_order(&reader, &["a"]).unwrap_err();
         assert!(refused.is_locked(), "{refused}");
         site.execute_batch("COMMIT").unwrap();
-        assert_eq!(reader.in_rowid_order(ids(&["a"])).unwrap(), ["a"]);
+        assert_eq!(in_rowid_order(&reader, &["a"]).unwrap(), ["a"]);
     }
 }

@@ -24,7 +24,7 @@ use crate::config::JournalMode;
 const MAX_GROUP: usize = 256;
 
 /// Room for the ids of some 100,000 videos with their scores: they are looked up all over.
-const CACHE_MIB: u16 = 32;
+const CACHE_MIB: u16 = 12;
 
 /// What came of one turn of [`Writer::commit_group`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -422,6 +422,7 @@ mod tests {
                 payload: "{}".to_owned(),
                 priority: 5,
                 run_at_ms: 0,
+                origin: 0,
             };
             let jobs = vec![job];
             let ids = run(&mut writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();

@@ -122,7 +122,7 @@ impl Pool {
             move |pool, written, context| match written {
                 Ok(()) => pool.look_again_at_once(context),
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
-                    pool.no_longer_ours(&claimed)
+                    pool.no_longer_ours(&claimed);
                 }
                 Err(error) => pool.fail(claimed, error.to_string(), context),
             },
@@ -154,11 +154,11 @@ impl Pool {
             move |pool, written, context| match written {
                 Ok(()) => pool.tell_end(&claimed, news),
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
-                    pool.no_longer_ours(&claimed)
+                    pool.no_longer_ours(&claimed);
                 }
                 // Not even the failure could be written: it is told all the same.
                 Err(_) if matches!(news, Some(TicketEvent::Failed(_))) => {
-                    pool.tell_end(&claimed, news)
+                    pool.tell_end(&claimed, news);
                 }
                 Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
             },

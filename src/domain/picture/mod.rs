@@ -229,7 +229,7 @@ mod tests {
         })
     }
 
-    fn encoded(image: DynamicImage, format: ImageFormat) -> Vec<u8> {
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
@@ -237,7 +237,7 @@ mod tests {
 
     fn rgb(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
         encoded(
-            DynamicImage::from(scene(width, height)).into_rgb8().into(),
+            &DynamicImage::from(scene(width, height)).into_rgb8().into(),
             format,
         )
     }
@@ -337,7 +337,7 @@ mod tests {
             ("png", rgb(60, 40, ImageFormat::Png), size(60, 40)),
             (
                 "deep png",
-                encoded(sixteen_bits, ImageFormat::Png),
+                encoded(&sixteen_bits, ImageFormat::Png),
                 size(60, 40),
             ),
             (
@@ -347,7 +347,7 @@ mod tests {
             ),
             (
                 "transparent webp",
-                encoded(scene(61, 41).into(), ImageFormat::WebP),
+                encoded(&scene(61, 41).into(), ImageFormat::WebP),
                 size(61, 41),
             ),
             ("lossy webp", LOSSY.to_vec(), size(480, 360)),
@@ -570,7 +570,7 @@ mod tests {
 
     fn small() -> impl Strategy<Value = Vec<u8>> {
         let jpeg = |_| fixture!("grey-120x90.jpg").to_vec();
-        let webp = |_| encoded(scene(16, 12).into(), ImageFormat::WebP);
+        let webp = |_| encoded(&scene(16, 12).into(), ImageFormat::WebP);
         prop_oneof![
             Just(()).prop_map(jpeg),
             Just(()).prop_map(webp),

@@ -218,7 +218,7 @@ mod tests {
         let (mantissa, exponent) = parts(x);
         // 2a against b·(2·mantissa ± 1)·2^exponent: half a unit in the last place to each side.
         let (left, scale) = if exponent < 0 {
-            (2 * a << exponent.unsigned_abs(), 1)
+            ((2 * a) << exponent.unsigned_abs(), 1)
         } else {
             (2 * a, 1_u128 << exponent)
         };

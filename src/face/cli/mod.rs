@@ -277,7 +277,7 @@ fn explain(error: &clap::Error, colours: bool, console: &mut Console<'_>) -> Cod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::Kind;
+    use crate::engine::Kind;
     use clap::error::ErrorKind;
     use selection::FailOn;
     use std::time::Duration;

@@ -68,7 +68,7 @@ fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             number(format!("{:.2}", scored.engagement)),
         ]);
     }
-    print_rows(table, best.len(), out)
+    print_rows(&table, best.len(), out)
 }
 
 fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -89,7 +89,7 @@ fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             Cell::new(printable(detail.msg.as_deref().unwrap_or("-"))),
         ]);
     }
-    print_rows(table, thumbnails.details.len(), out)
+    print_rows(&table, thumbnails.details.len(), out)
 }
 
 fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -114,7 +114,7 @@ fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             Cell::new(printable(&detail.reason)),
         ]);
     }
-    print_rows(table, liveness.details.len(), out)
+    print_rows(&table, liveness.details.len(), out)
 }
 
 fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -173,7 +173,7 @@ fn number(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn print_rows(table: Table, rows: usize, out: &mut dyn Write) -> io::Result<()> {
+fn print_rows(table: &Table, rows: usize, out: &mut dyn Write) -> io::Result<()> {
     if rows > 0 {
         writeln!(out, "{table}")?;
     }
