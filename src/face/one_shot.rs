@@ -62,7 +62,10 @@ impl OneShot {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::new(Code::Unusable, error))?;
+            .map_err(|error| {
+                let error = anyhow::Error::new(error).context("start the run");
+                Failure::new(Code::Unusable, error)
+            })?;
         let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
         let ended = runtime.block_on(run(&engine, self.plan, &choices, &mut progress));
         let (report, code) = ended.map_err(failure)?;

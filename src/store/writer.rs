@@ -49,6 +49,8 @@ pub struct Writer {
     file: WriteConnection,
     max_hold: Duration,
     is_wal: bool,
+    /// Why the writer must be opened again, once it must.
+    doubt: String,
 }
 
 impl Writer {
@@ -80,6 +82,7 @@ impl Writer {
             },
             max_hold: options.database.max_write_hold,
             is_wal,
+            doubt: "the transaction could not be rolled back".to_owned(),
         })
     }
 
@@ -87,6 +90,12 @@ impl Writer {
     #[must_use]
     pub const fn is_wal(&self) -> bool {
         self.is_wal
+    }
+
+    /// Why it had to answer [`GroupEnd::Reopen`].
+    #[must_use]
+    pub fn doubt(&self) -> &str {
+        &self.doubt
     }
 
     /// Stops, from another thread, the statement that runs now.
@@ -148,6 +157,7 @@ impl Writer {
                     outcome.and_then(|()| Err(StoreError::Unknown(reason.clone())))
                 };
                 answer(waiting, outcomes.into_iter().map(doubt));
+                self.doubt = reason;
                 GroupEnd::Reopen
             }
         }
@@ -178,13 +188,14 @@ impl Writer {
 
     /// Applies one operation in the transaction just begun, and ends it: the answer, if there is
     /// one, and what ends the turn, if something does.
-    fn alone(&self, next: &mut dyn Pending) -> (Option<Applied>, Option<GroupEnd>) {
+    fn alone(&mut self, next: &mut dyn Pending) -> (Option<Applied>, Option<GroupEnd>) {
         let error = match self.file.apply(next) {
             Ok(Ok(())) => match self.file.commit() {
                 Commit::Done => return (Some(Ok(())), None),
                 Commit::Locked => return (None, Some(self.give_up())),
                 Commit::Refused(error) => error,
                 Commit::Unknown(reason) => {
+                    self.doubt.clone_from(&reason);
                     let unknown = StoreError::Unknown(reason);
                     return (Some(Err(unknown)), Some(GroupEnd::Reopen));
                 }
