@@ -43,7 +43,10 @@ fn main() {
         let path = folder.path().join("vault.db");
         common::make_vault(&path, 1_000, journal);
         for in_flight in [1, 8, 64, 256, 512] {
-            println!("{journal:8} {in_flight:10} {:14.0}", actor(&path, in_flight));
+            println!(
+                "{journal:8} {in_flight:10} {:14.0}",
+                actor(&path, in_flight)
+            );
         }
         println!("{journal:8} {:>10} {:14.0}", "bare", bare(&path));
     }
@@ -71,7 +74,11 @@ fn actor(path: &Path, in_flight: usize) -> f64 {
             .take_while(|_| std::future::ready(began.elapsed() < FOR))
             .map(|n| {
                 let upstream = format!("upstream {}", n % 1_000);
-                let park = ParkUpstream { upstream, now: clock.boot(), retry_after: None };
+                let park = ParkUpstream {
+                    upstream,
+                    now: clock.boot(),
+                    retry_after: None,
+                };
                 let db = db.clone();
                 async move { db.write(park).await.unwrap() }
             })
@@ -88,7 +95,9 @@ fn actor(path: &Path, in_flight: usize) -> f64 {
 /// The same row written in a transaction of its own, at the same durability.
 fn bare(path: &Path) -> f64 {
     let connection = Connection::open(path).unwrap();
-    connection.execute_batch("PRAGMA synchronous = FULL").unwrap();
+    connection
+        .execute_batch("PRAGMA synchronous = FULL")
+        .unwrap();
     let mut write = connection
         .prepare(
             "INSERT INTO vvv_upstreams (upstream, boot_id, parked_until_ms, strikes) VALUES (?1, 'b', ?2, 1)
@@ -98,7 +107,12 @@ fn bare(path: &Path) -> f64 {
     let began = Instant::now();
     let mut done = 0;
     while began.elapsed() < FOR {
-        write.execute((format!("upstream {}", done % 1_000), i64::try_from(done).unwrap())).unwrap();
+        write
+            .execute((
+                format!("upstream {}", done % 1_000),
+                i64::try_from(done).unwrap(),
+            ))
+            .unwrap();
         done += 1;
     }
     common::rate(done, began.elapsed())

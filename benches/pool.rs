@@ -34,7 +34,10 @@ fn run(workers: usize) -> f64 {
     config.queues.scoring.workers = workers;
     config.queues.scoring.chunk = 1;
     let engine = Engine::builder(config).start().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let ids = (0..JOBS).map(|n| format!("unknown{n}")).collect();
     let began = Instant::now();
     let ended = runtime.block_on(async {

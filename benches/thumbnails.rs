@@ -24,11 +24,18 @@ const RUNS: usize = 3;
 
 fn main() {
     println!("picture           bare decodes/s   fetched and judged/s");
-    for (name, file) in [("hqdefault 480x360", "hqdefault"), ("maxres 1280x720", "maxresdefault")] {
+    for (name, file) in [
+        ("hqdefault 480x360", "hqdefault"),
+        ("maxres 1280x720", "maxresdefault"),
+    ] {
         let picture = pictures::youtube(file).unwrap();
         let bare = (0..RUNS).map(|_| bare(picture.as_ref())).collect();
         let actors = (0..RUNS).map(|_| actors(&format!("{file}.jpg"))).collect();
-        println!("{name:17} {:14.0} {:16.0}", common::median(bare), common::median(actors));
+        println!(
+            "{name:17} {:14.0} {:16.0}",
+            common::median(bare),
+            common::median(actors)
+        );
     }
 }
 
@@ -48,15 +55,23 @@ fn actors(file: &str) -> f64 {
     let mut config = common::config(&path);
     config.fetch.allow = vec![site.authority()];
     let engine = Engine::builder(config).start().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let videos = (0..PICTURES).map(common::video_id);
     let videos = videos
-        .map(|id| ThumbnailItem { thumbnail_url: site.thumbnail_url(&id, file), video_id: id })
+        .map(|id| ThumbnailItem {
+            thumbnail_url: site.thumbnail_url(&id, file),
+            video_id: id,
+        })
         .collect();
     let began = Instant::now();
     let valid = runtime.block_on(async {
-        let mut ticket =
-            engine.submit(Job::Thumbnails(ThumbnailsJob { videos })).await.unwrap();
+        let mut ticket = engine
+            .submit(Job::Thumbnails(ThumbnailsJob { videos }))
+            .await
+            .unwrap();
         let mut valid = 0;
         while let Some(event) = ticket.next().await {
             match event {
