@@ -66,7 +66,6 @@ fn run_hostile(set: &[(&str, &str)]) -> (usize, Output) {
     let trap = Site::start();
     let cases = hostile(&scene.site, &trap);
     scene.set("VVV_QUEUES__THUMBNAILS__MAX_RETRIES", "0");
-    scene.set("VVV_FETCH__MAX_PER_HOST", "64");
     for (name, value) in set {
         scene.set(name, *value);
     }
