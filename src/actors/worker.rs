@@ -237,15 +237,20 @@ pub fn be_nice(nice: u8) {
     let _ = nice;
 }
 
-/// The text of a caught panic.
+/// What a caught panic said.
 #[must_use]
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    format!("panicked: {text}")
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// A caught panic as an error.
+#[must_use]
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    format!("panicked: {}", panic_message(panic))
 }
 
 /// Reads again while another process holds the file, until the job is asked to stop.
