@@ -302,7 +302,7 @@ fn the_articles_policy_asks_for_every_id_and_knows_alive_and_dead() {
 
 #[test]
 fn definitive_verdicts_are_reused_and_doubt_is_not() {
-    let scene = scene();
+    let mut scene = scene();
     let ids = [
         id("alive", 0),
         id("dead_", 1),
@@ -323,6 +323,9 @@ fn definitive_verdicts_are_reused_and_doubt_is_not() {
     let fresh = ask(&scene, &ids, &["--fresh"]);
     assert_eq!(fresh["summary"]["cached"]["liveness"], json!(0));
     assert_eq!(scene.site.total(Endpoint::Oembed), 3);
+    scene.set("VVV_LIVENESS__FRESH_FOR", "0s");
+    let never = ask(&scene, &ids, &[]);
+    assert_eq!(never["summary"]["cached"]["liveness"], json!(0));
 }
 
 #[test]
