@@ -104,7 +104,7 @@ fn an_import_against_the_direction_is_found_however_it_is_written() {
         "fetch imports store",
     );
     refused(
-        "face/cli/db.rs",
+        "face/cli/batch.rs",
         "use super::super::super::store::Reader;",
         "face imports store",
     );
