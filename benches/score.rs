@@ -142,6 +142,7 @@ fn bare(path: &Path) {
                         comments: Count::Integer(row.get(2)?),
                         region: row.get(3)?,
                         seconds: row.get(4)?,
+                        region_is_unreadable: false,
                     })
                 })
                 .unwrap()

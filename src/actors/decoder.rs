@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::faults::{Faults, Step};
-use super::worker::{be_nice, panic_text};
+use super::worker::{be_nice, panic_message};
 use crate::domain::picture;
 use crate::domain::thumbnail::Evidence;
 
@@ -62,7 +62,7 @@ impl Decoder {
             Ok(Ok(size)) => Evidence::Decoded(size),
             Ok(Err(error)) => Evidence::Undecodable(error),
             Err(error) => Evidence::Panicked(match error.try_into_panic() {
-                Ok(panic) => panic_text(panic.as_ref()),
+                Ok(panic) => panic_message(panic.as_ref()),
                 Err(error) => error.to_string(),
             }),
         }

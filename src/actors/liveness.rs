@@ -172,7 +172,7 @@ impl Attempt {
             reason = judgement.reason,
             "asked for a video"
         );
-        if is_transient(&evidence) && !self.last_try {
+        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
             return ItemEnd::Left(Why::Transient {
                 error: judgement.reason,
                 retry_after,

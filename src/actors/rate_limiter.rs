@@ -113,9 +113,10 @@ impl RateLimiter {
             return;
         };
         self.asking = true;
+        let clock = self.clock.clone();
         let take = TakePermit {
             upstream: OEMBED.to_owned(),
-            now: self.clock.boot(),
+            clock: move || clock.boot(),
             limit: self.limit,
             hold_ms: i64::try_from((first.hold + SLACK).as_millis()).unwrap_or(i64::MAX),
         };

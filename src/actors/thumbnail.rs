@@ -11,7 +11,7 @@ use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
 use super::tickets::{Origin, TicketEvent};
-use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, panic_text, patiently};
+use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, panic_message, patiently};
 use crate::config::ThumbnailPolicy;
 use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
 use crate::domain::picture::{PictureError, Sniff, sniff};
@@ -133,8 +133,8 @@ impl Attempt {
         let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url))
             .catch_unwind()
             .await;
-        let (evidence, retry_after) =
-            looked.unwrap_or_else(|panic| (Evidence::Panicked(panic_text(panic.as_ref())), None));
+        let (evidence, retry_after) = looked
+            .unwrap_or_else(|panic| (Evidence::Panicked(panic_message(panic.as_ref())), None));
         let thumbnails = &self.deps.config.thumbnails;
         let rules = Rules {
             min_width: thumbnails.min_width,
@@ -147,7 +147,7 @@ impl Attempt {
             reason = verdict.reason,
             "looked at a thumbnail"
         );
-        if is_transient(&evidence) && !self.last_try {
+        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
             let error = verdict
                 .reason
                 .unwrap_or_else(|| verdict.status.name().to_owned());
@@ -178,6 +178,7 @@ impl Attempt {
             endpoint: false,
         };
         match self.tools.client.get(request).await {
+            // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
                 (self.deps.decoder.inspect(answer.body).await, None)
             }
@@ -221,22 +222,23 @@ fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
     }
 }
 
-/// What a fetch without an answer says of the picture.
-fn evidence_of(error: &FetchError) -> Evidence {
-    let text = error.to_string();
+/// What a fetch without an answer says of the picture. The verdict's own words are left to the
+/// domain, so only what is behind them is passed on.
+fn evidence_of(error: FetchError) -> Evidence {
     match error {
-        FetchError::TimedOut { .. }
+        FetchError::Refused(why) => Evidence::Refused(why),
+        FetchError::BadRedirect(why) => Evidence::BadRedirect(why),
+        FetchError::Corrupt(why) => Evidence::Undecodable(PictureError::Corrupt(why)),
+        FetchError::Incomplete => Evidence::Undecodable(PictureError::Truncated),
+        FetchError::Unrecognised => Evidence::Undecodable(PictureError::NotAPicture),
+        FetchError::TooLarge { max } => Evidence::TooLarge(format!("over {max} bytes")),
+        error @ FetchError::BadUrl(_) => Evidence::Refused(error.to_string()),
+        error @ (FetchError::TimedOut { .. }
         | FetchError::Unresolved(_)
         | FetchError::Connect(_)
         | FetchError::Broken(_)
         | FetchError::Tls(_)
         | FetchError::Protocol(_)
-        | FetchError::Setup(_) => Evidence::NoAnswer(text),
-        FetchError::Refused(_) | FetchError::BadUrl(_) => Evidence::Refused(text),
-        FetchError::BadRedirect(_) => Evidence::BadRedirect(text),
-        FetchError::TooLarge { .. } => Evidence::TooLarge(text),
-        FetchError::Incomplete => Evidence::Undecodable(PictureError::Truncated),
-        FetchError::Corrupt(_) => Evidence::Undecodable(PictureError::Corrupt(text)),
-        FetchError::Unrecognised => Evidence::Undecodable(PictureError::NotAPicture),
+        | FetchError::Setup(_)) => Evidence::NoAnswer(error.to_string()),
     }
 }

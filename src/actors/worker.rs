@@ -17,6 +17,7 @@ use super::rate_limiter::RateLimiter;
 use super::slot::Slot;
 use super::tickets::{Origin, TicketEvent};
 use crate::config::Config;
+use crate::domain::backoff;
 use crate::domain::job::Job;
 use crate::domain::score::{Baselines, Score};
 use crate::store::Claim;
@@ -174,7 +175,18 @@ impl CallBudget {
     }
 }
 
+/// A one-shot run does not sit out a longer request to wait: the item gets its last verdict. It is
+/// also the longest a retry ever backs off by itself.
+const LONGEST_WAIT: Duration = backoff::MAX_DELAY;
+
 impl Deps {
+    /// Whether a transient failure is worth another attempt in this run.
+    #[must_use]
+    pub fn may_try_again(&self, last_try: bool, retry_after: Option<Duration>) -> bool {
+        let too_long = retry_after.is_some_and(|wait| wait > LONGEST_WAIT);
+        !(last_try || self.run.one_shot && too_long)
+    }
+
     /// The mark of a piece of work in this run: items recorded under it are not done again.
     #[must_use]
     pub fn mark(&self, origin: Origin) -> String {
@@ -225,15 +237,20 @@ pub fn be_nice(nice: u8) {
     let _ = nice;
 }
 
-/// The text of a caught panic.
+/// What a caught panic said.
 #[must_use]
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    format!("panicked: {text}")
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// A caught panic as an error.
+#[must_use]
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    format!("panicked: {}", panic_message(panic))
 }
 
 /// Reads again while another process holds the file, until the job is asked to stop.

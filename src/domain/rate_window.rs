@@ -256,7 +256,10 @@ mod tests {
                     permits.push(permit(now, now + 10_000, Some(now + took_ms)));
                     now += took_ms;
                 }
-                Decision::Wait { until_ms } => now = until_ms,
+                Decision::Wait { until_ms } => {
+                    assert!(until_ms > now);
+                    now = until_ms;
+                }
             }
         }
         // Each round of 20 begins a window after the first call of the round before was over.

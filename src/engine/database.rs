@@ -5,30 +5,34 @@
 
 mod access;
 mod backup;
+mod card;
 mod doctor;
 mod fetched_at;
 mod finding;
 mod foreign;
 mod journal;
+mod lock_watch;
 mod locks;
 mod online;
 mod size;
+mod tables;
 mod uninstall;
 mod video;
 
 use std::path::PathBuf;
 
 pub use self::backup::{Backup, backup};
-pub use self::doctor::{Diagnosis, DoctorRequest, KNOWN_GOOD_VIDEO, OnlineCheck, doctor};
+pub use self::card::{
+    BaselineUsed, Check, Evidence, LivenessCard, Number, ScoreCard, ShownSnapshot, StoredScoreCard,
+    ThumbnailCard, VideoCard,
+};
+pub use self::doctor::{Diagnosis, DoctorRequest, doctor};
 pub use self::finding::{Finding, Level};
 pub use self::locks::{Holder, Lock, lock_holders};
-pub use self::online::ask_endpoint;
+pub use self::online::{KNOWN_GOOD_VIDEO, OnlineCheck, ask_endpoint};
 pub use self::size::{Sizes, TableSize, size};
 pub use self::uninstall::{uninstall, what_is_ours};
-pub use self::video::{
-    BaselineUsed, Check, Evidence, LivenessCard, Number, ScoreCard, ShownSnapshot, StoredScoreCard,
-    ThumbnailCard, VideoCard, show_video,
-};
+pub use self::video::show_video;
 use crate::actors::clock::Clock;
 use crate::config::Config;
 use crate::domain::rate_window::BootTime;

@@ -12,7 +12,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum FetchError {
     /// The deadline of the whole fetch passed.
-    #[error("no answer in time while {stage}")]
+    #[error("timed out while {stage}")]
     TimedOut {
         /// What was being waited for.
         stage: Stage,
@@ -159,9 +159,6 @@ mod tests {
         let error = FetchError::TimedOut {
             stage: Stage::Resolve,
         };
-        assert_eq!(
-            error.to_string(),
-            "no answer in time while resolving the name"
-        );
+        assert_eq!(error.to_string(), "timed out while resolving the name");
     }
 }

@@ -7,9 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use serde::{Serialize, Serializer};
 
 use super::connection::LOCK_STEP;
 use super::error::StoreError;
@@ -202,56 +200,4 @@ fn unusable(path: &Path, error: rusqlite::Error) -> StoreError {
 /// takes it for text.
 pub(super) fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
-}
-
-/// A cell of the site's, which may hold anything whatever its column is declared as.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// NULL.
-    Null,
-    /// An INTEGER.
-    Integer(i64),
-    /// A REAL.
-    Real(f64),
-    /// A TEXT; what is no UTF-8 in it is replaced.
-    Text(String),
-    /// A BLOB of so many bytes.
-    Blob(usize),
-}
-
-impl From<ValueRef<'_>> for Cell {
-    fn from(value: ValueRef<'_>) -> Self {
-        match value {
-            ValueRef::Null => Self::Null,
-            ValueRef::Integer(integer) => Self::Integer(integer),
-            ValueRef::Real(real) => Self::Real(real),
-            ValueRef::Text(text) => Self::Text(String::from_utf8_lossy(text).into_owned()),
-            ValueRef::Blob(bytes) => Self::Blob(bytes.len()),
-        }
-    }
-}
-
-impl std::fmt::Display for Cell {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Null => f.write_str("NULL"),
-            Self::Integer(integer) => write!(f, "{integer}"),
-            Self::Real(real) => write!(f, "{real}"),
-            Self::Text(text) => f.write_str(text),
-            Self::Blob(bytes) => write!(f, "a blob of {bytes} bytes"),
-        }
-    }
-}
-
-impl Serialize for Cell {
-    /// As JSON has it; a blob as a text that says so.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_none(),
-            Self::Integer(integer) => serializer.serialize_i64(*integer),
-            Self::Real(real) => serializer.serialize_f64(*real),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Blob(_) => serializer.collect_str(self),
-        }
-    }
 }

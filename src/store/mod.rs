@@ -7,7 +7,9 @@
 //! SQLite holds on it.
 
 mod backlog;
+mod cell;
 mod connection;
+mod copy;
 mod doctor;
 mod error;
 mod inspect;
@@ -20,6 +22,7 @@ mod outcome;
 mod permits;
 mod queue;
 mod reader;
+mod sample;
 mod scores;
 mod selection;
 mod site;
@@ -36,12 +39,14 @@ mod fixture;
 use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};
-pub use doctor::{Integrity, KnownSite, NeededIndex, SampledTime, Window};
+pub use cell::{Cell, seconds};
+pub use copy::Copied;
+pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use error::{Missing, StoreError};
-pub use inspect::{Cell, Inspector, Intent, Patience, with_suffix};
+pub use inspect::{Inspector, Intent, Patience, with_suffix};
 pub use known::Since;
 pub use liveness::RecordLiveness;
-pub use maintenance::{Copied, OwnObject, Pages, Rows};
+pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use permits::{
@@ -53,12 +58,13 @@ pub use queue::{
 };
 pub use reader::Reader;
 pub use rusqlite::InterruptHandle;
+pub use sample::SampledTime;
 pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
 pub use video::{
     Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
-    VideoFacts, seconds,
+    VideoFacts,
 };
 pub use writer::{GroupEnd, Writer};
 

@@ -15,11 +15,12 @@ pub struct PermitId(i64);
 
 /// Asks for the right to send one call. Once granted and committed, it counts, sent or not.
 #[derive(Debug, Clone)]
-pub struct TakePermit {
+pub struct TakePermit<C> {
     /// Whom the call is for.
     pub upstream: String,
-    /// Now.
-    pub now: BootTime,
+    /// Tells the time. It is asked under the write lock: a time from before the wait for it would
+    /// make the permits others took meanwhile look ahead of their time.
+    pub clock: C,
     /// The upstream's limit.
     pub limit: Limit,
     /// The longest the call can last from now on, milliseconds.
@@ -48,25 +49,26 @@ pub enum PermitAnswer {
     },
 }
 
-impl Operation for TakePermit {
+impl<C: Fn() -> BootTime + Send + 'static> Operation for TakePermit<C> {
     type Output = PermitAnswer;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<PermitAnswer, StoreError> {
-        let parked_until = Upstream::read(scope, &self.upstream)?.parked_until(&self.now);
+        let now = (self.clock)();
+        let parked_until = Upstream::read(scope, &self.upstream)?.parked_until(&now);
         if let Some(until_ms) = parked_until {
             return Ok(PermitAnswer::Parked { until_ms });
         }
-        let counted = prune(scope, &self.upstream, &self.now, self.limit)?;
-        if let Decision::Wait { until_ms } = decide(&counted, &self.now, self.limit) {
+        let counted = prune(scope, &self.upstream, &now, self.limit)?;
+        if let Decision::Wait { until_ms } = decide(&counted, &now, self.limit) {
             return Ok(PermitAnswer::Wait { until_ms });
         }
-        let expires_ms = self.now.ms.saturating_add(self.hold_ms);
+        let expires_ms = now.ms.saturating_add(self.hold_ms);
         let id = scope
             .prepare(
                 "INSERT INTO main.vvv_permits (upstream, boot_id, taken_ms, expires_ms) \
                  VALUES (?1, ?2, ?3, ?4)",
             )?
-            .insert((&self.upstream, &self.now.boot_id, self.now.ms, expires_ms))?;
+            .insert((&self.upstream, &now.boot_id, now.ms, expires_ms))?;
         Ok(PermitAnswer::Granted {
             permit: PermitId(id),
             expires_ms,
@@ -137,12 +139,14 @@ impl Operation for ReleasePermit {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+        // The clock cuts to milliseconds; the call may have ended in the rest of this one.
+        let ended_ms = self.now.ms.saturating_add(1);
         scope
             .prepare(
                 "UPDATE main.vvv_permits SET released_ms = ?2 \
                  WHERE id = ?1 AND boot_id = ?3 AND released_ms IS NULL",
             )?
-            .execute((self.permit.0, self.now.ms, &self.now.boot_id))?;
+            .execute((self.permit.0, ended_ms, &self.now.boot_id))?;
         Ok(())
     }
 }

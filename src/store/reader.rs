@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::site::Site;
 
 /// Its pages are good until the next commit, so a large cache would only be filled in vain.
-const CACHE_MIB: u16 = 8;
+const CACHE_MIB: u16 = 2;
 
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.

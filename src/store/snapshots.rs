@@ -14,6 +14,7 @@ const EMPTY: Snapshot = Snapshot {
     comments: Count::Missing,
     region: None,
     seconds: None,
+    region_is_unreadable: false,
 };
 
 impl Reader {
@@ -51,7 +52,7 @@ fn read(snapshot: &mut Snapshot, row: &Row<'_>, form: FetchedAt) -> Result<(), S
     snapshot.views = count(row.get_ref(0)?);
     snapshot.likes = count(row.get_ref(1)?);
     snapshot.comments = count(row.get_ref(2)?);
-    read_region(&mut snapshot.region, row.get_ref(3)?);
+    snapshot.region_is_unreadable = !read_region(&mut snapshot.region, row.get_ref(3)?);
     snapshot.seconds = seconds(row.get_ref(4)?, form);
     Ok(())
 }
@@ -65,17 +66,24 @@ const fn count(cell: ValueRef<'_>) -> Count {
     }
 }
 
-fn read_region(region: &mut Option<String>, cell: ValueRef<'_>) {
+/// False if the cell is text that is no UTF-8: to guess at its letters would score the video by
+/// a region nobody wrote.
+fn read_region(region: &mut Option<String>, cell: ValueRef<'_>) -> bool {
     match cell {
         ValueRef::Text(text) => {
+            let Ok(text) = std::str::from_utf8(text) else {
+                *region = None;
+                return false;
+            };
             let buffer = region.get_or_insert_default();
             buffer.clear();
-            buffer.push_str(&String::from_utf8_lossy(text));
+            buffer.push_str(text);
         }
         ValueRef::Integer(integer) => *region = Some(integer.to_string()),
         ValueRef::Real(real) => *region = Some(real.to_string()),
         ValueRef::Null | ValueRef::Blob(_) => *region = None,
     }
+    true
 }
 
 /// Unix seconds; none where the cell holds no time.
@@ -153,6 +161,7 @@ mod tests {
                     comments: Count::Integer(200),
                     region: Some("PL".to_owned()),
                     seconds: Some(1_767_312_000),
+                    region_is_unreadable: false,
                 }
             );
             assert_eq!(
@@ -200,6 +209,23 @@ mod tests {
         assert_eq!(previous.likes, Count::Integer(12));
         assert_eq!(previous.comments, Count::Integer(i64::MAX));
         assert_eq!(previous.region, None);
+    }
+
+    #[test]
+    fn a_region_that_is_no_utf8_is_not_guessed_at() {
+        let fixture = with_snapshots(
+            "wal",
+            "('a', 1, 0, 0, CAST(x'50ff' AS TEXT), '2026-01-02'), \
+             ('a', 1, 0, 0, 'PL', '2026-01-01'), ('b', 1, 0, 0, 'NL', '2026-01-01')",
+        );
+        let all = read_all(&fixture.reader(), &["a", "b"]);
+        let regions = |of: &[Snapshot]| -> Vec<_> {
+            let region = |s: &Snapshot| (s.region.clone(), s.region_is_unreadable);
+            of.iter().map(region).collect()
+        };
+        let readable = |name: &str| (Some(name.to_owned()), false);
+        assert_eq!(regions(&all[0]), [(None, true), readable("PL")]);
+        assert_eq!(regions(&all[1]), [readable("NL")]);
     }
 
     #[test]

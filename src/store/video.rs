@@ -1,13 +1,13 @@
 //! All that the file holds about one video, for people who ask why.
 
-use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, ToSql};
 
+use super::cell::{Cell, count, region, seconds};
 use super::doctor::KnownSite;
 use super::error::StoreError;
-use super::inspect::{Cell, Inspector, quote};
+use super::inspect::{Inspector, quote};
 use crate::config::FetchedAt;
-use crate::domain::score::{Count, Snapshot};
+use crate::domain::score::Snapshot;
 
 /// How many snapshots are shown.
 const SNAPSHOTS: u8 = 5;
@@ -201,14 +201,16 @@ impl Inspector {
                 FetchedAt::Text => row.get_ref(5)?,
                 FetchedAt::Unix | FetchedAt::UnixMs => row.get_ref(4)?,
             };
+            let region = region(row.get_ref(3)?);
             snapshots.push(KnownSnapshot {
                 fetched_at: row.get_ref(4)?.into(),
                 snapshot: Snapshot {
                     views: count(row.get_ref(0)?),
                     likes: count(row.get_ref(1)?),
                     comments: count(row.get_ref(2)?),
-                    region: region(row.get_ref(3)?),
                     seconds: seconds(&time.into(), known.site.fetched_at),
+                    region_is_unreadable: region.is_err(),
+                    region: region.unwrap_or_default(),
                 },
             });
         }
@@ -274,43 +276,64 @@ fn found(row: &Row<'_>, first: usize) -> Result<Option<Known>, rusqlite::Error> 
     }))
 }
 
-const fn count(cell: ValueRef<'_>) -> Count {
-    match cell {
-        ValueRef::Null => Count::Missing,
-        ValueRef::Integer(integer) => Count::Integer(integer),
-        ValueRef::Real(real) => Count::Real(real),
-        ValueRef::Text(_) | ValueRef::Blob(_) => Count::Unreadable,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::{Fixture, JOURNALS};
+    use crate::store::inspect::{Intent, Patience};
+
+    /// Cells as they turn up in files of years: SQLite keeps any type in any column.
+    const ODD: [&str; 15] = [
+        "NULL",
+        "17",
+        "17.9",
+        "-3.5",
+        "'17'",
+        "' 1700000000 '",
+        "'17.5'",
+        "'soon'",
+        "x'00ff'",
+        "9223372036854775807",
+        "9.3e18",
+        "1769860800123",
+        "'2026-01-31 12:00:00.9'",
+        "'2026-01-31T12:00:00+02:00'",
+        "CAST(x'50ff' AS TEXT)",
+    ];
+
+    #[test]
+    fn odd_cells_are_read_as_scoring_reads_them() {
+        for journal in JOURNALS {
+            for form in [FetchedAt::Text, FetchedAt::Unix, FetchedAt::UnixMs] {
+                let mut fixture = Fixture::with_tables(
+                    journal,
+                    "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score, \
+                       thumbnail_url); \
+                     CREATE TABLE video_snapshots (video_id, view_count, likes, comments, \
+                       region, fetched_at);",
+                );
+                fixture.options.schema.fetched_at = form;
+                for (n, odd) in ODD.iter().enumerate() {
+                    fixture.sql(&format!(
+                        "INSERT INTO video_snapshots VALUES ('v{n}', {odd}, {odd}, {odd}, {odd}, \
+                           {odd}), ('v{n}', 1, 2, 3, 'PL', {odd})"
+                    ));
+                }
+                let mut ignored = |_| {};
+                let mut patience = Patience::endless(&mut ignored);
+                let path = &fixture.options.path;
+                let inspector = Inspector::open(path, Intent::Look, &mut patience).unwrap();
+                let known = inspector.site(&fixture.options).unwrap();
+                let ids: Vec<String> = (0..ODD.len()).map(|n| format!("v{n}")).collect();
+                let mut scored = Vec::new();
+                let gather = |_, last: &[Snapshot]| scored.push(last.to_vec());
+                fixture.reader().snapshots(&ids, gather).unwrap();
+                for (id, scored) in ids.iter().zip(scored) {
+                    let shown = inspector.video(&known, id).unwrap().snapshots;
+                    let shown: Vec<Snapshot> = shown.into_iter().map(|s| s.snapshot).collect();
+                    assert_eq!(shown, scored, "{form:?} {id}");
+                }
+            }
+        }
     }
-}
-
-fn region(cell: ValueRef<'_>) -> Option<String> {
-    match cell.into() {
-        Cell::Null | Cell::Blob(_) => None,
-        region => Some(region.to_string()),
-    }
-}
-
-/// Unix seconds as the formula reads them from a time in this form; none where it holds none.
-/// Of [`FetchedAt::Text`] the cell is what SQLite's date functions made of it.
-#[must_use]
-pub fn seconds(cell: &Cell, form: FetchedAt) -> Option<i64> {
-    let whole = match cell {
-        Cell::Integer(integer) => *integer,
-        Cell::Real(real) => whole(*real)?,
-        // A column declared as text turns numbers into it.
-        Cell::Text(text) => text.trim().parse().ok()?,
-        Cell::Null | Cell::Blob(_) => return None,
-    };
-    Some(match form {
-        FetchedAt::Text | FetchedAt::Unix => whole,
-        FetchedAt::UnixMs => whole.div_euclid(1000),
-    })
-}
-
-/// The integer part; none where no `i64` holds it.
-fn whole(real: f64) -> Option<i64> {
-    // 2^63, the first double past the integers.
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (-END..END).contains(&real).then_some(real as i64)
 }

@@ -22,5 +22,6 @@ pub mod batch_file;
 pub mod hostile;
 pub mod pictures;
 pub mod run;
+pub mod scene;
 pub mod site;
 pub mod vault;

@@ -88,6 +88,8 @@ pub struct Snapshot {
     pub region: Option<String>,
     /// When, Unix seconds; none where the date cannot be read.
     pub seconds: Option<i64>,
+    /// Whether the region is text that is no UTF-8.
+    pub region_is_unreadable: bool,
 }
 
 /// What became of one video.
@@ -193,6 +195,9 @@ pub enum Reason {
     /// A count is text or a blob.
     #[error("unreadable {0}")]
     Unreadable(Field),
+    /// The region of one of the last two snapshots is no UTF-8.
+    #[error("unreadable region")]
+    UnreadableRegion,
     /// A count, a baseline or a result that no finite number can hold.
     #[error("out of range")]
     OutOfRange,
@@ -225,6 +230,9 @@ pub fn score(newest_first: &[Snapshot], baselines: &Baselines) -> Score {
 }
 
 fn rate(latest: &Snapshot, previous: &Snapshot, baselines: &Baselines) -> Result<Scored, Reason> {
+    if latest.region_is_unreadable || previous.region_is_unreadable {
+        return Err(Reason::UnreadableRegion);
+    }
     let (Some(now), Some(then)) = (latest.seconds, previous.seconds) else {
         return Err(Reason::UnreadableDate);
     };
@@ -302,6 +310,7 @@ mod tests {
             comments,
             region: Some("PL".to_owned()),
             seconds: Some(seconds),
+            region_is_unreadable: false,
         }
     }
 

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::finding::Finding;
+
 /// A program takes this long at most to tell its version.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -24,7 +26,7 @@ const PROGRAMS: [(&str, &[&str]); 2] = [
 
 /// A version of SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(u32, u32, u32);
+struct Version(u32, u32, u32);
 
 impl Version {
     fn parse(text: &str) -> Option<Self> {
@@ -34,7 +36,7 @@ impl Version {
 
     /// Whether it can lose commits of others when it resets a WAL: fixed in 3.51.3 and carried
     /// back to two older lines.
-    pub(super) fn has_wal_reset_bug(self) -> bool {
+    fn has_wal_reset_bug(self) -> bool {
         let fixed = match (self.0, self.1) {
             (3, 44) => Self(3, 44, 6),
             (3, 50) => Self(3, 50, 7),
@@ -50,8 +52,26 @@ impl fmt::Display for Version {
     }
 }
 
+/// What to know of each of those programs that is there and answers.
+pub(super) fn findings() -> Vec<Finding> {
+    versions()
+        .into_iter()
+        .map(|(program, version)| {
+            let text = format!("{program} here uses SQLite {version}");
+            if !version.has_wal_reset_bug() {
+                return Finding::ok("site_sqlite", text);
+            }
+            let text = format!("{text}, which can lose others' commits when it folds a WAL back");
+            let advice = "where the site writes with it: update to 3.51.3 or newer, else run \
+                          PRAGMA wal_autocheckpoint=0 after each connect and never wal_checkpoint, \
+                          VACUUM or journal_mode";
+            Finding::warn("site_sqlite", text).advice(advice)
+        })
+        .collect()
+}
+
 /// The SQLite versions of those programs that are there and answer.
-pub(super) fn versions() -> Vec<(&'static str, Version)> {
+fn versions() -> Vec<(&'static str, Version)> {
     PROGRAMS
         .into_iter()
         .filter_map(|(program, arguments)| {

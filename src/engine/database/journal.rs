@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use super::DatabaseError;
 use super::access::{Access, AsWal, Can, User, access, locked_out_by_wal};
 use super::finding::Finding;
-use crate::store::{Inspector, Intent, Patience, with_suffix};
+use crate::store::{Inspector, Intent, Patience, StoreError, with_suffix};
 
 const NAME: &str = "journal";
 const ACCESS: &str = "access";
@@ -50,16 +49,22 @@ pub(super) fn describe(mode: &str, path: &Path) -> Finding {
     }
 }
 
-/// Tells what each user can do; `beside` says what the journal is.
-pub(super) fn accesses(path: &Path, users: &[String], is_wal: bool) -> Vec<Finding> {
+/// Whether a WAL and its index lie beside the file, as they do while someone has it open.
+pub(super) fn has_wal(path: &Path) -> bool {
+    real(path).is_some_and(|path| {
+        ["-wal", "-shm"]
+            .iter()
+            .all(|suffix| with_suffix(&path, suffix).exists())
+    })
+}
+
+/// Tells what each user can do.
+pub(super) fn accesses(path: &Path, users: &[String], as_wal: AsWal) -> Vec<Finding> {
     users
         .iter()
-        .map(|user| {
-            let as_wal = if is_wal { AsWal::Now } else { AsWal::No };
-            match look(path, user, as_wal) {
-                Ok(access) => judge(user, path, &access),
-                Err(reason) => Finding::bad(ACCESS, reason),
-            }
+        .map(|user| match look(path, user, as_wal) {
+            Ok(access) => judge(user, path, &access),
+            Err(reason) => Finding::bad(ACCESS, reason),
         })
         .collect()
 }
@@ -80,25 +85,28 @@ fn judge(user: &str, path: &Path, access: &Access) -> Finding {
     });
     let grant = "change owner, group or mode";
     match (&access.read, &access.write) {
-        (Can::Yes, Can::Yes) => {
-            Finding::ok(ACCESS, format!("{user} can read and write {path}{list}"))
-        }
+        (Can::Yes, Can::Yes) => Finding::ok(
+            ACCESS,
+            format!("user {user} can read and write {path}{list}"),
+        ),
         (Can::Yes, Can::WhileOpen(why) | Can::No(why)) => Finding::warn(
             ACCESS,
-            format!("{user} can read {path} but not write it: {why}{list}"),
+            format!("user {user} can read {path} but not write it: {why}{list}"),
         )
-        .advice(format!("if {user} must write: {grant}")),
+        .advice(format!("if user {user} must write: {grant}")),
         (Can::WhileOpen(why), _) => Finding::warn(
             ACCESS,
             format!(
-                "{user} can use {path} only while another program has it open: {why}, \
+                "user {user} can use {path} only while another program has it open: {why}, \
                  which a WAL needs{list}"
             ),
         )
-        .todo(format!("let {user} write in that folder")),
-        (Can::No(why), _) => {
-            Finding::bad(ACCESS, format!("{user} cannot read {path}: {why}{list}")).todo(grant)
-        }
+        .todo(format!("let user {user} write in that folder")),
+        (Can::No(why), _) => Finding::bad(
+            ACCESS,
+            format!("user {user} cannot read {path}: {why}{list}"),
+        )
+        .todo(grant),
     }
 }
 
@@ -107,7 +115,7 @@ pub(super) fn set_wal(
     path: &Path,
     users: &[String],
     patience: &mut Patience<'_>,
-) -> Result<Finding, DatabaseError> {
+) -> Result<Finding, StoreError> {
     if let Some(refusal) = refusal(path, users) {
         return Ok(refusal);
     }
@@ -149,8 +157,10 @@ fn refusal(path: &Path, users: &[String]) -> Option<Finding> {
                 read: Can::No(why) | Can::WhileOpen(why),
                 ..
             }) => {
-                let text = format!("{user} could not read it any more: {why}");
-                Some(refuse(text).todo(format!("let {user} write in the folder of the database")))
+                let text = format!("user {user} could not read it any more: {why}");
+                Some(refuse(text).todo(format!(
+                    "let user {user} write in the folder of the database"
+                )))
             }
             Err(reason) => Some(refuse(reason)),
         })

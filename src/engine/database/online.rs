@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::doctor::{KNOWN_GOOD_VIDEO, OnlineCheck};
+use super::finding::Finding;
 use crate::config::{Config, LivenessPolicy};
 use crate::domain::job::{Job, LivenessJob};
+use crate::domain::liveness::{Judgement, Verdict};
 use crate::engine::{Engine, TicketEvent};
 
 /// How long a full window is waited for beside the window itself.
@@ -12,6 +13,44 @@ const LEEWAY: Duration = Duration::from_secs(15);
 
 /// How long the engine may take to stop.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// A video that has been there since 2005: YouTube's first. What the endpoint says about it tells
+/// about the endpoint.
+pub const KNOWN_GOOD_VIDEO: &str = "jNQXAC9IVRw";
+
+/// What came of asking the endpoint about [`KNOWN_GOOD_VIDEO`], under a permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineCheck {
+    /// The endpoint.
+    pub endpoint: String,
+    /// What its answer means by the careful policy, or why it was not asked.
+    pub outcome: Result<Judgement, String>,
+}
+
+impl OnlineCheck {
+    pub(super) fn finding(&self) -> Finding {
+        let Self { endpoint, outcome } = self;
+        match outcome {
+            Err(reason) => Finding::warn("endpoint", format!("{endpoint} was not asked: {reason}")),
+            Ok(judgement) => {
+                let Judgement {
+                    verdict, reason, ..
+                } = judgement;
+                let said = format!("{endpoint} about {KNOWN_GOOD_VIDEO}: {reason}");
+                match verdict {
+                    Verdict::Alive => Finding::ok("endpoint", said),
+                    Verdict::Dead | Verdict::Invalid => {
+                        let text = format!("{said}, though the video is there");
+                        Finding::bad("endpoint", text)
+                            .todo("check liveness.endpoint: every video would be judged dead")
+                    }
+                    Verdict::Unknown => Finding::warn("endpoint", said)
+                        .todo("see whether this machine gets through, then ask again"),
+                }
+            }
+        }
+    }
+}
 
 /// Asks the endpoint about [`KNOWN_GOOD_VIDEO`], once and under a permit; no verdict is recorded.
 /// A parked endpoint is not asked.

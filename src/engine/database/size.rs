@@ -1,5 +1,6 @@
 //! `db size`: how large the file is and how much of it is ours.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct TableSize {
 /// When it cannot be opened or read.
 pub fn size(config: &Config, patience: &mut Patience<'_>) -> Result<Sizes, DatabaseError> {
     let options = options(config)?;
+    // Before it is opened: a WAL that lies there afterwards may be our own.
+    let (file_bytes, wal_bytes) = bytes_on_disk(&options.path)?;
     let mut inspector = Inspector::open(&options.path, Intent::Look, patience)?;
     let is_wal = patience.wait(|| inspector.journal_mode())? == "wal";
     let limit = if is_wal { COUNT_WAL } else { COUNT_ROLLBACK };
@@ -72,7 +75,6 @@ pub fn size(config: &Config, patience: &mut Patience<'_>) -> Result<Sizes, Datab
             });
         }
     }
-    let (file_bytes, wal_bytes) = bytes_on_disk(&options.path)?;
     Ok(Sizes {
         file_bytes,
         wal_bytes,
@@ -82,15 +84,20 @@ pub fn size(config: &Config, patience: &mut Patience<'_>) -> Result<Sizes, Datab
     })
 }
 
+/// The bytes of the file and of its WAL.
 fn bytes_on_disk(path: &Path) -> Result<(u64, Option<u64>), DatabaseError> {
     let found = path.canonicalize().and_then(|real| {
         let wal = with_suffix(&real, "-wal").metadata();
         Ok((real.metadata()?.len(), wal.ok().map(|found| found.len())))
     });
     found.map_err(|error| {
-        DatabaseError::Store(StoreError::Unopenable {
-            path: path.to_owned(),
-            reason: error.to_string(),
+        let path = path.to_owned();
+        DatabaseError::Store(match error.kind() {
+            io::ErrorKind::NotFound => StoreError::NoDatabase { path },
+            _ => StoreError::Unopenable {
+                path,
+                reason: error.to_string(),
+            },
         })
     })
 }

@@ -1,7 +1,9 @@
 //! `video show`: all that is known of one video, and why.
 
-use serde::Serialize;
-
+use super::card::{
+    BaselineUsed, Check, Evidence, LivenessCard, Number, ScoreCard, ShownSnapshot, StoredScoreCard,
+    ThumbnailCard, VideoCard,
+};
 use super::{DatabaseError, fetched_at, options};
 use crate::config::Config;
 use crate::domain::score::{Baselines, Count, Score, Snapshot, score};
@@ -9,147 +11,6 @@ use crate::store::{
     Cell, Inspector, Intent, Known, KnownSnapshot, LivenessCheck, Patience, StoredScore,
     ThumbnailCheck, VideoFacts,
 };
-
-/// All that is known of a video. Times are RFC 3339.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VideoCard {
-    /// The id.
-    pub video_id: String,
-    /// Whether the site has it.
-    pub in_site: bool,
-    /// The score the site's pages see.
-    pub virality_score: Cell,
-    /// Where its thumbnail lies.
-    pub thumbnail_url: Cell,
-    /// Its last five snapshots, newest first.
-    pub snapshots: Vec<ShownSnapshot>,
-    /// Its score.
-    pub score: ScoreCard,
-    /// Its thumbnail.
-    pub thumbnail: ThumbnailCard,
-    /// Whether it still exists.
-    pub liveness: LivenessCard,
-}
-
-/// A snapshot, and the way from the one before.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShownSnapshot {
-    /// When, as the site wrote it.
-    pub fetched_at: Cell,
-    /// When; none where the formula cannot read it.
-    pub time: Option<String>,
-    /// Views, none where they are missing or no number.
-    pub views: Option<Number>,
-    /// Likes.
-    pub likes: Option<Number>,
-    /// Comments.
-    pub comments: Option<Number>,
-    /// Region.
-    pub region: Option<String>,
-    /// Seconds since the one before.
-    pub seconds: Option<i64>,
-    /// Views an hour since the one before.
-    pub velocity: Option<f64>,
-}
-
-/// A count as the site holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Number {
-    /// Whole.
-    Integer(i64),
-    /// Not.
-    Real(f64),
-}
-
-/// A score, now and as it was written.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ScoreCard {
-    /// What the formula gives now.
-    pub now: Score,
-    /// What it was held against.
-    pub baseline: BaselineUsed,
-    /// What was written last, with what it was made of.
-    pub stored: Option<StoredScoreCard>,
-    /// What to make of it.
-    pub note: String,
-}
-
-/// The baseline of a score.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BaselineUsed {
-    /// Region of the latest snapshot.
-    pub region: Option<String>,
-    /// Whether that region has a baseline of its own; else GB's serves.
-    pub is_own: bool,
-    /// Views an hour.
-    pub velocity: f64,
-    /// Percent.
-    pub engagement: f64,
-}
-
-/// A row of `vvv_scores`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StoredScoreCard {
-    /// The score.
-    pub score: f64,
-    /// Views an hour.
-    pub velocity: Cell,
-    /// Percent.
-    pub engagement: f64,
-    /// The region.
-    pub region: Option<String>,
-    /// Its class.
-    pub label: String,
-    /// When.
-    pub scored_at: String,
-}
-
-/// A verdict with its grounds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// The verdict.
-    pub verdict: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// When it was found.
-    pub checked_at: Option<String>,
-}
-
-/// What is known of a thumbnail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ThumbnailCard {
-    /// The last definitive verdict, the one the site's pages see.
-    pub verdict: Option<Check>,
-    /// The latest check of each address, definitive or not, newest first.
-    pub checks: Vec<Evidence>,
-}
-
-/// What is known of a video's existence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LivenessCard {
-    /// The last definitive verdict, the one the site's pages see.
-    pub verdict: Option<Check>,
-    /// The latest check, definitive or not.
-    pub latest: Option<Evidence>,
-}
-
-/// One check with what it rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// What was found.
-    #[serde(flatten)]
-    pub found: Check,
-    /// The address asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// The picture's size.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<String>,
-    /// The HTTP status.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_status: Option<i64>,
-}
 
 /// Gathers what is known of a video; none: nobody knows it.
 ///
@@ -305,16 +166,6 @@ fn velocity(snapshot: &Snapshot, before: &Snapshot, seconds: i64) -> Option<f64>
         (now, then) => now.as_float() - then.as_float(),
     };
     (seconds > 0).then(|| gained / seconds as f64 * 3600.0)
-}
-
-impl Number {
-    /// Rounded to the nearest double.
-    const fn as_float(self) -> f64 {
-        match self {
-            Self::Integer(integer) => integer as f64,
-            Self::Real(real) => real,
-        }
-    }
 }
 
 const fn number(count: Count) -> Option<Number> {

@@ -59,7 +59,7 @@ pub fn run(
     drop(waiting);
     let Some(card) = card else {
         let unknown = format!(
-            "video {id} is in no table of {}",
+            "show video {id}: it is in no table of {}",
             config.database.path.display()
         );
         return Err(Failure::new(Code::Failed, anyhow::Error::msg(unknown)));
