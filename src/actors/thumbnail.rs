@@ -183,7 +183,7 @@ impl Attempt {
                 (self.deps.decoder.inspect(answer.body).await, None)
             }
             Ok(answer) => (Evidence::Status(answer.status), answer.retry_after),
-            Err(error) => (evidence_of(&error), None),
+            Err(error) => (evidence_of(error), None),
         }
     }
 
