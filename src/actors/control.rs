@@ -1,6 +1,6 @@
 //! How a running job is asked to stop, and how long it has really worked.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,7 @@ pub struct JobControl {
     asked: AtomicBool,
     dropped: AtomicBool,
     changed: Notify,
-    waited_ms: AtomicU64,
-    waiting_since: Mutex<Option<Instant>>,
+    waits: Mutex<Waits>,
     interrupt: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
@@ -26,8 +25,7 @@ impl JobControl {
             asked: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
             changed: Notify::new(),
-            waited_ms: AtomicU64::new(0),
-            waiting_since: Mutex::new(None),
+            waits: Mutex::new(Waits::default()),
             interrupt: Mutex::new(None),
         })
     }
@@ -90,17 +88,29 @@ impl JobControl {
     /// Marks the time until the guard falls as waiting, which no time limit counts.
     #[must_use]
     pub fn waiting(&self) -> Waiting<'_> {
-        *lock(&self.waiting_since) = Some(Instant::now());
+        let mut waits = lock(&self.waits);
+        if waits.now == 0 {
+            waits.since = Some(Instant::now());
+        }
+        waits.now += 1;
         Waiting(self)
     }
 
     /// How long the job has worked, waits left out.
     #[must_use]
     pub fn worked(&self) -> Duration {
-        let waiting = lock(&self.waiting_since).map_or(Duration::ZERO, |since| since.elapsed());
-        let waited = Duration::from_millis(self.waited_ms.load(Ordering::Acquire));
-        self.started.elapsed().saturating_sub(waiting + waited)
+        let waits = lock(&self.waits);
+        let waiting = waits.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.started.elapsed().saturating_sub(waits.over + waiting)
     }
+}
+
+/// When items of the job waited, one or several at once.
+#[derive(Default)]
+struct Waits {
+    now: usize,
+    since: Option<Instant>,
+    over: Duration,
 }
 
 /// Ends a wait when it falls.
@@ -108,9 +118,12 @@ pub struct Waiting<'a>(&'a JobControl);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(since) = lock(&self.0.waiting_since).take() {
-            let waited = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.0.waited_ms.fetch_add(waited, Ordering::AcqRel);
+        let mut waits = lock(&self.0.waits);
+        waits.now = waits.now.saturating_sub(1);
+        if waits.now == 0
+            && let Some(since) = waits.since.take()
+        {
+            waits.over += since.elapsed();
         }
     }
 }
@@ -151,6 +164,7 @@ mod tests {
         let control = JobControl::start();
         {
             let _waiting = control.waiting();
+            drop(control.waiting());
             actix_rt::time::sleep(Duration::from_millis(60)).await;
             assert!(control.worked() < Duration::from_millis(50));
         }

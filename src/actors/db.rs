@@ -32,6 +32,8 @@ pub struct DbActor {
     flush_due: bool,
     locked_since: Option<Instant>,
     reopened: Recipient<WriterReopened>,
+    /// Why the last connection was given up.
+    doubt: String,
     faults: Faults,
 }
 
@@ -51,6 +53,7 @@ impl DbActor {
             flush_due: false,
             locked_since: None,
             reopened,
+            doubt: String::new(),
             faults,
         }
     }
@@ -99,7 +102,9 @@ impl DbActor {
                 self.flush_soon(Duration::from_millis(1), context);
             }
             GroupEnd::Reopen => {
+                writer.doubt().clone_into(&mut self.doubt);
                 tracing::error!(
+                    error = self.doubt,
                     "commit failed, the outcome is unknown; opening the database again"
                 );
                 self.writer = None;
@@ -112,7 +117,8 @@ impl DbActor {
         match Writer::open(&self.options) {
             Ok(writer) => {
                 self.writer = Some(writer);
-                self.reopened.do_send(WriterReopened);
+                let reason = std::mem::take(&mut self.doubt);
+                self.reopened.do_send(WriterReopened { reason });
                 self.flush_soon(Duration::ZERO, context);
             }
             Err(error) => {
@@ -175,7 +181,10 @@ impl Handler<GetWriterState> for DbActor {
 /// Tells the supervisor that the connection is a new one: its temporary queue is empty.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct WriterReopened;
+pub struct WriterReopened {
+    /// Why the one before was given up.
+    pub reason: String,
+}
 
 /// The way to the writer for everybody else.
 #[derive(Clone)]

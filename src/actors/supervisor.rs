@@ -115,13 +115,12 @@ impl Supervisor {
     }
 
     /// The queue's temporary tables are new and empty: what is open goes in once more.
-    fn submit_again(&mut self, context: &mut Context<Self>) {
+    fn submit_again(&mut self, reason: &str, context: &mut Context<Self>) {
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(ForgetClaims);
         }
-        let jobs = self
-            .tickets
-            .resubmit("the database connection was lost twice");
+        let error = format!("the database connection was lost twice: {reason}");
+        let jobs = self.tickets.resubmit(&error);
         tracing::warn!(
             jobs = jobs.len(),
             "the database was opened again; open jobs are submitted once more"
@@ -250,8 +249,8 @@ impl Handler<JobNews> for Supervisor {
 impl Handler<WriterReopened> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, _: WriterReopened, context: &mut Self::Context) {
-        self.submit_again(context);
+    fn handle(&mut self, reopened: WriterReopened, context: &mut Self::Context) {
+        self.submit_again(&reopened.reason, context);
     }
 }
 

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::report::{Report, print_tables};
 use super::run::{Choices, run};
 use crate::config::{Config, Loaded, ThumbnailPolicy};
-use crate::engine::{self, Engine, EngineError, Kind, Selection, ThumbnailItem};
+use crate::engine::{self, Engine, EngineError, Kind, SelectedVideo, Selection, ThumbnailItem};
 
 /// One run: what to do, where, and under which limits.
 #[derive(Debug)]
@@ -62,7 +62,10 @@ impl OneShot {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::new(Code::Unusable, error))?;
+            .map_err(|error| {
+                let error = anyhow::Error::new(error).context("start the run");
+                Failure::new(Code::Unusable, error)
+            })?;
         let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
         let ended = runtime.block_on(run(&engine, self.plan, &choices, &mut progress));
         let (report, code) = ended.map_err(failure)?;
@@ -111,6 +114,9 @@ pub fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Pl
             } else {
                 engine::thumbnail_urls(config, &ids).map_err(failure)?
             };
+            if !from_database {
+                warn_of_lacking(&ids, &pictures);
+            }
             let with_url = pictures.into_iter().filter_map(|video| {
                 let thumbnail_url = video.thumbnail_url?;
                 Some(ThumbnailItem {
@@ -135,6 +141,27 @@ pub fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Pl
         }
     }
     Ok(plan)
+}
+
+/// Ids somebody typed are not passed over in silence.
+fn warn_of_lacking(ids: &[String], found: &[SelectedVideo]) {
+    let has_url = |id: &&String| {
+        found
+            .iter()
+            .any(|video| video.video_id == **id && video.thumbnail_url.is_some())
+    };
+    let lacking: Vec<&str> = ids
+        .iter()
+        .filter(|id| !has_url(id))
+        .map(String::as_str)
+        .collect();
+    if !lacking.is_empty() {
+        tracing::warn!(
+            count = lacking.len(),
+            ids = lacking.join(" "),
+            "the database has no thumbnail's address for some of the videos"
+        );
+    }
 }
 
 fn selected(kind: Kind, selection: &SelectionArgs) -> Selection {

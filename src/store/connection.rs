@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Options;
-use super::error::StoreError;
+use super::error::{StoreError, is_no_room};
 use super::site::Site;
 
 /// The longest one wait for a lock may take, so that whoever drives a connection stays
@@ -113,6 +113,9 @@ fn configure(
 
 /// What an error at the first read says about the file.
 fn of_file(path: &Path, error: rusqlite::Error) -> StoreError {
+    if is_no_room(&error) {
+        return StoreError::StorageFull;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::NotADatabase {
             path: path.to_owned(),

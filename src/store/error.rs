@@ -123,13 +123,23 @@ impl StoreError {
     }
 }
 
+/// Whether there was no room. For the index of a WAL, SQLite tells it as an I/O error.
+pub(super) fn is_no_room(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull
+            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if is_no_room(&error) {
+            return Self::StorageFull;
+        }
         match error.sqlite_error_code() {
             // A WAL being set up or recovered by others answers "locking protocol".
             Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => Self::Locked,
             Some(ErrorCode::OperationInterrupted) => Self::Interrupted,
-            Some(ErrorCode::DiskFull) => Self::StorageFull,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt(error.to_string())
             }

@@ -38,8 +38,9 @@ pub enum GroupEnd {
     },
     /// Another connection holds the lock: what is not answered still waits, in order.
     Locked,
-    /// A commit failed and may have happened: its operations are answered
-    /// [`StoreError::Unknown`], the rest still waits. The writer must be opened again.
+    /// The connection is not to be trusted any more. If a commit failed and may have happened,
+    /// its operations are answered [`StoreError::Unknown`]; the rest still waits. The writer
+    /// must be opened again, with an empty queue.
     Reopen,
 }
 
@@ -48,6 +49,8 @@ pub struct Writer {
     file: WriteConnection,
     max_hold: Duration,
     is_wal: bool,
+    /// Why the writer must be opened again, once it must.
+    doubt: String,
 }
 
 impl Writer {
@@ -79,6 +82,7 @@ impl Writer {
             },
             max_hold: options.database.max_write_hold,
             is_wal,
+            doubt: "the transaction could not be rolled back".to_owned(),
         })
     }
 
@@ -86,6 +90,12 @@ impl Writer {
     #[must_use]
     pub const fn is_wal(&self) -> bool {
         self.is_wal
+    }
+
+    /// Why it had to answer [`GroupEnd::Reopen`].
+    #[must_use]
+    pub fn doubt(&self) -> &str {
+        &self.doubt
     }
 
     /// Stops, from another thread, the statement that runs now.
@@ -147,6 +157,7 @@ impl Writer {
                     outcome.and_then(|()| Err(StoreError::Unknown(reason.clone())))
                 };
                 answer(waiting, outcomes.into_iter().map(doubt));
+                self.doubt = reason;
                 GroupEnd::Reopen
             }
         }
@@ -177,13 +188,14 @@ impl Writer {
 
     /// Applies one operation in the transaction just begun, and ends it: the answer, if there is
     /// one, and what ends the turn, if something does.
-    fn alone(&self, next: &mut dyn Pending) -> (Option<Applied>, Option<GroupEnd>) {
+    fn alone(&mut self, next: &mut dyn Pending) -> (Option<Applied>, Option<GroupEnd>) {
         let error = match self.file.apply(next) {
             Ok(Ok(())) => match self.file.commit() {
                 Commit::Done => return (Some(Ok(())), None),
                 Commit::Locked => return (None, Some(self.give_up())),
                 Commit::Refused(error) => error,
                 Commit::Unknown(reason) => {
+                    self.doubt.clone_from(&reason);
                     let unknown = StoreError::Unknown(reason);
                     return (Some(Err(unknown)), Some(GroupEnd::Reopen));
                 }
@@ -532,6 +544,50 @@ mod tests {
         }
     }
 
+    /// Writes, then makes the rollback journal impossible to delete, which is what commits.
+    struct SpoilJournal(std::path::PathBuf);
+
+    impl Operation for SpoilJournal {
+        type Output = ();
+
+        fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+            Write("spoilt").apply(scope)?;
+            std::fs::remove_file(&self.0).unwrap();
+            std::fs::create_dir(&self.0).unwrap();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_commit_that_fails_on_the_disk_may_have_happened() {
+        let fixture = with_log("delete");
+        let mut writer = fixture.writer();
+        let journal = fixture.beside("vault.db-journal");
+        let mut line = line_of(&["a", "abort"]);
+        line.push(SpoilJournal(journal.clone()));
+        for _ in 0..254 {
+            line.push(Write("b"));
+        }
+        assert_eq!(writer.commit_group(&mut line.waiting), GroupEnd::Reopen);
+        assert_eq!(
+            line.waiting.len(),
+            1,
+            "what was not in the group still waits"
+        );
+        let answers = line.answers();
+        assert_eq!(answers.len(), 256);
+        for (place, answer) in &answers {
+            let is_unknown = matches!(answer, Err(StoreError::Unknown(_)));
+            // The one that had failed by itself is in no doubt.
+            assert_eq!(is_unknown, *place != 1, "{place}: {answer:?}");
+        }
+        writer.close();
+        std::fs::remove_dir(journal).unwrap();
+        let mut writer = fixture.writer();
+        let end = writer.commit_group(&mut line.waiting);
+        assert!(matches!(end, GroupEnd::Committed { operations: 1, .. }));
+    }
+
     #[test]
     fn a_group_ends_when_it_has_held_the_lock_long_enough() {
         let mut fixture = with_log("wal");
@@ -609,6 +665,7 @@ mod tests {
         let mut line = Line::new();
         line.push(Endless(started));
         writer.commit_group(&mut line.waiting);
+        line.waiting.clear();
         stop.join().unwrap();
         assert!(matches!(line.answers()[0].1, Err(StoreError::Interrupted)));
     }

@@ -134,7 +134,7 @@ impl Supervisor {
         });
         self.deps.db.slot().replace(writer.clone());
         self.writer.fill(writer);
-        self.submit_again(context);
+        self.submit_again("the database actor ended", context);
     }
 }
 

@@ -1,0 +1,227 @@
+//! A full disk and too few file descriptors: the batch says exactly what failed, ends in time with
+//! 1 or 3, breaks nothing, and completes once there is room again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::article;
+use support::batch_file::BatchFile;
+use support::run::{Output, Run};
+use support::site::{Site, oembed};
+use support::vault::{Journal, Vault, VaultSpec};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
+const VIDEOS: usize = 400;
+const ASKED: usize = 20;
+/// No run of these may take longer: nothing here is slow but a hang.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A disk of its own size, which goes with the value.
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    /// `None`, said aloud, where mounting is not permitted.
+    fn mount(kib: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
+            .arg(folder.path())
+            .output();
+        let refused = match output {
+            Ok(output) if output.status.success() => return Some(Self { folder }),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        // Past the harness, which swallows what a passing test prints.
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED disk-full tests: mount: {refused}"
+        )
+        .unwrap();
+        None
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Fills it but for `left` KiB.
+    fn fill(&self, left: usize) {
+        let mut filler = File::create(self.path("filler")).unwrap();
+        while filler.write_all(&[1; 4096]).is_ok() {}
+        let size = filler.metadata().unwrap().len();
+        let left = u64::try_from(left * 1024).unwrap();
+        filler.set_len(size.saturating_sub(left)).unwrap();
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.path("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: what a failed test left open must not keep the mount.
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.folder.path())
+            .status();
+    }
+}
+
+struct Scene {
+    site: Site,
+    journal: Journal,
+}
+
+impl Scene {
+    fn vault(&self, path: &Path) -> Vault {
+        let spec = VaultSpec {
+            journal: self.journal,
+            thumbnails: self.site.url(""),
+            files: vec!["mqdefault.jpg".to_owned(), "nothing.jpg".to_owned()],
+            ..VaultSpec::new(VIDEOS)
+        };
+        spec.create(path)
+    }
+
+    /// The batch of all there is. It is written while there is room to read the vault.
+    fn batch_file(vault: &Vault, path: &Path) -> PathBuf {
+        let stale = (0..ASKED).map(|n| oembed::id("alive", n));
+        BatchFile::of_vault(vault)
+            .stale(stale.collect::<Vec<_>>())
+            .write(path)
+    }
+
+    /// A batch run by `program`, which may be a wrapper around ours.
+    fn batch<S: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        wrapped: impl IntoIterator<Item = S>,
+        file: &Path,
+    ) -> Output {
+        let ended = Run::new(program)
+            .args(wrapped)
+            .args(["batch", "--format", "json"])
+            .args([file])
+            .env("VVV_LIVENESS__ENDPOINT", self.site.oembed_endpoint())
+            .env("VVV_FETCH__ALLOW", self.site.authority())
+            .env("VVV_RATE_LIMITS__OEMBED", "1000/s")
+            .env("VVV_QUEUES__SCORING__RETRY_DELAY", "50ms")
+            .env("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "50ms")
+            .env("VVV_QUEUES__CLEANUP__RETRY_DELAY", "50ms")
+            .timeout(PATIENCE)
+            .output();
+        assert!(!ended.timed_out, "it hangs: {}", ended.stderr);
+        ended
+    }
+
+    fn completes(&self, before: &Vault, vault: &Vault, file: &Path) {
+        let ended = self.batch::<&str>(PROGRAM, [], file);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, ended.stdout);
+        let compared = article::compare(&before.path, &vault.path, &ended.stdout);
+        assert_eq!(compared, Ok(VIDEOS));
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let thumbnails = &report["thumbnails"];
+        assert_eq!(thumbnails["valid"], VIDEOS / 2, "{thumbnails}");
+        assert_eq!(report["liveness"]["alive"], ASKED);
+        assert_eq!(vault.integrity(), "ok");
+    }
+}
+
+/// Whatever is missing from the report's sections is named in its summary, with the cause.
+fn says_what_failed(ended: &Output, cause: &str, what: &str) {
+    let told = format!(
+        "{what}: {:?} {}\n{}",
+        ended.code, ended.stderr, ended.stdout
+    );
+    match ended.code {
+        // Nothing could begin.
+        Some(3) => assert!(ended.stderr.contains(cause), "{told}"),
+        Some(1) => {
+            let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+            let failures = report["summary"]["failures"].as_array().unwrap();
+            assert!(!failures.is_empty(), "{told}");
+            for failure in failures {
+                assert!(failure["error"].as_str().unwrap().contains(cause), "{told}");
+                assert!(!failure["ids"].as_array().unwrap().is_empty(), "{told}");
+            }
+        }
+        _ => panic!("{told}"),
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_a_run_with_room_completes() {
+    for journal in Journal::ALL {
+        for left in [0, 40, 80, 160, 320] {
+            let what = format!("{}, {left} KiB left", journal.name());
+            let Some(disk) = Disk::mount(12 * 1024) else {
+                return;
+            };
+            let elsewhere = tempfile::tempdir().unwrap();
+            let scene = Scene {
+                site: Site::start(),
+                journal,
+            };
+            let vault = scene.vault(&disk.path("vault.db"));
+            let before = vault.copy_to(&elsewhere.path().join("before.db"));
+            let file = Scene::batch_file(&vault, &elsewhere.path().join("batch.json"));
+            disk.fill(left);
+            let ended = scene.batch::<&str>(PROGRAM, [], &file);
+            println!(
+                "{what}: {:?} {:?} {}",
+                ended.code, ended.elapsed, ended.stderr
+            );
+            says_what_failed(&ended, "disk is full", &what);
+            disk.free();
+            assert_eq!(vault.integrity(), "ok", "{what}");
+            scene.completes(&before, &vault, &file);
+        }
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_named_and_a_run_with_enough_completes() {
+    for journal in Journal::ALL {
+        for descriptors in [12, 24, 40, 64] {
+            let what = format!("{}, {descriptors} descriptors", journal.name());
+            let folder = tempfile::tempdir().unwrap();
+            let scene = Scene {
+                site: Site::start(),
+                journal,
+            };
+            let vault = scene.vault(&folder.path().join("vault.db"));
+            let before = vault.copy_to(&folder.path().join("before.db"));
+            let file = Scene::batch_file(&vault, &folder.path().join("batch.json"));
+            let limit = format!("--nofile={descriptors}");
+            let ended = scene.batch("prlimit", [limit.as_str(), PROGRAM], &file);
+            println!(
+                "{what}: {:?} {:?} {}\n{}",
+                ended.code,
+                ended.elapsed,
+                ended.stderr,
+                &ended.stdout[ended.stdout.len().saturating_sub(1500)..]
+            );
+            assert_eq!(vault.integrity(), "ok", "{what}");
+            scene.completes(&before, &vault, &file);
+        }
+    }
+}
