@@ -41,7 +41,7 @@ const LINES: usize = 300;
 const HARD_STOP: usize = 500;
 
 /// Files over 300 lines, and why they are one file.
-pub const LONG: [(&str, &str); 13] = [
+pub const LONG: [(&str, &str); 7] = [
     (
         "actors/supervisor.rs",
         "one actor and its messages; what can stand alone is in supervisor/",
@@ -61,24 +61,9 @@ pub const LONG: [(&str, &str); 13] = [
         "who may read a file: one question, by mode, group, ACL and folder",
     ),
     (
-        "engine/database/doctor.rs",
-        "a list of findings, each a few lines and its advice",
-    ),
-    (
-        "engine/database/video.rs",
-        "all that is known of a video, a type a part",
-    ),
-    ("face/cli/db.rs", "four small commands and how each prints"),
-    (
         "face/report/collect.rs",
         "three sections filled from one stream of events",
     ),
-    ("store/doctor.rs", "a list of questions to the schema"),
-    (
-        "store/maintenance.rs",
-        "copy, index, journal, removal: a statement or two each",
-    ),
-    ("store/video.rs", "one query a part of what is known"),
 ];
 
 /// Everything that is wrong with one file, as `path:line: what`.
