@@ -50,11 +50,10 @@ impl Disk {
             Err(error) => error.to_string(),
         };
         // Past the harness, which swallows what a passing test prints.
-        writeln!(
+        let _ = writeln!(
             std::io::stderr(),
             "SKIPPED disk-full tests: mount: {refused}"
-        )
-        .unwrap();
+        );
         None
     }
 
