@@ -29,7 +29,7 @@ fn main() {
         ("maxres 1280x720", "maxresdefault"),
     ] {
         let picture = pictures::youtube(file).unwrap();
-        let bare = (0..RUNS).map(|_| bare(picture.as_ref())).collect();
+        let bare = (0..RUNS).map(|_| bare(picture)).collect();
         let actors = (0..RUNS).map(|_| actors(&format!("{file}.jpg"))).collect();
         println!(
             "{name:17} {:14.0} {:16.0}",

@@ -56,6 +56,20 @@ fn the_sources_keep_the_rules_of_the_house() {
     }
 }
 
+#[test]
+fn every_dependency_is_justified_in_a_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let architecture = read("ARCHITECTURE.md");
+    for section in ["dependencies", "dev-dependencies"] {
+        for name in manifest[section].as_table().unwrap().keys() {
+            let is_named = architecture.contains(&format!("`{name}`"));
+            assert!(is_named, "ARCHITECTURE.md does not say why {name} is there");
+        }
+    }
+}
+
 /// What the rules say of a file with this body.
 fn wrongs(path: &str, body: &str) -> Vec<String> {
     rules::check(&Source::new(path, &format!("//! Why.\n{body}")))
@@ -104,7 +118,7 @@ fn an_import_against_the_direction_is_found_however_it_is_written() {
         "fetch imports store",
     );
     refused(
-        "face/cli/db.rs",
+        "face/cli/batch.rs",
         "use super::super::super::store::Reader;",
         "face imports store",
     );

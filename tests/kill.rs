@@ -4,6 +4,7 @@
 //! `VVV_KILLS` sets how many kills (100 is the full run), `VVV_SEED` repeats a run's moments.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

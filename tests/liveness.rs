@@ -1,5 +1,13 @@
 //! Whether videos still exist, asked of a site that answers as YouTube does on good days and bad.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -302,7 +310,7 @@ fn the_articles_policy_asks_for_every_id_and_knows_alive_and_dead() {
 
 #[test]
 fn definitive_verdicts_are_reused_and_doubt_is_not() {
-    let scene = scene();
+    let mut scene = scene();
     let ids = [
         id("alive", 0),
         id("dead_", 1),
@@ -323,6 +331,9 @@ fn definitive_verdicts_are_reused_and_doubt_is_not() {
     let fresh = ask(&scene, &ids, &["--fresh"]);
     assert_eq!(fresh["summary"]["cached"]["liveness"], json!(0));
     assert_eq!(scene.site.total(Endpoint::Oembed), 3);
+    scene.set("VVV_LIVENESS__FRESH_FOR", "0s");
+    let never = ask(&scene, &ids, &[]);
+    assert_eq!(never["summary"]["cached"]["liveness"], json!(0));
 }
 
 #[test]

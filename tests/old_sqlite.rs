@@ -2,6 +2,7 @@
 //! on. `tests/old-sqlite` is the site's side: a package of its own with SQLite 3.13.0 in it.
 
 #![allow(
+    clippy::explicit_write,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -4,6 +4,7 @@
 //! The judge is the site's own log. `VVV_SEED` repeats a run's moments and delays.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

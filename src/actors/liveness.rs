@@ -120,7 +120,10 @@ impl Attempt {
         let reader = &self.tools.reader;
         let marked = patiently(control, || reader.known_liveness(&ids, Since::Mark(&mark))).await?;
         let settings = &self.deps.config.liveness;
-        let reuse = !self.deps.run.fresh && settings.policy == LivenessPolicy::Careful;
+        // "0s" is never, not within this second.
+        let reuse = !self.deps.run.fresh
+            && settings.policy == LivenessPolicy::Careful
+            && !settings.fresh_for.is_zero();
         let fresh = if reuse {
             let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
             let since = self.deps.clock.unix().saturating_sub(age);

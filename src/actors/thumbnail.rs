@@ -107,7 +107,10 @@ impl Attempt {
         })
         .await?;
         let settings = &self.deps.config.thumbnails;
-        let reuse = !self.deps.run.fresh && settings.policy == ThumbnailPolicy::Careful;
+        // "0s" is never, not within this second.
+        let reuse = !self.deps.run.fresh
+            && settings.policy == ThumbnailPolicy::Careful
+            && !settings.fresh_for.is_zero();
         let fresh = if reuse {
             let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
             let since = self.deps.clock.unix().saturating_sub(age);

@@ -114,25 +114,26 @@ const FIRST_PARK: Duration = Duration::from_secs(60);
 /// Parks double up to this.
 const MAX_PARK: Duration = Duration::from_secs(3600);
 
-/// How long an upstream that answered 429 is left alone: as long as it asks, else a minute,
-/// doubled for each of the `strikes` it gave in a row before, up to an hour.
+/// How long an upstream that answered 429 is left alone: as long as it asks, else a minute;
+/// doubled up to an hour for each of the `strikes` it gave in a row before, never less than it
+/// asks. One that says "a second more" for ever would else be asked for ever.
 ///
 /// A Retry-After of zero says nothing, so it counts as none.
 #[must_use]
 pub fn park_for(retry_after: Option<Duration>, strikes: u32) -> Duration {
-    retry_after
-        .filter(|asked| !asked.is_zero())
-        .unwrap_or_else(|| {
-            FIRST_PARK
-                .saturating_mul(2_u32.saturating_pow(strikes))
-                .min(MAX_PARK)
-        })
+    let asked = retry_after.filter(|asked| !asked.is_zero());
+    asked
+        .unwrap_or(FIRST_PARK)
+        .saturating_mul(2_u32.saturating_pow(strikes))
+        .min(MAX_PARK)
+        .max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::slice;
 
     const WINDOW: i64 = 60_000;
 
@@ -187,7 +188,7 @@ mod tests {
             ..permit(900_000, 910_000, Some(901_000))
         };
         assert_eq!(
-            decide(std::slice::from_ref(&old), &at(5), limit(1)),
+            decide(slice::from_ref(&old), &at(5), limit(1)),
             Decision::Wait { until_ms: WINDOW }
         );
         assert_eq!(decide(&[old], &at(WINDOW), limit(1)), Decision::Grant);
@@ -199,7 +200,7 @@ mod tests {
         let now = at(500);
         let until_ms = 500 + WINDOW;
         assert_eq!(
-            decide(std::slice::from_ref(&ahead), &now, limit(1)),
+            decide(slice::from_ref(&ahead), &now, limit(1)),
             Decision::Wait { until_ms }
         );
         let seen = ahead.not_ahead_of(&now);
@@ -240,7 +241,9 @@ mod tests {
         let parks: Vec<u64> = (0..9).map(|n| park_for(None, n).as_secs()).collect();
         assert_eq!(parks, [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
         assert_eq!(park_for(None, u32::MAX), seconds(3600));
-        assert_eq!(park_for(Some(seconds(7)), 5), seconds(7));
+        assert_eq!(park_for(Some(seconds(7)), 0), seconds(7));
+        assert_eq!(park_for(Some(seconds(7)), 5), seconds(224));
+        assert_eq!(park_for(Some(seconds(86_400)), 9), seconds(86_400));
         assert_eq!(park_for(Some(seconds(86_400)), 0), seconds(86_400));
         assert_eq!(park_for(Some(Duration::ZERO), 1), seconds(120));
     }

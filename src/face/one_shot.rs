@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::report::{Report, print_tables};
 use super::run::{Choices, run};
 use crate::config::{Config, Loaded, ThumbnailPolicy};
-use crate::engine::{self, Engine, EngineError, Kind, Selection, ThumbnailItem};
+use crate::engine::{self, Engine, EngineError, Kind, SelectedVideo, Selection, ThumbnailItem};
 
 /// One run: what to do, where, and under which limits.
 #[derive(Debug)]
@@ -114,6 +114,9 @@ pub fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Pl
             } else {
                 engine::thumbnail_urls(config, &ids).map_err(failure)?
             };
+            if !from_database {
+                warn_of_lacking(&ids, &pictures);
+            }
             let with_url = pictures.into_iter().filter_map(|video| {
                 let thumbnail_url = video.thumbnail_url?;
                 Some(ThumbnailItem {
@@ -138,6 +141,27 @@ pub fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Pl
         }
     }
     Ok(plan)
+}
+
+/// Ids somebody typed are not passed over in silence.
+fn warn_of_lacking(ids: &[String], found: &[SelectedVideo]) {
+    let has_url = |id: &&String| {
+        found
+            .iter()
+            .any(|video| video.video_id == **id && video.thumbnail_url.is_some())
+    };
+    let lacking: Vec<&str> = ids
+        .iter()
+        .filter(|id| !has_url(id))
+        .map(String::as_str)
+        .collect();
+    if !lacking.is_empty() {
+        tracing::warn!(
+            count = lacking.len(),
+            ids = lacking.join(" "),
+            "the database has no thumbnail's address for some of the videos"
+        );
+    }
 }
 
 fn selected(kind: Kind, selection: &SelectionArgs) -> Selection {

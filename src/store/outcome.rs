@@ -119,3 +119,105 @@ impl Operation for FailJob {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::backlog::ReadQueue;
+    use super::super::fixture::{Fixture, claim, claim_next, run};
+    use super::super::queue::{ClaimJobs, JobState, Lease, ReleaseJobs};
+    use super::super::writer::Writer;
+    use super::*;
+    use crate::domain::job::{Kind, Queue};
+
+    fn retry(claim: Claim, give_back_attempt: bool) -> RetryJob {
+        RetryJob {
+            claim,
+            payload: "the rest".to_owned(),
+            run_at_ms: 50,
+            error: "no answer".to_owned(),
+            give_back_attempt,
+        }
+    }
+
+    fn states(writer: &mut Writer) -> Vec<JobState> {
+        let counts = run(writer, ReadQueue).unwrap();
+        counts.iter().map(|count| count.state).collect()
+    }
+
+    fn is_lost<T>(outcome: &Result<T, StoreError>) -> bool {
+        matches!(outcome, Err(StoreError::LeaseLost))
+    }
+
+    #[test]
+    fn a_claim_that_was_taken_back_can_end_nothing() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        let late = claim(&mut writer, Kind::Score);
+        run(&mut writer, ReleaseJobs { claims: vec![late] }).unwrap();
+        let error = "too late".to_owned();
+        for _ in 0..2 {
+            assert!(is_lost(&run(&mut writer, FinishJob { claim: late })));
+            assert!(is_lost(&run(&mut writer, retry(late, false))));
+            let fail = FailJob {
+                claim: late,
+                error: error.clone(),
+            };
+            assert!(is_lost(&run(&mut writer, fail)));
+            // The second time the job is another's.
+            if states(&mut writer) == [JobState::Available] {
+                claim_next(&mut writer, Queue::Scoring, Lease(8));
+            }
+            assert_eq!(states(&mut writer), [JobState::Running]);
+        }
+    }
+
+    #[test]
+    fn a_job_ends_once() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        let claim = claim(&mut writer, Kind::Thumbnails);
+        run(&mut writer, FinishJob { claim }).unwrap();
+        assert_eq!(states(&mut writer), []);
+        assert!(is_lost(&run(&mut writer, FinishJob { claim })));
+    }
+
+    #[test]
+    fn a_retry_waits_for_its_time_with_what_is_left() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        let mut held = claim(&mut writer, Kind::Score);
+        for (give_back_attempt, attempts) in [(false, 2), (true, 2), (false, 3)] {
+            run(&mut writer, retry(held, give_back_attempt)).unwrap();
+            assert_eq!(states(&mut writer), [JobState::Retryable]);
+            let next = |now_ms| ClaimJobs {
+                queue: Queue::Scoring,
+                limit: 1,
+                lease: Lease(9),
+                now_ms,
+            };
+            let early = run(&mut writer, next(49)).unwrap();
+            assert_eq!((early.jobs.len(), early.next_due_ms), (0, Some(50)));
+            let due = run(&mut writer, next(50)).unwrap();
+            assert_eq!(due.jobs[0].payload, "the rest");
+            assert_eq!(due.jobs[0].attempts, attempts);
+            held = due.jobs[0].claim;
+        }
+    }
+
+    #[test]
+    fn a_failed_job_is_kept_and_never_claimed_again() {
+        let fixture = Fixture::new("wal");
+        let mut writer = fixture.writer();
+        let claim = claim(&mut writer, Kind::Score);
+        let error = "crashed".to_owned();
+        run(&mut writer, FailJob { claim, error }).unwrap();
+        assert_eq!(states(&mut writer), [JobState::Failed]);
+        let next = ClaimJobs {
+            queue: Queue::Scoring,
+            limit: 1,
+            lease: Lease(9),
+            now_ms: i64::MAX,
+        };
+        assert_eq!(run(&mut writer, next).unwrap().jobs, []);
+    }
+}

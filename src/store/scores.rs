@@ -80,3 +80,127 @@ impl rusqlite::ToSql for Velocity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::backlog::ReadQueue;
+    use super::super::fixture::{Fixture, JOURNALS, claim, run};
+    use super::super::queue::ReleaseJobs;
+    use super::super::writer::Writer;
+    use super::*;
+    use crate::domain::job::Kind;
+    use crate::domain::score::{Label, Reason};
+
+    fn scored(score: f64, velocity: i128) -> Score {
+        Score::Scored(Scored {
+            score,
+            velocity,
+            engagement: 6.21,
+            region: Some("PL".to_owned()),
+            label: Label::Viral,
+        })
+    }
+
+    fn finish(writer: &mut Writer, scores: &[(&str, Score)]) -> FinishScores {
+        let scores = scores
+            .iter()
+            .map(|(id, score)| ((*id).to_owned(), score.clone()));
+        FinishScores {
+            claim: claim(writer, Kind::Score),
+            scores: Arc::new(scores.collect()),
+            scored_at: 1_700_000_000,
+            effects: true,
+        }
+    }
+
+    fn site(journal: &str) -> Fixture {
+        let fixture = Fixture::new(journal);
+        fixture.sql(
+            "CREATE TABLE changes (video_id TEXT); \
+             CREATE TRIGGER change AFTER UPDATE ON videos \
+               BEGIN INSERT INTO changes VALUES (NEW.video_id); END; \
+             INSERT INTO videos (video_id, virality_score) VALUES ('a', 87.3), ('b', 1), ('c', 2.5)",
+        );
+        fixture
+    }
+
+    const STORED: &str = "SELECT video_id, virality_score FROM videos ORDER BY video_id";
+
+    #[test]
+    fn scores_are_written_where_they_differ_and_reasons_change_nothing() {
+        for journal in JOURNALS {
+            let fixture = site(journal);
+            let mut writer = fixture.writer();
+            let none = Score::Unscored(Reason::InsufficientData);
+            let scores = [
+                ("a", scored(87.3, 12_345)),
+                ("b", scored(-3.0, 7)),
+                ("c", none),
+                ("nobody", scored(1.0, 1)),
+            ];
+            let finish = finish(&mut writer, &scores);
+            run(&mut writer, finish).unwrap();
+            assert_eq!(fixture.rows(STORED), ["a|87.3", "b|-3.0", "c|2.5"]);
+            assert_eq!(fixture.rows("SELECT * FROM changes"), ["b"]);
+            assert_eq!(
+                fixture.rows("SELECT * FROM vvv_scores WHERE video_id <> 'nobody' ORDER BY 1"),
+                [
+                    "a|PL|87.3|VIRAL|12345|6.21|1700000000",
+                    "b|PL|-3.0|VIRAL|7|6.21|1700000000"
+                ]
+            );
+            assert_eq!(run(&mut writer, ReadQueue).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn details_are_replaced_by_the_next_score() {
+        let fixture = site("wal");
+        let mut writer = fixture.writer();
+        for velocity in [1, i128::from(i64::MAX), i128::MAX] {
+            let mut finish = finish(&mut writer, &[("a", scored(10.0, velocity))]);
+            finish.scored_at += 60;
+            run(&mut writer, finish).unwrap();
+        }
+        assert_eq!(
+            fixture.rows("SELECT score, velocity, scored_at FROM vvv_scores"),
+            ["10.0|1.7014118346046923e38|1700000060"]
+        );
+    }
+
+    #[test]
+    fn without_details_only_the_sites_column_is_written() {
+        let mut fixture = site("wal");
+        fixture.options.keep_details = false;
+        let mut writer = fixture.writer();
+        let finish = finish(&mut writer, &[("a", scored(10.0, 1))]);
+        run(&mut writer, finish).unwrap();
+        assert_eq!(fixture.rows("SELECT * FROM vvv_scores"), [""; 0]);
+        assert_eq!(fixture.rows("SELECT * FROM changes"), ["a"]);
+    }
+
+    #[test]
+    fn a_dry_run_only_ends_the_job() {
+        let fixture = site("delete");
+        let mut writer = fixture.writer();
+        let mut finish = finish(&mut writer, &[("a", scored(10.0, 1))]);
+        finish.effects = false;
+        run(&mut writer, finish).unwrap();
+        assert_eq!(fixture.rows("SELECT * FROM vvv_scores"), [""; 0]);
+        assert_eq!(fixture.rows("SELECT * FROM changes"), [""; 0]);
+        assert_eq!(run(&mut writer, ReadQueue).unwrap(), []);
+    }
+
+    #[test]
+    fn a_lost_claim_writes_nothing() {
+        let fixture = site("wal");
+        let mut writer = fixture.writer();
+        let finish = finish(&mut writer, &[("a", scored(10.0, 1))]);
+        let claims = vec![finish.claim];
+        run(&mut writer, ReleaseJobs { claims }).unwrap();
+        let lost = run(&mut writer, finish).unwrap_err();
+        assert!(matches!(lost, StoreError::LeaseLost), "{lost}");
+        assert_eq!(fixture.rows("SELECT * FROM changes"), [""; 0]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_scores"), [""; 0]);
+    }
+}

@@ -171,3 +171,176 @@ fn video(row: &Row<'_>) -> Result<Option<SelectedVideo>, StoreError> {
         thumbnail_url: url,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, JOURNALS};
+    use super::*;
+
+    const ALL: Selection = Selection {
+        kind: Kind::Score,
+        stale_before: None,
+        region: None,
+        limit: None,
+    };
+
+    fn picked(fixture: &Fixture, selection: &Selection) -> Vec<String> {
+        let picked = fixture.reader().select(selection).unwrap();
+        picked.into_iter().map(|video| video.video_id).collect()
+    }
+
+    /// Four videos; `a` and `c` were checked long ago, `b` lately.
+    fn site(journal: &str) -> Fixture {
+        let fixture = Fixture::new(journal);
+        fixture.writer().close();
+        fixture.sql(
+            "INSERT INTO videos (video_id, thumbnail_url) VALUES \
+               ('d', 'https://x/d'), ('c', 'https://x/c'), ('b', 'https://x/b'), \
+               ('a', 'https://x/a'), ('bare', NULL), ('empty', ''); \
+             INSERT INTO vvv_scores VALUES ('a', NULL, 1.0, 'NORMAL', 1, 1.0, 100), \
+               ('b', NULL, 1.0, 'NORMAL', 1, 1.0, 900), ('c', NULL, 1.0, 'NORMAL', 1, 1.0, 200);",
+        );
+        fixture
+    }
+
+    #[test]
+    fn those_that_waited_longest_come_first() {
+        for journal in JOURNALS {
+            let fixture = site(journal);
+            assert_eq!(
+                picked(&fixture, &ALL),
+                ["d", "bare", "empty", "a", "c", "b"]
+            );
+            let stale = Selection {
+                stale_before: Some(900),
+                ..ALL
+            };
+            assert_eq!(picked(&fixture, &stale), ["d", "bare", "empty", "a", "c"]);
+            let few = Selection {
+                limit: Some(4),
+                ..stale
+            };
+            assert_eq!(picked(&fixture, &few), ["d", "bare", "empty", "a"]);
+        }
+    }
+
+    #[test]
+    fn a_region_is_that_of_the_latest_snapshot() {
+        let fixture = site("wal");
+        fixture.sql(
+            "INSERT INTO video_snapshots (video_id, region, fetched_at) VALUES \
+               ('a', 'PL', '2026-01-02'), ('a', 'SE', '2026-01-01'), ('b', 'SE', '2026-01-01'), \
+               ('c', 'SE', '2026-01-01'), ('c', 'PL', '2026-01-01')",
+        );
+        let region = |region: &str| Selection {
+            region: Some(region.to_owned()),
+            ..ALL
+        };
+        assert_eq!(picked(&fixture, &region("PL")), ["a", "c"]);
+        assert_eq!(picked(&fixture, &region("SE")), ["b"]);
+        assert_eq!(picked(&fixture, &region("GB")), [""; 0]);
+    }
+
+    #[test]
+    fn thumbnails_are_known_by_their_present_address() {
+        let fixture = site("wal");
+        fixture.sql(
+            "INSERT INTO vvv_thumbnail_checks (video_id, url, status, checked_at, mark) VALUES \
+               ('a', 'https://x/a', 'valid', 900, ''), ('b', 'https://x/old', 'valid', 900, ''), \
+               ('c', 'https://x/c', 'unknown', 900, ''), ('d', 'https://x/d', 'broken', 100, '')",
+        );
+        let stale = Selection {
+            kind: Kind::Thumbnails,
+            stale_before: Some(500),
+            ..ALL
+        };
+        let picked = fixture.reader().select(&stale).unwrap();
+        let urls: Vec<_> = picked
+            .iter()
+            .map(|video| (video.video_id.as_str(), video.thumbnail_url.as_deref()))
+            .collect();
+        assert_eq!(
+            urls,
+            [
+                ("b", Some("https://x/b")),
+                ("d", Some("https://x/d")),
+                ("c", Some("https://x/c")),
+            ]
+        );
+    }
+
+    #[test]
+    fn lives_that_nobody_could_tell_are_picked_again_but_not_before_others() {
+        let fixture = site("wal");
+        fixture.sql(
+            "INSERT INTO vvv_video_status (video_id, liveness, liveness_checked_at) VALUES \
+               ('a', 'alive', 900), ('b', 'dead', 100), ('c', 'unknown', 950), ('d', 'dead', 200); \
+             INSERT INTO vvv_liveness_checks VALUES ('a', 'alive', '', 200, 900, ''), \
+               ('b', 'unknown', '', NULL, 960, ''), ('c', 'unknown', '', NULL, 950, ''), \
+               ('d', 'dead', '', 404, 200, '');",
+        );
+        let stale = Selection {
+            kind: Kind::Liveness,
+            stale_before: Some(500),
+            ..ALL
+        };
+        assert_eq!(picked(&fixture, &stale), ["bare", "empty", "d", "c", "b"]);
+    }
+
+    #[test]
+    fn thumbnails_need_their_column() {
+        let mut fixture = site("wal");
+        fixture.options.schema.videos.thumbnail_url = "poster".to_owned();
+        let thumbnails = Selection {
+            kind: Kind::Thumbnails,
+            ..ALL
+        };
+        let error = fixture.reader().select(&thumbnails).unwrap_err();
+        let path = fixture.options.path.display().to_string();
+        assert_eq!(
+            error.to_string().replace(&path, "PATH"),
+            "find the site's tables in PATH: \
+             no column videos.poster (schema.videos.thumbnail_url)"
+        );
+        assert!(!picked(&fixture, &ALL).is_empty(), "the rest goes on");
+    }
+
+    #[test]
+    fn ids_of_odd_types_are_passed_over_or_taken_as_text() {
+        let fixture = Fixture::with_tables(
+            "wal",
+            "CREATE TABLE videos (video_id UNIQUE, virality_score, thumbnail_url); \
+             INSERT INTO videos (video_id) VALUES (12), (NULL), (1.5), (x'ff'), \
+               (CAST(x'ff' AS TEXT)), ('a'); \
+             CREATE TABLE video_snapshots \
+               (video_id, view_count, likes, comments, region, fetched_at); \
+             INSERT INTO video_snapshots (video_id, region) VALUES (12, 'PL'), ('a', 'PL');",
+        );
+        fixture.writer().close();
+        assert_eq!(picked(&fixture, &ALL), ["12", "a"]);
+        let region = Selection {
+            region: Some("PL".to_owned()),
+            ..ALL
+        };
+        assert_eq!(picked(&fixture, &region), ["12", "a"]);
+    }
+
+    #[test]
+    fn addresses_are_looked_up_in_the_order_asked() {
+        let fixture = site("wal");
+        let ids = ["c", "nobody", "bare", "a"].map(str::to_owned);
+        let found = fixture.reader().thumbnail_urls(&ids).unwrap();
+        let urls: Vec<_> = found
+            .iter()
+            .map(|video| (video.video_id.as_str(), video.thumbnail_url.as_deref()))
+            .collect();
+        assert_eq!(
+            urls,
+            [
+                ("c", Some("https://x/c")),
+                ("bare", None),
+                ("a", Some("https://x/a")),
+            ]
+        );
+    }
+}

@@ -316,6 +316,22 @@ mod tests {
     }
 
     #[test]
+    fn a_lookup_is_prepared_once() {
+        let fixture = with_snapshots("wal", "('a', 1, 0, 0, 'PL', '2026-01-01')");
+        let reader = fixture.reader();
+        for _ in 0..3 {
+            read_all(&reader, &["a", "a"]);
+        }
+        let lookup = reader
+            .connection
+            .prepare_cached(&reader.site.last_snapshots);
+        let again = lookup
+            .unwrap()
+            .get_status(rusqlite::StatementStatus::RePrepare);
+        assert_eq!(again, 0);
+    }
+
+    #[test]
     fn numbers_without_a_place_among_the_integers_are_no_time() {
         assert_eq!(whole(-1.9), Some(-1));
         assert_eq!(

@@ -17,6 +17,9 @@ use super::site::Site;
 /// no new reader gets in, so it ends.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often a ROLLBACK is tried that interrupts keep hitting.
+const MAX_ROLLBACKS: usize = 1000;
+
 /// The connection that writes.
 pub(super) struct WriteConnection {
     pub(super) connection: Connection,
@@ -113,12 +116,19 @@ impl WriteConnection {
 
     /// Rolls back, if SQLite has not done so; whether the connection is clean now.
     pub(super) fn roll_back(&self) -> bool {
-        if self.connection.is_autocommit() {
-            return true;
-        }
-        let outcome = self.run("ROLLBACK");
-        if let Err(error) = &outcome {
-            tracing::warn!(%error, "failed to roll back");
+        for _ in 0..MAX_ROLLBACKS {
+            if self.connection.is_autocommit() {
+                return true;
+            }
+            match self.run("ROLLBACK") {
+                Ok(()) => {}
+                // Whoever interrupts means the work, not its undoing.
+                Err(StoreError::Interrupted) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "failed to roll back");
+                    break;
+                }
+            }
         }
         self.connection.is_autocommit()
     }

@@ -38,8 +38,9 @@ pub enum GroupEnd {
     },
     /// Another connection holds the lock: what is not answered still waits, in order.
     Locked,
-    /// A commit failed and may have happened: its operations are answered
-    /// [`StoreError::Unknown`], the rest still waits. The writer must be opened again.
+    /// The connection is not to be trusted any more. If a commit failed and may have happened,
+    /// its operations are answered [`StoreError::Unknown`]; the rest still waits. The writer
+    /// must be opened again, with an empty queue.
     Reopen,
 }
 
@@ -543,6 +544,50 @@ mod tests {
         }
     }
 
+    /// Writes, then makes the rollback journal impossible to delete, which is what commits.
+    struct SpoilJournal(std::path::PathBuf);
+
+    impl Operation for SpoilJournal {
+        type Output = ();
+
+        fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+            Write("spoilt").apply(scope)?;
+            std::fs::remove_file(&self.0).unwrap();
+            std::fs::create_dir(&self.0).unwrap();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_commit_that_fails_on_the_disk_may_have_happened() {
+        let fixture = with_log("delete");
+        let mut writer = fixture.writer();
+        let journal = fixture.beside("vault.db-journal");
+        let mut line = line_of(&["a", "abort"]);
+        line.push(SpoilJournal(journal.clone()));
+        for _ in 0..254 {
+            line.push(Write("b"));
+        }
+        assert_eq!(writer.commit_group(&mut line.waiting), GroupEnd::Reopen);
+        assert_eq!(
+            line.waiting.len(),
+            1,
+            "what was not in the group still waits"
+        );
+        let answers = line.answers();
+        assert_eq!(answers.len(), 256);
+        for (place, answer) in &answers {
+            let is_unknown = matches!(answer, Err(StoreError::Unknown(_)));
+            // The one that had failed by itself is in no doubt.
+            assert_eq!(is_unknown, *place != 1, "{place}: {answer:?}");
+        }
+        writer.close();
+        std::fs::remove_dir(journal).unwrap();
+        let mut writer = fixture.writer();
+        let end = writer.commit_group(&mut line.waiting);
+        assert!(matches!(end, GroupEnd::Committed { operations: 1, .. }));
+    }
+
     #[test]
     fn a_group_ends_when_it_has_held_the_lock_long_enough() {
         let mut fixture = with_log("wal");
@@ -620,6 +665,7 @@ mod tests {
         let mut line = Line::new();
         line.push(Endless(started));
         writer.commit_group(&mut line.waiting);
+        line.waiting.clear();
         stop.join().unwrap();
         assert!(matches!(line.answers()[0].1, Err(StoreError::Interrupted)));
     }

@@ -236,10 +236,8 @@ mod tests {
     }
 
     fn rgb(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
-        encoded(
-            &DynamicImage::from(scene(width, height)).into_rgb8().into(),
-            format,
-        )
+        let opaque = DynamicImage::from(scene(width, height)).into_rgb8();
+        encoded(&opaque.into(), format)
     }
 
     fn gif_of(frames: usize) -> Vec<u8> {
@@ -444,12 +442,19 @@ mod tests {
             let refused = decode(&closed, SIXTEEN_MEGAPIXELS);
             assert!(refused.is_err(), "{percent}%");
         }
-        // In the first pass, where all is a mosaic, and in the last.
-        for percent in [10, 95] {
-            let kept = &PROGRESSIVE[..PROGRESSIVE.len() * percent / 100];
-            let closed = [kept, b"\xff\xd9"].concat();
+        let scan = |(at, two): (usize, &[u8])| (two == b"\xff\xda").then_some(at);
+        let scans: Vec<usize> = PROGRESSIVE
+            .windows(2)
+            .enumerate()
+            .filter_map(scan)
+            .collect();
+        // In the first pass, where all is a mosaic, at its end, and in the next and last ones.
+        let within = |n: usize| scans[n] + 40;
+        let cuts = [within(0), scans[1], within(1), within(scans.len() - 1)];
+        for length in cuts {
+            let closed = [&PROGRESSIVE[..length], b"\xff\xd9"].concat();
             let refused = decode(&closed, SIXTEEN_MEGAPIXELS);
-            assert!(refused.is_err(), "{percent}%");
+            assert!(refused.is_err(), "{length} of {scans:?}");
         }
     }
 
@@ -498,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webp_frame_that_is_not_the_size_it_should_be_is_refused_before_it_takes_memory() {
+    fn a_webp_frame_of_another_size_than_announced_is_refused_before_it_takes_memory() {
         let mut vp8 = LOSSY[20..].to_vec();
         let side = 16_383_u16.to_le_bytes();
         vp8[6..10].copy_from_slice(&[side, side].concat());
@@ -509,11 +514,8 @@ mod tests {
         let too_large = animation_frame(size(480, 360), &[LOSSY[12..].to_vec()]);
         let outside = riff(&[canvas(size(10, 10), 2), animation, too_large]);
         for bytes in [still, moving, outside] {
-            let refused = decode(&bytes, SIXTEEN_MEGAPIXELS);
-            assert!(
-                matches!(refused, Err(PictureError::Corrupt(_))),
-                "{refused:?}"
-            );
+            let text = decode(&bytes, SIXTEEN_MEGAPIXELS).unwrap_err().to_string();
+            assert!(text.starts_with("corrupt: a frame of "), "{text}");
         }
     }
 
@@ -581,7 +583,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::with_cases(100))]
 
         #[test]
         fn damaged_bytes_are_judged_without_a_panic(

@@ -88,7 +88,9 @@ fn check_animation_frame(data: &[u8], canvas: Size) -> Result<(), PictureError> 
         height: frame.u24_le()? + 1,
     };
     if size.width > canvas.width || size.height > canvas.height {
-        return Err(corrupt(format_args!("a frame of {size} on {canvas}")));
+        return Err(corrupt(format_args!(
+            "a frame of {size} on a canvas of {canvas}"
+        )));
     }
     let _duration_and_flags = frame.take(4)?;
     let mut before: &[u8] = b"";
@@ -106,7 +108,7 @@ fn check_animation_frame(data: &[u8], canvas: Size) -> Result<(), PictureError> 
 fn check_size(kind: &[u8], data: &[u8], wanted: Size) -> Result<(), PictureError> {
     match size_in(kind, data)? {
         Some(size) if size != wanted => Err(corrupt(format_args!(
-            "{size} inside where {wanted} was said"
+            "a frame of {size} where {wanted} was announced"
         ))),
         _ => Ok(()),
     }

@@ -80,7 +80,10 @@ fn work(file: &str) -> sqlite::Result<()> {
         while statement.next()? == State::Row {}
     }
     connection.execute(WRITES)?;
-    println!("health_after {}", ask(&connection, "PRAGMA integrity_check")?);
+    println!(
+        "health_after {}",
+        ask(&connection, "PRAGMA integrity_check")?
+    );
     Ok(())
 }
 
