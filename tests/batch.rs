@@ -1,5 +1,13 @@
 //! The contract of `batch`: what it takes, what it refuses and how, and what its report holds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use std::fs;

@@ -1,6 +1,14 @@
 //! Runs that end before their work does: by a signal, a deadline, a reader that left; and runs
 //! that write nothing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use std::process::Command;

@@ -1,5 +1,13 @@
 //! Whether videos still exist, asked of a site that answers as YouTube does on good days and bad.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,14 @@
 //! Scores of the real program against `article.py`, an evaluation of the article's formula that
 //! shares no line with ours, and what is written of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use rusqlite::types::Value as Cell;

@@ -1,5 +1,13 @@
 //! Files that cannot be used are refused and named; files that others use are shared with them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,13 @@
 //! Thumbnails fetched by the real program from a site that misbehaves in every way.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,13 @@
 //! `score`, `thumbnails` and `liveness` with ids from the command line and from the database.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 mod support;
 
 use serde_json::{Value, json};
