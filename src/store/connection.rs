@@ -279,14 +279,14 @@ mod tests {
     fn triggers_and_views_of_the_site_are_trusted() {
         let fixture = Fixture::new("wal");
         fixture.sql(
-            "CREATE VIRTUAL TABLE found USING fts5 (title); \
-             CREATE TRIGGER find AFTER UPDATE ON videos \
-               BEGIN INSERT INTO found (title) VALUES (NEW.title); END;",
+            "CREATE TABLE seen (columns); \
+             CREATE TRIGGER see AFTER UPDATE ON videos BEGIN \
+               INSERT INTO seen SELECT count(*) FROM pragma_table_info('videos'); END;",
         );
         let (connection, site) = connect(&fixture.options, 3).unwrap();
         fixture.sql("INSERT INTO videos VALUES ('a', 'A title', NULL, NULL)");
         let updated = connection.execute(&site.update_score, (1.5, "a")).unwrap();
         assert_eq!(updated, 1);
-        assert_eq!(fixture.rows("SELECT title FROM found"), ["A title"]);
+        assert_eq!(fixture.rows("SELECT columns FROM seen"), ["4"]);
     }
 }

@@ -75,7 +75,6 @@ impl Reader {
                 "SELECT s.liveness, s.liveness_reason, c.http_status \
                  FROM main.vvv_video_status AS s LEFT JOIN main.vvv_liveness_checks AS c \
                  ON c.video_id = s.video_id AND c.verdict = s.liveness \
-                 AND c.checked_at = s.liveness_checked_at \
                  WHERE s.video_id = ?1 AND s.liveness_checked_at >= ?2 \
                  AND s.liveness <> 'unknown'"
             }

@@ -99,8 +99,11 @@ impl Reader {
         rows.next()?;
         let outcome = reads();
         drop(rows);
-        transaction.commit()?;
-        outcome
+        // Committed whatever came out, for a transaction left open would block the next call.
+        let ended = transaction.commit();
+        let value = outcome?;
+        ended?;
+        Ok(value)
     }
 }
 
