@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, Recipient,
-    ResponseFuture, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
+    Recipient, ResponseFuture, WrapFuture,
 };
 use tokio::sync::oneshot;
 
@@ -22,6 +22,8 @@ const SHORTEST_BREATH: Duration = Duration::from_micros(500);
 const LONGEST_BREATH: Duration = Duration::from_millis(20);
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
+/// After so many in a row the actor gives up.
+const MOST_FAILED_OPENS: u32 = 20;
 
 /// Owns the only read-write connection and serialises every write.
 pub struct DbActor {
@@ -31,6 +33,7 @@ pub struct DbActor {
     waiting: VecDeque<Box<dyn Pending>>,
     flush_due: bool,
     locked_since: Option<Instant>,
+    failed_opens: u32,
     reopened: Recipient<WriterReopened>,
     /// Why the last connection was given up.
     doubt: String,
@@ -52,6 +55,7 @@ impl DbActor {
             waiting: VecDeque::new(),
             flush_due: false,
             locked_since: None,
+            failed_opens: 0,
             reopened,
             doubt: String::new(),
             faults,
@@ -117,13 +121,20 @@ impl DbActor {
         match Writer::open(&self.options) {
             Ok(writer) => {
                 self.writer = Some(writer);
+                self.failed_opens = 0;
                 let reason = std::mem::take(&mut self.doubt);
                 self.reopened.do_send(WriterReopened { reason });
                 self.flush_soon(Duration::ZERO, context);
             }
             Err(error) => {
                 tracing::error!(%error, "failed to open the database again");
-                self.flush_soon(REOPEN_DELAY, context);
+                self.failed_opens += 1;
+                if self.failed_opens < MOST_FAILED_OPENS {
+                    self.flush_soon(REOPEN_DELAY, context);
+                } else {
+                    // The supervisor takes over, within its budget.
+                    context.stop();
+                }
             }
         }
     }

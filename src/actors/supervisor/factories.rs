@@ -104,6 +104,11 @@ impl<A: Actor> Seat<A> {
         }
     }
 
+    /// The successor could not be made, which counts as one more death.
+    pub(super) const fn still_vacant(&mut self) {
+        self.vacant = false;
+    }
+
     /// Seats a successor.
     pub(super) fn fill(&mut self, address: Addr<A>) {
         self.slot.replace(address);

@@ -113,18 +113,22 @@ impl Supervisor {
             actor.opening = false;
             match opened {
                 Ok(Ok(writer)) => actor.seat_writer(writer, context),
-                Ok(Err(error)) => tracing::error!(%error, "failed to open the database again"),
-                Err(error) => tracing::error!(%error, "failed to open the database again"),
+                Ok(Err(error)) => actor.no_writer(&error.to_string()),
+                Err(error) => actor.no_writer(&error.to_string()),
             }
         }));
+    }
+
+    fn no_writer(&mut self, error: &str) {
+        tracing::error!(error, "failed to open the database again");
+        self.writer.still_vacant();
     }
 
     fn seat_writer(&mut self, writer: Writer, context: &mut Context<Self>) {
         let arbiter = match self.arbiters.start("database") {
             Ok(arbiter) => arbiter,
             Err(error) => {
-                tracing::error!(%error, "failed to start the writer's thread");
-                return;
+                return self.no_writer(&error.to_string());
             }
         };
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
