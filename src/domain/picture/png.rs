@@ -1,13 +1,11 @@
-//! PNG: a walk over its chunks, and `image`'s decoder under limits.
+//! PNG: a walk over its chunks, and the decoder under limits.
 //!
 //! The decoder stops after the last row, so it does not miss the end of the file.
 
 use std::io::Cursor;
 
-use image::codecs::png::PngDecoder;
-
 use super::reader::Reader;
-use super::{PictureError, Size, corrupt, decode_into_memory, limits};
+use super::{PictureError, Size, corrupt};
 
 /// What the decoder may use beside the picture: a colour profile, rows. A profile of a few
 /// hundred bytes can unpack to hundreds of megabytes.
@@ -48,11 +46,17 @@ fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
     Ok(())
 }
 
-/// Decodes its first frame, if the rest is there too.
+/// Decodes its first frame row by row, if the rest is there too: a deep one of 16 megapixels would
+/// fill 128 MB.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
     check_whole(bytes)?;
     let row = u64::from(size.width) * 16;
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits(size, OVERHEAD + row))
-        .map_err(corrupt)?;
-    decode_into_memory(decoder, size)
+    let limits = png::Limits {
+        bytes: usize::try_from(OVERHEAD + row).map_err(corrupt)?,
+    };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut rows = decoder.read_info().map_err(corrupt)?;
+    while rows.next_row().map_err(corrupt)?.is_some() {}
+    Ok(())
 }
