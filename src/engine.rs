@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use crate::actors::arbiters::Arbiters;
+use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Drain;
 pub use crate::actors::pool::PoolStatus;
@@ -235,6 +236,12 @@ fn launch(
     // The writer opens before any reader: it makes the tables they look for.
     let writer = Writer::open(&store)?;
     warn_without_index(&store);
+    let decoder = Decoder::start(
+        config.thumbnails.max_pixels,
+        config.engine.nice,
+        &builder.faults,
+    )
+    .map_err(EngineError::Thread)?;
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
     Ok(Supervisor::launch(Launch {
         config,
@@ -242,6 +249,7 @@ fn launch(
         calls,
         store,
         fetch_settings,
+        decoder,
         writer,
         writer_arbiter,
         arbiters,

@@ -1,41 +1,67 @@
 //! Where pictures are decoded: off the arbiters that fetch, few at a time, so that memory stays
 //! bounded and the site's own server comes first.
+//!
+//! The threads are few and fixed on purpose. malloc keeps for each thread what that thread freed;
+//! on the arbiters' own blocking threads the largest picture would be paid for once a worker.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{io, thread};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::faults::{Faults, Step};
 use super::worker::{be_nice, panic_message};
 use crate::domain::picture;
 use crate::domain::thumbnail::Evidence;
 
-/// Above this a picture takes tens of megabytes to decode, so such go one at a time.
+/// Above this a picture takes tens of megabytes to decode, so such go one at a time, on a thread
+/// of their own.
 const LARGE_PIXELS: u64 = 4_000_000;
 
-/// Decodes pictures on blocking threads; clones share its places.
+/// Decodes pictures on threads of its own, which end with its last clone.
 #[derive(Clone)]
 pub struct Decoder {
+    /// No more at once than cores, whichever lane they come from.
     places: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    max_pixels: u64,
-    nice: u8,
-    faults: Faults,
+    /// Held while a large picture waits for its place, so that it keeps none from the small ones.
+    one_large: Arc<Semaphore>,
+    small: mpsc::Sender<Work>,
+    large: mpsc::Sender<Work>,
+}
+
+/// A picture to decode, and who waits for what it shows.
+struct Work {
+    body: Vec<u8>,
+    answer: oneshot::Sender<Evidence>,
 }
 
 impl Decoder {
-    /// A decoder with as many places as the machine has cores.
-    #[must_use]
-    pub fn new(max_pixels: u64, nice: u8, faults: Faults) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self {
+    /// A decoder with a thread a core and one for large pictures.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(max_pixels: u64, nice: u8, faults: &Faults) -> io::Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let lane = |threads: usize| {
+            let (sender, receiver) = mpsc::channel();
+            let receiver = Arc::new(Mutex::new(receiver));
+            for _ in 0..threads {
+                let (receiver, faults) = (Arc::clone(&receiver), faults.clone());
+                thread::Builder::new()
+                    .name("vvv-decode".to_owned())
+                    .spawn(move || serve(&receiver, max_pixels, nice, &faults))?;
+            }
+            io::Result::Ok(sender)
+        };
+        Ok(Self {
             places: Arc::new(Semaphore::new(cores)),
-            large: Arc::new(Semaphore::new(1)),
-            max_pixels,
-            nice,
-            faults,
-        }
+            one_large: Arc::new(Semaphore::new(1)),
+            small: lane(cores)?,
+            large: lane(1)?,
+        })
     }
 
     /// Decodes a body and tells what it showed. A panic in a decoder is this picture's error.
@@ -44,27 +70,43 @@ impl Decoder {
             Ok(size) => size,
             Err(error) => return Evidence::Undecodable(error),
         };
-        let pixels = u64::from(size.width) * u64::from(size.height);
+        let is_large = size.pixels() > LARGE_PIXELS;
+        let lane = if is_large { &self.large } else { &self.small };
         // The semaphores are never closed, so a place always comes.
-        let _large = if pixels > LARGE_PIXELS {
-            self.large.acquire().await.ok()
+        let _large = if is_large {
+            self.one_large.acquire().await.ok()
         } else {
             None
         };
         let _place = self.places.acquire().await.ok();
-        let (max_pixels, nice, faults) = (self.max_pixels, self.nice, self.faults.clone());
-        let decoded = actix_rt::task::spawn_blocking(move || {
-            be_nice(nice);
+        let (answer, answered) = oneshot::channel();
+        // A lane is gone only with its threads, and they end with the last sender.
+        let _ = lane.send(Work { body, answer });
+        answered
+            .await
+            .unwrap_or_else(|_| Evidence::Panicked("the decoding thread ended".to_owned()))
+    }
+}
+
+/// The life of a decoding thread.
+fn serve(lane: &Mutex<mpsc::Receiver<Work>>, max_pixels: u64, nice: u8, faults: &Faults) {
+    be_nice(nice);
+    loop {
+        let next = lane.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Work { body, answer }) = next else {
+            return;
+        };
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
             faults.strike(Step::ThumbnailWorks);
             picture::decode(&body, max_pixels)
-        });
-        match decoded.await {
+        }));
+        let evidence = match decoded {
             Ok(Ok(size)) => Evidence::Decoded(size),
             Ok(Err(error)) => Evidence::Undecodable(error),
-            Err(error) => Evidence::Panicked(match error.try_into_panic() {
-                Ok(panic) => panic_message(panic.as_ref()),
-                Err(error) => error.to_string(),
-            }),
-        }
+            Err(panic) => Evidence::Panicked(panic_message(panic.as_ref())),
+        };
+        drop(body);
+        // Whoever asked may have been dropped at a time limit.
+        let _ = answer.send(evidence);
     }
 }

@@ -134,7 +134,6 @@ fn judgement(row: &Row<'_>) -> Result<Option<Judgement>, rusqlite::Error> {
 mod tests {
     use super::super::fixture::{Fixture, JOURNALS, claim, run};
     use super::super::queue::{Claim, ReleaseJobs};
-    use super::super::writer::Writer;
     use super::super::{RecordLiveness, RecordThumbnail};
     use super::*;
     use crate::domain::job::Kind;
@@ -306,12 +305,11 @@ mod tests {
         let video = claim(&mut writer, Kind::Liveness);
         let claims = vec![picture, video];
         run(&mut writer, ReleaseJobs { claims }).unwrap();
-        let lost: [fn(&mut Writer, Claim) -> Result<(), StoreError>; 2] = [
-            |writer, claim| run(writer, thumbnail(claim, "1", Status::Valid, 10)),
-            |writer, claim| run(writer, life(claim, "1", Life::Dead, 20)),
+        let outcomes = [
+            run(&mut writer, thumbnail(picture, "1", Status::Valid, 10)),
+            run(&mut writer, life(video, "1", Life::Dead, 20)),
         ];
-        for (record, claim) in lost.iter().zip([picture, video]) {
-            let outcome = record(&mut writer, claim);
+        for outcome in outcomes {
             assert!(matches!(outcome, Err(StoreError::LeaseLost)), "{outcome:?}");
         }
         assert_eq!(status_row(&fixture), [""; 0]);

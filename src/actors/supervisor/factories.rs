@@ -37,6 +37,8 @@ pub struct Launch {
     pub store: Arc<store::Options>,
     /// How clients are built.
     pub fetch_settings: fetch::Settings,
+    /// Where pictures are decoded.
+    pub decoder: Decoder,
     /// The open writer.
     pub writer: Writer,
     /// The thread the writer works on.
@@ -128,6 +130,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         calls,
         store,
         fetch_settings,
+        decoder,
         writer,
         writer_arbiter,
         faults,
@@ -153,11 +156,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         run_id: format!("{:016x}", fastrand::u64(..)).into(),
         fetch: fetch::Shared::new(&fetch_settings),
         fetch_settings: Arc::new(fetch_settings),
-        decoder: Decoder::new(
-            config.thumbnails.max_pixels,
-            config.engine.nice,
-            faults.clone(),
-        ),
+        decoder,
         limiter: Slot::new(limiter.start()),
         baselines: Arc::new(Baselines::new(&config.scoring.baselines)),
         news: supervisor.clone().recipient(),

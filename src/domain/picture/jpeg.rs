@@ -111,12 +111,21 @@ pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let fenced = fence(until_end(bytes)?);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(fenced), options);
-    decoder.decode().map_err(|error| match error {
+    decoder.decode_headers().map_err(|error| damage(&error))?;
+    if decoder.input_colorspace() == Some(ColorSpace::YCbCr) {
+        // All of the data is read all the same, and two thirds of the pixels need no room.
+        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
+    }
+    decoder.decode().map_err(|error| damage(&error))?;
+    Ok(())
+}
+
+fn damage(error: &DecodeErrors) -> PictureError {
+    match error {
         DecodeErrors::Format(text) => corrupt(text),
         DecodeErrors::FormatStatic(text) => corrupt(text),
         other => corrupt(other),
-    })?;
-    Ok(())
+    }
 }
 
 /// Closes a picture with ones, as no code begins, before the end marker.
