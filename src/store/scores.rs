@@ -21,6 +21,11 @@ pub struct FinishScores {
     pub effects: bool,
 }
 
+/// Of a score that stayed the rest is renewed: its index, the dearest to write, is not touched.
+const RENEW_DETAILS: &str = "UPDATE main.vvv_scores \
+     SET label = ?4, velocity = ?5, engagement = ?6, scored_at = ?7 \
+     WHERE video_id = ?1 AND region IS ?2 AND score = ?3";
+
 const KEEP_DETAILS: &str = "INSERT INTO main.vvv_scores \
      (video_id, region, score, label, velocity, engagement, scored_at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
@@ -49,9 +54,10 @@ impl Operation for FinishScores {
         if !scope.keep_details {
             return Ok(());
         }
+        let mut renew = scope.prepare(RENEW_DETAILS)?;
         let mut keep = scope.prepare(KEEP_DETAILS)?;
         for (id, scored) in scored() {
-            keep.execute((
+            let details = (
                 id,
                 &scored.region,
                 scored.score,
@@ -59,7 +65,10 @@ impl Operation for FinishScores {
                 Velocity(scored.velocity),
                 scored.engagement,
                 self.scored_at,
-            ))?;
+            );
+            if renew.execute(details)? == 0 {
+                keep.execute(details)?;
+            }
         }
         Ok(())
     }
@@ -70,6 +79,7 @@ impl Operation for FinishScores {
 }
 
 /// Views an hour, as SQLite can hold them: past 64 bits as the nearest double.
+#[derive(Clone, Copy)]
 struct Velocity(i128);
 
 impl rusqlite::ToSql for Velocity {
@@ -166,6 +176,28 @@ mod tests {
             fixture.rows("SELECT score, velocity, scored_at FROM vvv_scores"),
             ["10.0|1.7014118346046923e38|1700000060"]
         );
+    }
+
+    #[test]
+    fn details_of_a_score_that_stayed_are_renewed() {
+        let fixture = site("wal");
+        let mut writer = fixture.writer();
+        for (region, velocity, scored_at) in [(None, 1, 10), (None, 2, 20), (Some("PL"), 3, 30)] {
+            let mut score = scored(10.0, velocity);
+            if let Score::Scored(scored) = &mut score {
+                scored.region = region.map(str::to_owned);
+            }
+            let mut finish = finish(&mut writer, &[("a", score)]);
+            finish.scored_at = scored_at;
+            run(&mut writer, finish).unwrap();
+            assert_eq!(
+                fixture.rows("SELECT region, score, velocity, scored_at FROM vvv_scores"),
+                [format!(
+                    "{}|10.0|{velocity}|{scored_at}",
+                    region.unwrap_or("-")
+                )]
+            );
+        }
     }
 
     #[test]
