@@ -6,6 +6,7 @@
 //! the writer flushes → threads are ended and joined → the System stops.
 
 pub mod database;
+mod error;
 mod handle;
 mod selection;
 
@@ -18,6 +19,7 @@ use actix::Addr;
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use crate::actors::arbiters::Arbiters;
@@ -37,7 +39,7 @@ pub use crate::domain::job::{
 pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
-use crate::store::{Reader, StoreError, Writer};
+use crate::store::{Reader, Writer};
 pub use crate::store::{SelectedVideo, Selection};
 use crate::{fetch, store};
 
@@ -69,36 +71,6 @@ pub struct EngineBuilder {
     config: Config,
     run: RunOptions,
     faults: Faults,
-}
-
-/// Why an engine did not start, or is no more.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// Supervision needs unwinding.
-    #[error(
-        "start the engine: this program is built with panic = \"abort\", but a panicking job is survived only with panic = \"unwind\""
-    )]
-    PanicAborts,
-    /// No database was named.
-    #[error(
-        "start the engine: no database is named (database.path, --db or the batch file's db_path)"
-    )]
-    NoDatabase,
-    /// The database cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The HTTP client's settings cannot be used.
-    #[error("start the engine: {0}")]
-    Fetch(String),
-    /// No thread or event loop was to be had.
-    #[error("start the engine: {0}")]
-    Thread(std::io::Error),
-    /// The work was not taken.
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
-    /// The engine is gone; what it had committed stays.
-    #[error("engine lost: its supervisor died")]
-    Lost,
 }
 
 impl EngineBuilder {
