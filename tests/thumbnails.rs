@@ -291,16 +291,19 @@ fn the_limits_are_the_operators() {
 fn one_host_never_gets_more_than_its_connections() {
     let mut scene = Scene::new(PROGRAM, 60);
     scene.set("VVV_FETCH__MAX_PER_HOST", "3");
+    let gate = support::site::Gate::closed();
     for id in &scene.vault.ids {
-        let slow = Reply::picture(support::pictures::good(support::pictures::Picture::Jpeg));
-        scene
-            .site
-            .thumbnail(id, slow.late(Duration::from_millis(30)));
+        let held = Reply::picture(support::pictures::good(support::pictures::Picture::Jpeg));
+        scene.site.thumbnail(id, held.behind(&gate));
     }
-    let report = check(&scene, &[]);
-    assert_eq!(counts(&report), [60, 0, 0, 0]);
-    let most = scene.site.max_at_once(Endpoint::Thumbnail);
-    assert!((2..=3).contains(&most), "{most} at once");
+    let file = support::batch_file::BatchFile::of_vault(&scene.vault);
+    let running = scene.run_batch(&file, &["--only", "thumbnails"]).start();
+    let arrived = |most: usize, within| scene.site.wait_until(within, |calls| calls.len() >= most);
+    // Nobody is answered, so whoever may come has come.
+    assert!(arrived(3, Duration::from_secs(20)), "fewer than allowed");
+    assert!(!arrived(4, Duration::from_secs(1)), "more than allowed");
+    gate.open();
+    assert_eq!(counts(&report(&running.wait())), [60, 0, 0, 0]);
 }
 
 #[test]
