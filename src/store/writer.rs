@@ -24,7 +24,7 @@ use crate::config::JournalMode;
 const MAX_GROUP: usize = 256;
 
 /// Room for the ids of some 100,000 videos with their scores: they are looked up all over.
-const CACHE_MIB: u16 = 12;
+const CACHE_MIB: u16 = 8;
 
 /// What came of one turn of [`Writer::commit_group`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
