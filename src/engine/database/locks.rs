@@ -1,7 +1,7 @@
 //! Who holds a lock on the database, read from `/proc/locks`: the file itself is not opened,
 //! which would cost this process its own locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::Metadata;
 use std::io;
@@ -124,7 +124,7 @@ pub fn lock_holders(database: &Path) -> io::Result<Vec<Holder>> {
     let file = Inode::of(&database.metadata()?);
     // No -shm: no one has it open in WAL mode.
     let shm = with_suffix(&database, "-shm").metadata().ok();
-    let table = std::fs::read_to_string("/proc/locks")?;
+    let table = lock_table()?;
     let mut held = gather(&table, file, shm.as_ref().map(Inode::of));
     held.remove(&Some(std::process::id()));
     let mut holders: Vec<Holder> = held
@@ -137,6 +137,21 @@ pub fn lock_holders(database: &Path) -> io::Result<Vec<Holder>> {
         .collect();
     holders.sort_by_key(|holder| std::cmp::Reverse(holder.strongest()));
     Ok(holders)
+}
+
+/// The kernel's table of locks. It is handed out in pieces, and an entry slips through when others
+/// before it go meanwhile: so it is read twice, and what either saw counts.
+fn lock_table() -> io::Result<String> {
+    let entry = |line: &str| line.split_once(':').map(|(_, entry)| entry.to_owned());
+    let mut table = std::fs::read_to_string("/proc/locks")?;
+    let seen: BTreeSet<String> = table.lines().filter_map(entry).collect();
+    for line in std::fs::read_to_string("/proc/locks")?.lines() {
+        if entry(line).is_some_and(|entry| !seen.contains(&entry)) {
+            table.push_str(line);
+            table.push('\n');
+        }
+    }
+    Ok(table)
 }
 
 /// A file as `/proc/locks` names it.

@@ -74,14 +74,11 @@ impl<K: Eq + std::hash::Hash, V> Section<K, V> {
         }
     }
 
-    fn into_ordered(self) -> Vec<(K, Option<Answer<V>>)> {
+    /// The inputs in order, made one by one: a second copy of a large report would double it.
+    fn into_ordered(self) -> impl Iterator<Item = (K, Option<Answer<V>>)> {
         let mut places: Vec<(K, usize)> = self.places.into_iter().collect();
-        places.sort_by_key(|(_, at)| *at);
-        places
-            .into_iter()
-            .map(|(key, _)| key)
-            .zip(self.answers)
-            .collect()
+        places.sort_unstable_by_key(|(_, at)| *at);
+        places.into_iter().map(|(key, _)| key).zip(self.answers)
     }
 }
 
