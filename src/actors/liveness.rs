@@ -120,19 +120,15 @@ impl Attempt {
         let reader = &self.tools.reader;
         let marked = patiently(control, || reader.known_liveness(&ids, Since::Mark(&mark))).await?;
         let settings = &self.deps.config.liveness;
-        // "0s" is never, not within this second.
-        let reuse = !self.deps.run.fresh
-            && settings.policy == LivenessPolicy::Careful
-            && !settings.fresh_for.is_zero();
-        let fresh = if reuse {
-            let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
-            let since = self.deps.clock.unix().saturating_sub(age);
-            patiently(control, || {
-                reader.known_liveness(&ids, Since::CheckedAt(since))
-            })
-            .await?
-        } else {
-            vec![None; ids.len()]
+        let may_reuse = settings.policy == LivenessPolicy::Careful;
+        let fresh = match self.deps.fresh_since(may_reuse, settings.fresh_for) {
+            Some(since) => {
+                patiently(control, || {
+                    reader.known_liveness(&ids, Since::CheckedAt(since))
+                })
+                .await?
+            }
+            None => vec![None; ids.len()],
         };
         let mut left = Vec::new();
         for ((id, marked), fresh) in ids.into_iter().zip(marked).zip(fresh) {

@@ -107,19 +107,15 @@ impl Attempt {
         })
         .await?;
         let settings = &self.deps.config.thumbnails;
-        // "0s" is never, not within this second.
-        let reuse = !self.deps.run.fresh
-            && settings.policy == ThumbnailPolicy::Careful
-            && !settings.fresh_for.is_zero();
-        let fresh = if reuse {
-            let age = i64::try_from(settings.fresh_for.as_secs()).unwrap_or(i64::MAX);
-            let since = self.deps.clock.unix().saturating_sub(age);
-            patiently(control, || {
-                reader.known_thumbnails(&items, Since::CheckedAt(since))
-            })
-            .await?
-        } else {
-            vec![None; items.len()]
+        let may_reuse = settings.policy == ThumbnailPolicy::Careful;
+        let fresh = match self.deps.fresh_since(may_reuse, settings.fresh_for) {
+            Some(since) => {
+                patiently(control, || {
+                    reader.known_thumbnails(&items, Since::CheckedAt(since))
+                })
+                .await?
+            }
+            None => vec![None; items.len()],
         };
         let mut left = Vec::new();
         for ((item, marked), fresh) in items.into_iter().zip(marked).zip(fresh) {

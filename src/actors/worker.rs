@@ -193,6 +193,17 @@ impl Deps {
         format!("{}:{}", self.run_id, origin.0)
     }
 
+    /// Since when an earlier verdict is good enough, Unix seconds; `None` if none is. A `fresh_for`
+    /// of "0s" is never, not within this second.
+    #[must_use]
+    pub fn fresh_since(&self, may_reuse: bool, fresh_for: Duration) -> Option<i64> {
+        if self.run.fresh || !may_reuse || fresh_for.is_zero() {
+            return None;
+        }
+        let age = i64::try_from(fresh_for.as_secs()).unwrap_or(i64::MAX);
+        Some(self.clock.unix().saturating_sub(age))
+    }
+
     /// Passes committed news on.
     pub fn tell(&self, origin: Origin, event: TicketEvent) {
         self.news.do_send(JobNews { origin, event });

@@ -98,7 +98,7 @@ pub fn seconds(cell: &Cell, form: FetchedAt) -> Option<i64> {
 }
 
 /// The integer part; none where no `i64` holds it.
-fn whole(real: f64) -> Option<i64> {
+pub(super) fn whole(real: f64) -> Option<i64> {
     // 2^63, the first double past the integers.
     const END: f64 = 9_223_372_036_854_775_808.0;
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]

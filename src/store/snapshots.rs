@@ -3,6 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
+use super::cell::{count, whole};
 use super::error::StoreError;
 use super::reader::Reader;
 use crate::config::FetchedAt;
@@ -57,15 +58,6 @@ fn read(snapshot: &mut Snapshot, row: &Row<'_>, form: FetchedAt) -> Result<(), S
     Ok(())
 }
 
-const fn count(cell: ValueRef<'_>) -> Count {
-    match cell {
-        ValueRef::Null => Count::Missing,
-        ValueRef::Integer(integer) => Count::Integer(integer),
-        ValueRef::Real(real) => Count::Real(real),
-        ValueRef::Text(_) | ValueRef::Blob(_) => Count::Unreadable,
-    }
-}
-
 /// False if the cell is text that is no UTF-8: to guess at its letters would score the video by
 /// a region nobody wrote.
 fn read_region(region: &mut Option<String>, cell: ValueRef<'_>) -> bool {
@@ -99,14 +91,6 @@ fn seconds(cell: ValueRef<'_>, form: FetchedAt) -> Option<i64> {
         FetchedAt::Text | FetchedAt::Unix => whole,
         FetchedAt::UnixMs => whole.div_euclid(1000),
     })
-}
-
-/// The integer part; none where no `i64` holds it.
-fn whole(real: f64) -> Option<i64> {
-    // 2^63, the first double past the integers.
-    const END: f64 = 9_223_372_036_854_775_808.0;
-    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (-END..END).contains(&real).then_some(real as i64)
 }
 
 #[cfg(test)]
