@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
-    Recipient, ResponseFuture, WrapFuture,
+    Recipient, ResponseFuture, SpawnHandle, WrapFuture,
 };
 use tokio::sync::oneshot;
 
@@ -20,6 +20,12 @@ use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pendi
 const BREATH_SHARE: u32 = 4;
 const SHORTEST_BREATH: Duration = Duration::from_micros(500);
 const LONGEST_BREATH: Duration = Duration::from_millis(20);
+/// A hold this long is followed by a breath even if nothing waits yet.
+const NOTABLE_HOLD: Duration = Duration::from_millis(5);
+/// How long an operation that may wait for others does.
+const LONGEST_WAIT: Duration = Duration::from_millis(25);
+/// So many operations are worth a transaction without waiting for more.
+const WORTH_A_GROUP: usize = 128;
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// After so many in a row the actor gives up.
@@ -31,7 +37,10 @@ pub struct DbActor {
     writer: Option<Writer>,
     options: Arc<store::Options>,
     waiting: VecDeque<Box<dyn Pending>>,
-    flush_due: bool,
+    /// When the next group is due, and what wakes us then.
+    next_flush: Option<(Instant, SpawnHandle)>,
+    /// Until when the lock is left to others.
+    breath_ends: Instant,
     locked_since: Option<Instant>,
     failed_opens: u32,
     reopened: Recipient<WriterReopened>,
@@ -53,7 +62,8 @@ impl DbActor {
             writer: Some(writer),
             options,
             waiting: VecDeque::new(),
-            flush_due: false,
+            next_flush: None,
+            breath_ends: Instant::now(),
             locked_since: None,
             failed_opens: 0,
             reopened,
@@ -62,22 +72,27 @@ impl DbActor {
         }
     }
 
-    /// Sees to it that what waits is written once the mailbox is empty, so that all that came
-    /// together shares a transaction.
-    fn flush_soon(&mut self, after: Duration, context: &mut Context<Self>) {
-        if self.flush_due {
-            return;
+    /// Sees to it that what waits is written by then, but not before the breath is over. Even at
+    /// once means after the mailbox is empty, so that all that came together shares a transaction.
+    fn flush_within(&mut self, wait: Duration, context: &mut Context<Self>) {
+        let due = (Instant::now() + wait).max(self.breath_ends);
+        match self.next_flush {
+            Some((planned, _)) if planned <= due => return,
+            Some((_, later)) => {
+                context.cancel_future(later);
+            }
+            None => {}
         }
-        self.flush_due = true;
         let pause = async move {
-            if !after.is_zero() {
-                actix_rt::time::sleep(after).await;
+            if due > Instant::now() {
+                actix_rt::time::sleep_until(due.into()).await;
             }
         };
-        context.spawn(pause.into_actor(self).map(|(), actor, context| {
-            actor.flush_due = false;
+        let flush = context.spawn(pause.into_actor(self).map(|(), actor, context| {
+            actor.next_flush = None;
             actor.flush(context);
         }));
+        self.next_flush = Some((due, flush));
     }
 
     fn flush(&mut self, context: &mut Context<Self>) {
@@ -94,16 +109,19 @@ impl DbActor {
             GroupEnd::Committed { operations, held } => {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
-                if !self.waiting.is_empty() {
+                if held >= NOTABLE_HOLD || !self.waiting.is_empty() {
                     let breath = (held / BREATH_SHARE).clamp(SHORTEST_BREATH, LONGEST_BREATH);
-                    self.flush_soon(breath, context);
+                    self.breath_ends = Instant::now() + breath;
+                }
+                if !self.waiting.is_empty() {
+                    self.flush_within(Duration::ZERO, context);
                 }
             }
             GroupEnd::Locked => {
                 let since = *self.locked_since.get_or_insert_with(Instant::now);
                 tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
                 // A moment for pings: the wait itself happened in the store.
-                self.flush_soon(Duration::from_millis(1), context);
+                self.flush_within(Duration::from_millis(1), context);
             }
             GroupEnd::Reopen => {
                 writer.doubt().clone_into(&mut self.doubt);
@@ -124,13 +142,13 @@ impl DbActor {
                 self.failed_opens = 0;
                 let reason = std::mem::take(&mut self.doubt);
                 self.reopened.do_send(WriterReopened { reason });
-                self.flush_soon(Duration::ZERO, context);
+                self.flush_within(Duration::ZERO, context);
             }
             Err(error) => {
                 tracing::error!(%error, "failed to open the database again");
                 self.failed_opens += 1;
                 if self.failed_opens < MOST_FAILED_OPENS {
-                    self.flush_soon(REOPEN_DELAY, context);
+                    self.flush_within(REOPEN_DELAY, context);
                 } else {
                     // The supervisor takes over, within its budget.
                     context.stop();
@@ -156,10 +174,15 @@ impl<O: Operation> Handler<Write<O>> for DbActor {
 
     fn handle(&mut self, Write(operation): Write<O>, context: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
+        let wait = if operation.may_wait() && self.waiting.len() < WORTH_A_GROUP {
+            LONGEST_WAIT
+        } else {
+            Duration::ZERO
+        };
         self.waiting.push_back(pending(operation, move |result| {
             let _ = answer.send(result);
         }));
-        self.flush_soon(Duration::ZERO, context);
+        self.flush_within(wait, context);
         Box::pin(async move { answered.await.unwrap_or_else(|_| Err(writer_ended())) })
     }
 }

@@ -35,7 +35,7 @@ const READY_PER_SLOT: usize = 2;
 /// The same for a whole scoring pool. Such a job is a millisecond's work and its outcome a few
 /// kilobytes, while a commit costs an fsync or, with a rollback journal, several: fewer than these
 /// to a transaction and the pool waits for the disk.
-const READY_SCORES: usize = 128;
+const READY_SCORES: usize = 192;
 
 /// Claims, hands out, notices deaths.
 pub struct Pool {

@@ -3,6 +3,7 @@
 mod collect;
 mod human;
 
+use indexmap::IndexMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -27,9 +28,18 @@ pub struct Report {
     pub summary: Summary,
 }
 
-/// Scores by video.
+/// Scores by video; only videos with an entry are in it.
 #[derive(Debug, Default)]
-pub struct Scoring(pub Vec<(String, ScoreEntry)>);
+pub struct Scoring(pub IndexMap<String, Option<ScoreEntry>>);
+
+impl Scoring {
+    /// Each video with its entry, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (&String, &ScoreEntry)> {
+        self.0
+            .iter()
+            .filter_map(|(id, entry)| Some((id, entry.as_ref()?)))
+    }
+}
 
 /// What became of a video's score.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +53,7 @@ pub enum ScoreEntry {
 impl Serialize for Scoring {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (id, entry) in &self.0 {
+        for (id, entry) in self.entries() {
             map.serialize_entry(id, entry)?;
         }
         map.end()

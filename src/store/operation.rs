@@ -23,6 +23,12 @@ pub trait Operation: Send + 'static {
     fn touches_file(&self) -> bool {
         true
     }
+
+    /// Whether more of its like are about to follow, so that it had better wait a moment and share
+    /// a transaction with them: a commit writes every page it touched, however little changed.
+    fn may_wait(&self) -> bool {
+        false
+    }
 }
 
 /// What an operation may use.

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::site::Site;
 
 /// Its pages are good until the next commit, so a large cache would only be filled in vain.
-const CACHE_MIB: u16 = 2;
+const CACHE_MIB: u16 = 1;
 
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.
@@ -67,19 +67,16 @@ impl Reader {
         let mut places = Vec::with_capacity(ids.len());
         self.in_snapshot(|| {
             let mut lookup = self.connection.prepare_cached(rowid_of)?;
-            for id in ids.iter() {
+            for (at, id) in ids.iter().enumerate() {
                 let rowid: Option<i64> = lookup.query_row([id], |row| row.get(0)).optional()?;
-                places.push((rowid.is_none(), rowid));
+                places.push((rowid.is_none(), rowid.unwrap_or_default(), at));
             }
             Ok(())
         })?;
-        let mut placed: Vec<_> = places
-            .into_iter()
-            .zip(ids.iter_mut().map(std::mem::take))
-            .collect();
-        placed.sort_by_key(|(place, _)| *place);
-        for (id, (_, sorted)) in ids.iter_mut().zip(placed) {
-            *id = sorted;
+        places.sort_unstable();
+        let mut unsorted: Vec<String> = ids.iter_mut().map(std::mem::take).collect();
+        for (id, (_, _, at)) in ids.iter_mut().zip(places) {
+            *id = unsorted.get_mut(at).map(std::mem::take).unwrap_or_default();
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub struct FinishScores {
     pub scored_at: i64,
     /// False: only the job ends (a dry run).
     pub effects: bool,
+    /// Whether the scores of other jobs are about to follow.
+    pub more_follow: bool,
 }
 
 /// Of a score that stayed the rest is renewed: its index, the dearest to write, is not touched.
@@ -59,7 +61,7 @@ impl Operation for FinishScores {
         for (id, scored) in scored() {
             let details = (
                 id,
-                &scored.region,
+                scored.region.as_deref(),
                 scored.score,
                 scored.label.name(),
                 Velocity(scored.velocity),
@@ -75,6 +77,10 @@ impl Operation for FinishScores {
 
     fn touches_file(&self) -> bool {
         self.effects
+    }
+
+    fn may_wait(&self) -> bool {
+        self.more_follow
     }
 }
 
@@ -106,7 +112,7 @@ mod tests {
             score,
             velocity,
             engagement: 6.21,
-            region: Some("PL".to_owned()),
+            region: Some("PL".into()),
             label: Label::Viral,
         })
     }
@@ -120,6 +126,7 @@ mod tests {
             scores: Arc::new(scores.collect()),
             scored_at: 1_700_000_000,
             effects: true,
+            more_follow: false,
         }
     }
 
@@ -185,7 +192,7 @@ mod tests {
         for (region, velocity, scored_at) in [(None, 1, 10), (None, 2, 20), (Some("PL"), 3, 30)] {
             let mut score = scored(10.0, velocity);
             if let Score::Scored(scored) = &mut score {
-                scored.region = region.map(str::to_owned);
+                scored.region = region.map(Into::into);
             }
             let mut finish = finish(&mut writer, &[("a", score)]);
             finish.scored_at = scored_at;

@@ -30,6 +30,7 @@ impl Pool {
                     scores: Arc::clone(&scores),
                     scored_at: self.deps.clock.unix(),
                     effects: !self.deps.run.dry_run,
+                    more_follow: !self.ready.is_empty(),
                 };
                 self.commit(claimed, finish, Some(TicketEvent::Scored(scores)), context);
             }

@@ -8,6 +8,7 @@ mod number;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -38,7 +39,7 @@ const FALLBACK: Baseline = Baseline {
 /// The baselines by region.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baselines {
-    by_region: BTreeMap<String, Baseline>,
+    by_region: BTreeMap<Arc<str>, Baseline>,
     fallback: Baseline,
 }
 
@@ -46,8 +47,9 @@ impl Baselines {
     /// Takes the configured ones; without GB among them the article's stands in.
     #[must_use]
     pub fn new(by_region: &BTreeMap<String, Baseline>) -> Self {
+        let shared = |(region, baseline): (&String, &Baseline)| (region.as_str().into(), *baseline);
         Self {
-            by_region: by_region.clone(),
+            by_region: by_region.iter().map(shared).collect(),
             fallback: by_region.get(FALLBACK_REGION).copied().unwrap_or(FALLBACK),
         }
     }
@@ -59,6 +61,12 @@ impl Baselines {
             .and_then(|region| self.by_region.get(region))
             .copied()
             .unwrap_or(self.fallback)
+    }
+
+    /// The region's name to keep with a score: known ones are shared, not copied for each video.
+    fn shared_name(&self, region: &str) -> Arc<str> {
+        let known = self.by_region.get_key_value(region);
+        known.map_or_else(|| region.into(), |(name, _)| Arc::clone(name))
     }
 }
 
@@ -111,7 +119,7 @@ pub struct Scored {
     /// Likes and twice the comments by views, percent; 2 decimals.
     pub engagement: f64,
     /// Region of the latest snapshot.
-    pub region: Option<String>,
+    pub region: Option<Arc<str>>,
     /// Judged on the unrounded score.
     pub label: Label,
 }
@@ -258,7 +266,10 @@ fn rate(latest: &Snapshot, previous: &Snapshot, baselines: &Baselines) -> Result
         score: round_half_even(score, 1),
         velocity: round_to_integer(velocity).ok_or(Reason::OutOfRange)?,
         engagement: round_half_even(engagement, 2),
-        region: latest.region.clone(),
+        region: latest
+            .region
+            .as_deref()
+            .map(|region| baselines.shared_name(region)),
         label: Label::of(score),
     })
 }

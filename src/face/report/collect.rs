@@ -1,23 +1,23 @@
 //! Gathers a run's committed news into its report.
 
-use std::collections::HashMap;
+use indexmap::IndexMap;
 
 use super::{
     Cached, FailedJob, Liveness, LivenessDetail, NotDone, Report, ScoreEntry, Scoring, Summary,
     ThumbnailDetail, Thumbnails,
 };
 use crate::engine::{
-    Failure, Job, Judgement, Kind, Score, ThumbnailItem, ThumbnailStatus, ThumbnailVerdict,
-    TicketEvent, Verdict,
+    Failure, Job, Judgement, Kind, ThumbnailItem, ThumbnailStatus, ThumbnailVerdict, TicketEvent,
+    Verdict,
 };
 use crate::face::batch_file::Plan;
 
 /// What is known so far of everything that was asked for.
 #[derive(Debug, Default)]
 pub struct Collector {
-    scoring: Option<Section<String, Score>>,
-    thumbnails: Option<Section<ThumbnailItem, ThumbnailVerdict>>,
-    liveness: Option<Section<String, Judgement>>,
+    scoring: Option<Section<String, ScoreEntry>>,
+    thumbnails: Option<Section<ThumbnailItem, Answer<ThumbnailVerdict>>>,
+    liveness: Option<Section<String, Answer<Judgement>>>,
     cached: Cached,
     failures: Vec<FailedJob>,
     /// Whether an unjudged picture counts as broken, as in the article.
@@ -26,9 +26,8 @@ pub struct Collector {
 
 /// Each input once, in order, with its answer if there is one.
 #[derive(Debug)]
-struct Section<K, V> {
-    places: HashMap<K, usize>,
-    answers: Vec<Option<Answer<V>>>,
+struct Section<K, A> {
+    inputs: IndexMap<K, Option<A>>,
     answered: usize,
 }
 
@@ -38,27 +37,19 @@ enum Answer<V> {
     Failed(String),
 }
 
-impl<K: Eq + std::hash::Hash, V> Section<K, V> {
+impl<K: Eq + std::hash::Hash, A> Section<K, A> {
     fn new(inputs: Vec<K>) -> Self {
-        let answers = inputs.iter().map(|_| None).collect();
-        let places = inputs
-            .into_iter()
-            .enumerate()
-            .map(|(at, key)| (key, at))
-            .collect();
         Self {
-            places,
-            answers,
+            inputs: inputs.into_iter().map(|input| (input, None)).collect(),
             answered: 0,
         }
     }
 
-    fn answer(&mut self, key: &K, answer: Answer<V>) {
-        let Some(place) = self
-            .places
-            .get(key)
-            .and_then(|at| self.answers.get_mut(*at))
-        else {
+    fn answer<Q>(&mut self, input: &Q, answer: A)
+    where
+        Q: std::hash::Hash + indexmap::Equivalent<K> + ?Sized,
+    {
+        let Some(place) = self.inputs.get_mut(input) else {
             return;
         };
         if place.is_none() {
@@ -70,15 +61,8 @@ impl<K: Eq + std::hash::Hash, V> Section<K, V> {
     fn progress(&self) -> Progress {
         Progress {
             done: self.answered,
-            of: self.answers.len(),
+            of: self.inputs.len(),
         }
-    }
-
-    /// The inputs in order, made one by one: a second copy of a large report would double it.
-    fn into_ordered(self) -> impl Iterator<Item = (K, Option<Answer<V>>)> {
-        let mut places: Vec<(K, usize)> = self.places.into_iter().collect();
-        places.sort_unstable_by_key(|(_, at)| *at);
-        places.into_iter().map(|(key, _)| key).zip(self.answers)
     }
 }
 
@@ -112,7 +96,7 @@ impl Collector {
                     return;
                 };
                 for (id, score) in scores.iter() {
-                    section.answer(id, Answer::Given(score.clone()));
+                    section.answer(id, ScoreEntry::Score(score.clone()));
                 }
             }
             TicketEvent::Thumbnail {
@@ -144,16 +128,22 @@ impl Collector {
 
     /// Items without an answer are told apart from those nobody got to.
     fn note_failure(&mut self, failure: Failure) {
-        let answer = || failure.error.clone();
+        let error = &failure.error;
         let ids = failure
             .left
             .as_ref()
             .map(Job::video_ids)
             .unwrap_or_default();
         match &failure.left {
-            Some(Job::Score(job)) => fail_each(self.scoring.as_mut(), &job.video_ids, answer),
-            Some(Job::Thumbnails(job)) => fail_each(self.thumbnails.as_mut(), &job.videos, answer),
-            Some(Job::Liveness(job)) => fail_each(self.liveness.as_mut(), &job.video_ids, answer),
+            Some(Job::Score(job)) => fail_each(self.scoring.as_mut(), &job.video_ids, || {
+                ScoreEntry::Failed(error.clone())
+            }),
+            Some(Job::Thumbnails(job)) => fail_each(self.thumbnails.as_mut(), &job.videos, || {
+                Answer::Failed(error.clone())
+            }),
+            Some(Job::Liveness(job)) => fail_each(self.liveness.as_mut(), &job.video_ids, || {
+                Answer::Failed(error.clone())
+            }),
             None => {}
         }
         self.failures.push(FailedJob {
@@ -212,37 +202,36 @@ pub struct Gathered {
     pub cached: Cached,
 }
 
-fn fail_each<K: Eq + std::hash::Hash, V>(
-    section: Option<&mut Section<K, V>>,
-    keys: &[K],
-    error: impl Fn() -> String,
+fn fail_each<K: Eq + std::hash::Hash, A>(
+    section: Option<&mut Section<K, A>>,
+    inputs: &[K],
+    failed: impl Fn() -> A,
 ) {
     if let Some(section) = section {
-        for key in keys {
-            section.answer(key, Answer::Failed(error()));
+        for input in inputs {
+            section.answer(input, failed());
         }
     }
 }
 
-fn scoring(section: Section<String, Score>, left: &mut Vec<String>) -> Scoring {
-    let mut scoring = Scoring::default();
-    for (id, answer) in section.into_ordered() {
-        match answer {
-            Some(Answer::Given(score)) => scoring.0.push((id, ScoreEntry::Score(score))),
-            Some(Answer::Failed(error)) => scoring.0.push((id, ScoreEntry::Failed(error))),
-            None => left.push(id),
+/// The section itself becomes the report's: a second copy of a large one would double it.
+fn scoring(mut section: Section<String, ScoreEntry>, left: &mut Vec<String>) -> Scoring {
+    section.inputs.retain(|id, entry| {
+        if entry.is_none() {
+            left.push(id.clone());
         }
-    }
-    scoring
+        entry.is_some()
+    });
+    Scoring(section.inputs)
 }
 
 fn thumbnails(
-    section: Section<ThumbnailItem, ThumbnailVerdict>,
+    section: Section<ThumbnailItem, Answer<ThumbnailVerdict>>,
     unknown_is_broken: bool,
     left: &mut Vec<String>,
 ) -> Thumbnails {
     let mut found = Thumbnails::default();
-    for (item, answer) in section.into_ordered() {
+    for (item, answer) in section.inputs {
         let verdict = match answer {
             Some(Answer::Given(verdict)) => verdict,
             Some(Answer::Failed(error)) => ThumbnailVerdict {
@@ -279,9 +268,9 @@ fn thumbnails(
     found
 }
 
-fn liveness(section: Section<String, Judgement>, left: &mut Vec<String>) -> Liveness {
+fn liveness(section: Section<String, Answer<Judgement>>, left: &mut Vec<String>) -> Liveness {
     let mut found = Liveness::default();
-    for (id, answer) in section.into_ordered() {
+    for (id, answer) in section.inputs {
         let judgement = match answer {
             Some(Answer::Given(judgement)) => judgement,
             Some(Answer::Failed(error)) => Judgement {

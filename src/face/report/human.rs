@@ -29,8 +29,7 @@ fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     };
     let mut best: Vec<_> = scoring
-        .0
-        .iter()
+        .entries()
         .filter_map(|(id, entry)| match entry {
             ScoreEntry::Score(Score::Scored(scored)) => Some((id, scored)),
             ScoreEntry::Score(Score::Unscored(_)) | ScoreEntry::Failed(_) => None,
@@ -47,7 +46,7 @@ fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         labelled(Label::Viral),
         labelled(Label::Trending),
         labelled(Label::Normal),
-        scoring.0.len() - best.len(),
+        scoring.entries().count() - best.len(),
     )?;
     best.sort_by(|(_, one), (_, other)| other.score.total_cmp(&one.score));
     let mut table = table(&[
