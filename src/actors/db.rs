@@ -15,13 +15,16 @@ use super::slot::Slot;
 use crate::store::ReadQueue;
 use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pending};
 
-/// After a group, others get the lock for a quarter of the time we held it: a writer that polls
-/// (SQLite's busy handler does) then finds it free after a few tries.
+/// Others get the lock for a quarter of the time we held it: a writer that polls (SQLite's busy
+/// handler does) then finds it free after a few tries.
 const BREATH_SHARE: u32 = 4;
-const SHORTEST_BREATH: Duration = Duration::from_micros(500);
 const LONGEST_BREATH: Duration = Duration::from_millis(20);
-/// A hold this long is followed by a breath even if nothing waits yet.
-const NOTABLE_HOLD: Duration = Duration::from_millis(5);
+/// Holds in a row are followed by one breath when they add up to this: a timer is no finer than
+/// a millisecond, and single commits are shorter.
+const HOLD_WORTH_A_BREATH: Duration = Duration::from_millis(5);
+/// Readers of a rollback journal get this long, and longer each time they are in the way again.
+const READERS_BREATH: Duration = Duration::from_millis(250);
+const MOST_READERS_BREATHS: u32 = 8;
 /// How long an operation that may wait for others does.
 const LONGEST_WAIT: Duration = Duration::from_millis(25);
 /// So many operations are worth a transaction without waiting for more.
@@ -41,6 +44,12 @@ pub struct DbActor {
     next_flush: Option<(Instant, SpawnHandle)>,
     /// Until when the lock is left to others.
     breath_ends: Instant,
+    /// How long the lock was held since others last had their share of time.
+    held_in_a_row: Duration,
+    /// When it was last let go.
+    released: Instant,
+    /// How often in a row readers were in the way of a commit.
+    given_way: u32,
     locked_since: Option<Instant>,
     failed_opens: u32,
     reopened: Recipient<WriterReopened>,
@@ -64,6 +73,9 @@ impl DbActor {
             waiting: VecDeque::new(),
             next_flush: None,
             breath_ends: Instant::now(),
+            held_in_a_row: Duration::ZERO,
+            released: Instant::now(),
+            given_way: 0,
             locked_since: None,
             failed_opens: 0,
             reopened,
@@ -109,10 +121,8 @@ impl DbActor {
             GroupEnd::Committed { operations, held } => {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
-                if held >= NOTABLE_HOLD || !self.waiting.is_empty() {
-                    let breath = (held / BREATH_SHARE).clamp(SHORTEST_BREATH, LONGEST_BREATH);
-                    self.breath_ends = Instant::now() + breath;
-                }
+                self.given_way = 0;
+                self.plan_breath(held);
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
                 }
@@ -122,6 +132,13 @@ impl DbActor {
                 tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
                 // A moment for pings: the wait itself happened in the store.
                 self.flush_within(Duration::from_millis(1), context);
+            }
+            GroupEnd::ReadersInTheWay => {
+                let since = *self.locked_since.get_or_insert_with(Instant::now);
+                tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for readers");
+                self.given_way = (self.given_way + 1).min(MOST_READERS_BREATHS);
+                self.breath_ends = Instant::now() + READERS_BREATH * self.given_way;
+                self.flush_within(Duration::ZERO, context);
             }
             GroupEnd::Reopen => {
                 writer.doubt().clone_into(&mut self.doubt);
@@ -135,11 +152,29 @@ impl DbActor {
         }
     }
 
+    /// Leaves the lock to others once we have held it for long enough without a gap that was
+    /// theirs.
+    fn plan_breath(&mut self, held: Duration) {
+        let now = Instant::now();
+        let gap = now
+            .saturating_duration_since(self.released)
+            .saturating_sub(held);
+        if gap >= self.held_in_a_row / BREATH_SHARE {
+            self.held_in_a_row = Duration::ZERO;
+        }
+        self.held_in_a_row += held;
+        self.released = now;
+        if self.held_in_a_row >= HOLD_WORTH_A_BREATH {
+            self.breath_ends = now + (self.held_in_a_row / BREATH_SHARE).min(LONGEST_BREATH);
+        }
+    }
+
     fn reopen(&mut self, context: &mut Context<Self>) {
         match Writer::open(&self.options) {
             Ok(writer) => {
                 self.writer = Some(writer);
                 self.failed_opens = 0;
+                self.give_up_queued();
                 let reason = std::mem::take(&mut self.doubt);
                 self.reopened.do_send(WriterReopened { reason });
                 self.flush_within(Duration::ZERO, context);
@@ -148,12 +183,26 @@ impl DbActor {
                 tracing::error!(%error, "failed to open the database again");
                 self.failed_opens += 1;
                 if self.failed_opens < MOST_FAILED_OPENS {
-                    self.flush_within(REOPEN_DELAY, context);
+                    self.breath_ends = Instant::now() + REOPEN_DELAY;
+                    self.flush_within(Duration::ZERO, context);
                 } else {
                     // The supervisor takes over, within its budget.
                     context.stop();
                 }
             }
+        }
+    }
+
+    /// What waits for a queue that is gone would go into the new one, beside the same work
+    /// submitted again.
+    fn give_up_queued(&mut self) {
+        let (kept, queued) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|next| next.touches_file());
+        self.waiting = kept;
+        let queued: VecDeque<Box<dyn Pending>> = queued;
+        for operation in queued {
+            operation.answer(Err(StoreError::Unknown(self.doubt.clone())));
         }
     }
 }

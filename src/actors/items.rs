@@ -26,7 +26,9 @@ pub enum Rest<T> {
     None,
     /// These items, and why.
     Items(Vec<T>, Why),
-    /// The work was dropped, or a panic hit outside an item's own boundary.
+    /// The work was dropped.
+    Dropped,
+    /// A panic hit outside an item's own boundary.
     Lost(String),
 }
 
@@ -54,7 +56,7 @@ where
         }
         tokio::select! {
             biased;
-            () = control.dropped() => return Rest::Lost("dropped at its time limit".to_owned()),
+            () = control.dropped() => return Rest::Dropped,
             ended = running.next() => match ended {
                 None => break,
                 Some((_, Ok(ItemEnd::Done))) => {}
@@ -194,7 +196,7 @@ mod tests {
         let control = JobControl::start();
         control.drop_work();
         let rest = work_through(vec![1], 1, &control, |_| std::future::pending()).await;
-        assert!(matches!(rest, Rest::Lost(_)), "{rest:?}");
+        assert_eq!(rest, Rest::Dropped);
         let rest = work_through(vec![1], 1, &JobControl::start(), |_| async {
             panic!("odd")
         })

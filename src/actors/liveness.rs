@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::control::JobControl;
@@ -106,6 +107,7 @@ impl Attempt {
                 remaining: Job::Liveness(LivenessJob { video_ids }),
                 why,
             },
+            Rest::Dropped => AttemptEnd::Dropped,
             Rest::Lost(error) => AttemptEnd::Failed(error),
         }
     }
@@ -256,12 +258,15 @@ impl Attempt {
         let hold = self.deps.config.liveness.timeout;
         let _waiting = control.waiting();
         loop {
-            let asked = tokio::select! {
+            let (answer, answered) = oneshot::channel();
+            let ask = AcquirePermit { hold, answer };
+            self.deps.limiter.get().do_send(ask);
+            let permit = tokio::select! {
                 biased;
                 () = control.asked() => return Err(Why::Stopped),
-                asked = self.deps.limiter.get().send(AcquirePermit { hold }) => asked,
+                answered = answered => answered,
             };
-            let permit = match asked {
+            let permit = match permit {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(refusal)) => return Err(why_not(refusal)),
                 Err(_) => return Err(Why::Parked(LIMITER_PAUSE)),

@@ -129,7 +129,7 @@ impl Pool {
             queue: self.queue,
             limit: most.saturating_sub(self.ready.len()),
             lease: Lease(fastrand::i64(..)),
-            now_ms: self.deps.clock.unix_ms(),
+            now_ms: self.deps.queue_now_ms(),
         };
         let limit = claim.limit;
         let db = self.deps.db.clone();
@@ -151,7 +151,7 @@ impl Pool {
                 self.may_hold_more = claimed.jobs.len() == limit || self.woken;
                 self.ready.extend(claimed.jobs);
                 if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
-                    let wait = due_ms.saturating_sub(self.deps.clock.unix_ms());
+                    let wait = due_ms.saturating_sub(self.deps.queue_now_ms());
                     self.look_again(
                         Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
                         context,

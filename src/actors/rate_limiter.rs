@@ -100,11 +100,11 @@ impl RateLimiter {
     /// Asks the database for the first waiter's permit, unless an answer or the timer is due.
     fn pump(&mut self, context: &mut Context<Self>) {
         self.waiting.retain(|waiter| !waiter.answer.is_closed());
-        if self.asking || self.timer.is_some() {
-            return;
-        }
         if self.closed {
             return self.refuse_all(&Refusal::Stopping);
+        }
+        if self.asking || self.timer.is_some() {
+            return;
         }
         if self.calls.is_spent() {
             return self.refuse_all(&Refusal::CallsSpent);
@@ -115,6 +115,7 @@ impl RateLimiter {
         self.asking = true;
         let clock = self.clock.clone();
         let take = TakePermit {
+            id: PermitId(fastrand::i64(..)),
             upstream: OEMBED.to_owned(),
             clock: move || clock.boot(),
             limit: self.limit,
@@ -131,15 +132,11 @@ impl RateLimiter {
     fn answered(&mut self, answer: Result<PermitAnswer, StoreError>, context: &mut Context<Self>) {
         match answer {
             Ok(PermitAnswer::Granted { permit, expires_ms }) => {
-                self.grant(
-                    Permit {
-                        id: permit,
-                        expires_ms,
-                    },
-                    context,
-                );
+                let id = permit;
+                self.grant(Permit { id, expires_ms }, context);
                 self.pump(context);
             }
+            Ok(PermitAnswer::Wait { .. }) if self.closed => self.pump(context),
             Ok(PermitAnswer::Wait { until_ms }) => self.pause(self.until(until_ms), context),
             Ok(PermitAnswer::Parked { until_ms }) => {
                 self.refuse_all(&Refusal::Parked(self.until(until_ms)));
@@ -192,6 +189,14 @@ impl RateLimiter {
         }));
     }
 
+    /// What the timer waits for may have changed: a call that ended early makes room sooner.
+    fn ask_anew(&mut self, context: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        self.pump(context);
+    }
+
     fn write<O: crate::store::Operation>(&self, operation: O, context: &mut Context<Self>) {
         let db = self.db.clone();
         let write = async move {
@@ -208,30 +213,27 @@ impl Actor for RateLimiter {
     type Context = Context<Self>;
 }
 
-/// Asks for the right to make one call; resolves when it is granted or refused.
+/// Asks for the right to make one call. The answer comes through the channel, so that the limiter
+/// sees who has stopped waiting: a reply by the mailbox would be awaited by actix itself.
 #[derive(Message)]
-#[rtype(result = "Result<Permit, Refusal>")]
+#[rtype(result = "()")]
 pub struct AcquirePermit {
     /// The call's whole deadline.
     pub hold: Duration,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Permit, Refusal>>,
 }
 
 impl Handler<AcquirePermit> for RateLimiter {
-    type Result = ResponseFuture<Answer>;
+    type Result = ();
 
-    fn handle(&mut self, ask: AcquirePermit, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, ask: AcquirePermit, context: &mut Self::Context) {
         self.faults.strike_in(Step::LimiterAcquires, context);
-        let (answer, answered) = oneshot::channel();
         self.waiting.push_back(Waiter {
             hold: ask.hold,
-            answer,
+            answer: ask.answer,
         });
         self.pump(context);
-        Box::pin(async move {
-            answered
-                .await
-                .unwrap_or_else(|_| Err(Refusal::Failed("rate limiter ended".to_owned())))
-        })
     }
 }
 
@@ -256,6 +258,7 @@ impl Handler<CallEnded> for RateLimiter {
             },
             context,
         );
+        self.ask_anew(context);
         if call.answered && self.may_have_strikes {
             self.may_have_strikes = false;
             self.write(
@@ -310,9 +313,6 @@ impl Handler<StopGranting> for RateLimiter {
 
     fn handle(&mut self, _: StopGranting, context: &mut Self::Context) {
         self.closed = true;
-        if let Some(timer) = self.timer.take() {
-            context.cancel_future(timer);
-        }
-        self.refuse_all(&Refusal::Stopping);
+        self.ask_anew(context);
     }
 }

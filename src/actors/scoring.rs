@@ -7,8 +7,8 @@ use actix::{Actor, Context, Handler};
 
 use super::control::JobControl;
 use super::faults::Step;
-use super::worker::{AttemptEnd, Deps, RunJob, Why, be_nice, panic_text};
-use crate::domain::job::Job;
+use super::worker::{AttemptEnd, Deps, RunJob, be_nice, panic_text};
+use crate::domain::job::{Job, ScoreJob};
 use crate::domain::score::{Score, score};
 use crate::store::{Reader, StoreError};
 
@@ -28,33 +28,36 @@ impl ScoringActor {
 
     fn score_all(&mut self, video_ids: &[String], control: &JobControl) -> Attempt {
         self.deps.faults.strike(Step::ScoringWorks);
+        let mut scores = Vec::with_capacity(video_ids.len());
         loop {
             if control.is_dropped() {
                 return Err(Stop::Dropped);
             }
-            match self.score_once(video_ids, control) {
+            let left = video_ids.get(scores.len()..).unwrap_or_default();
+            match self.score_once(left, &mut scores, control) {
                 // Another process writes: wait for it, and look up now and then.
-                Err(error) if error.is_locked() => {
-                    if control.is_asked() {
-                        return Err(Stop::Asked);
-                    }
-                }
+                Err(error) if error.is_locked() => {}
                 // Meant for this job, or late for the one before: the flag tells.
                 Err(StoreError::Interrupted) => {}
                 Err(error) => {
                     self.reader = None;
                     return Err(Stop::Failed(error));
                 }
-                Ok(scores) => return Ok(scores),
+                Ok(()) => return Ok(scores),
+            }
+            if control.is_asked() {
+                return Ok(scores);
             }
         }
     }
 
+    /// Scores videos until there are no more or it is asked to stop.
     fn score_once(
         &mut self,
         video_ids: &[String],
+        scores: &mut Vec<(String, Score)>,
         control: &JobControl,
-    ) -> Result<Vec<(String, Score)>, StoreError> {
+    ) -> Result<(), StoreError> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
             None => Reader::open(&self.deps.store)?,
@@ -62,20 +65,16 @@ impl ScoringActor {
         let interrupt = reader.interrupt_handle();
         control.on_drop(move || interrupt.interrupt());
         let reader = self.reader.insert(reader);
-        let mut scores = Vec::with_capacity(video_ids.len());
-        reader.snapshots(video_ids, |index, snapshots| {
-            if let Some(id) = video_ids.get(index) {
-                scores.push((id.clone(), score(snapshots, &self.deps.baselines)));
-            }
-        })?;
-        Ok(scores)
+        reader.snapshots(video_ids, |id, snapshots| {
+            scores.push((id.clone(), score(snapshots, &self.deps.baselines)));
+            !control.is_asked()
+        })
     }
 }
 
 type Attempt = Result<Vec<(String, Score)>, Stop>;
 
 enum Stop {
-    Asked,
     Dropped,
     Failed(StoreError),
 }
@@ -95,20 +94,22 @@ impl Handler<RunJob> for ScoringActor {
         if self.deps.faults.strike_in(Step::ScoringReceives, context) {
             return AttemptEnd::Failed("the arbiter ended".to_owned());
         }
-        let video_ids = match run.job {
-            Job::Score(ref job) => job.video_ids.as_slice(),
-            Job::Thumbnails(_) | Job::Liveness(_) => {
-                return AttemptEnd::Failed("not a scoring job".to_owned());
-            }
+        let Job::Score(mut job) = run.job else {
+            return AttemptEnd::Failed("not a scoring job".to_owned());
         };
         // The reader is dropped with a panic, so nothing half-changed is seen again.
-        match catch_unwind(AssertUnwindSafe(|| self.score_all(video_ids, &run.control))) {
-            Ok(Ok(scores)) => AttemptEnd::Scored(Arc::new(scores)),
-            Ok(Err(Stop::Asked)) => AttemptEnd::Unfinished {
-                remaining: run.job,
-                why: Why::Stopped,
-            },
-            Ok(Err(Stop::Dropped)) => AttemptEnd::Failed("dropped at its time limit".to_owned()),
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            self.score_all(&job.video_ids, &run.control)
+        }));
+        match attempt {
+            Ok(Ok(scores)) => {
+                let left = job.video_ids.split_off(scores.len());
+                AttemptEnd::Scored {
+                    scores: Arc::new(scores),
+                    rest: (!left.is_empty()).then_some(Job::Score(ScoreJob { video_ids: left })),
+                }
+            }
+            Ok(Err(Stop::Dropped)) => AttemptEnd::Dropped,
             Ok(Err(Stop::Failed(error))) => AttemptEnd::Failed(error.to_string()),
             Err(panic) => {
                 self.reader = None;

@@ -5,6 +5,7 @@ mod factories;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -45,6 +46,8 @@ pub struct Supervisor {
     opening: bool,
     tickets: Tickets,
     stopping: bool,
+    /// The same for work on other threads.
+    stopped: Arc<AtomicBool>,
     started: Instant,
     /// Falls with the actor, which tells the engine that it is lost.
     _alive: oneshot::Sender<()>,
@@ -70,25 +73,26 @@ impl Supervisor {
                 opening: false,
                 tickets: Tickets::default(),
                 stopping: false,
+                stopped: Arc::default(),
                 started: Instant::now(),
                 _alive: alive,
             }
         })
     }
 
-    fn wake(&self, queue: Queue) {
+    pub(super) fn wake(&self, queue: Queue) {
         for (_, seat) in self.pools.iter().filter(|(of, _)| *of == queue) {
             seat.slot.get().do_send(Wake);
         }
     }
 
     /// Hands new rows to the queue; the pools are woken as they are committed.
-    fn enqueue(&self, jobs: &[NewJob], context: &mut Context<Self>) {
+    pub(super) fn enqueue(&self, jobs: &[NewJob], context: &mut Context<Self>) {
         for piece in jobs.chunks(JOBS_A_WRITE) {
             let jobs = piece.to_vec();
             let origins: Vec<i64> = jobs.iter().map(|job| job.origin).collect();
             let queue = jobs.first().map(|job| job.kind.queue());
-            let (db, now_ms) = (self.deps.db.clone(), self.deps.clock.unix_ms());
+            let (db, now_ms) = (self.deps.db.clone(), self.deps.queue_now_ms());
             let submit = async move { db.write(SubmitJobs { jobs, now_ms }).await };
             context.spawn(submit.into_actor(self).map(move |submitted, actor, _| {
                 actor.submitted(submitted.map(drop), &origins, queue);
@@ -182,8 +186,10 @@ impl Handler<Submit> for Supervisor {
             return Box::pin(async move { Err(SubmitError::SwitchedOff(queue)) }.into_actor(self));
         }
         let (chunk, store) = (settings.chunk, Arc::clone(&self.deps.store));
+        let stopped = Arc::clone(&self.stopped);
         // Looking up the order reads the file: not on the System's thread.
-        let cut = actix_rt::task::spawn_blocking(move || cut_into_jobs(job, chunk, &store));
+        let cut =
+            actix_rt::task::spawn_blocking(move || cut_into_jobs(job, chunk, &store, &stopped));
         Box::pin(cut.into_actor(self).map(|jobs, actor, context| {
             let jobs = jobs.map_err(|_| SubmitError::Stopping)??;
             let (jobs, events) = actor.tickets.open(jobs);
@@ -200,11 +206,12 @@ fn cut_into_jobs(
     job: Job,
     chunk: usize,
     store: &store::Options,
+    stopped: &AtomicBool,
 ) -> Result<Vec<NewJob>, SubmitError> {
     let kind = job.kind();
     let mut job = job;
     match &mut job {
-        Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store)?,
+        Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store, stopped)?,
         Job::Thumbnails(_) | Job::Liveness(_) => {}
     }
     job.into_chunks(chunk)
@@ -222,12 +229,19 @@ fn cut_into_jobs(
         .collect()
 }
 
-fn put_in_rowid_order(ids: &mut [String], store: &store::Options) -> Result<(), StoreError> {
+fn put_in_rowid_order(
+    ids: &mut [String],
+    store: &store::Options,
+    stopped: &AtomicBool,
+) -> Result<(), SubmitError> {
     loop {
         match Reader::open(store).and_then(|reader| reader.in_rowid_order(ids)) {
             // Another process writes: a locked database delays, never fails.
             Err(error) if error.is_locked() => {}
-            ordered => return ordered,
+            ordered => return Ok(ordered?),
+        }
+        if stopped.load(Ordering::Acquire) {
+            return Err(SubmitError::Stopping);
         }
     }
 }
@@ -324,6 +338,7 @@ impl Handler<BeginStop> for Supervisor {
 
     fn handle(&mut self, _: BeginStop, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
+        self.stopped.store(true, Ordering::Release);
         MessageResult(Staff {
             pools: self.pools.iter().map(|(_, seat)| seat.slot.get()).collect(),
             limiter: self.limiter.slot.get(),

@@ -90,6 +90,7 @@ impl Attempt {
                 remaining: Job::Thumbnails(ThumbnailsJob { videos }),
                 why,
             },
+            Rest::Dropped => AttemptEnd::Dropped,
             Rest::Lost(error) => AttemptEnd::Failed(error),
         }
     }

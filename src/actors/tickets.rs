@@ -1,7 +1,7 @@
 //! Who waits for which job. A ticket is what a submitter holds; its events arrive only after the
 //! commit they speak of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -154,9 +154,24 @@ impl Tickets {
     /// The queue's rows are gone with their connection: what is to be submitted once more. Work
     /// that was submitted again before fails instead.
     pub fn resubmit(&mut self, error: &str) -> Vec<NewJob> {
+        self.resubmit_if(|_| true, error)
+    }
+
+    /// The same for the work of one queue that has no row there any more: its end was committed,
+    /// and whoever was to tell of it died.
+    pub fn resubmit_lost(&mut self, queue: Queue, held: &[i64], error: &str) -> Vec<NewJob> {
+        let held: HashSet<i64> = held.iter().copied().collect();
+        let is_lost = |job: &NewJob| job.kind.queue() == queue && !held.contains(&job.origin);
+        self.resubmit_if(is_lost, error)
+    }
+
+    fn resubmit_if(&mut self, is_lost: impl Fn(&NewJob) -> bool, error: &str) -> Vec<NewJob> {
         let mut again = Vec::new();
         let mut spent = Vec::new();
         for (origin, kept) in &mut self.outstanding {
+            if !is_lost(&kept.job) {
+                continue;
+            }
             if kept.resubmitted {
                 spent.push(*origin);
             } else {
@@ -245,6 +260,18 @@ mod tests {
         let (jobs, mut events) = Tickets::default().open(vec![]);
         assert!(jobs.is_empty());
         assert!(matches!(events.try_recv(), Ok(TicketEvent::End)));
+    }
+
+    #[test]
+    fn work_whose_end_nobody_told_is_submitted_once_more() {
+        let mut tickets = Tickets::default();
+        let (jobs, _events) = tickets.open(vec![job("a"), job("b")]);
+        let held = [jobs[0].origin];
+        let lost = |tickets: &mut Tickets, queue| tickets.resubmit_lost(queue, &held, "died");
+        assert!(lost(&mut tickets, Queue::Cleanup).is_empty());
+        assert_eq!(lost(&mut tickets, Queue::Scoring), vec![jobs[1].clone()]);
+        assert!(lost(&mut tickets, Queue::Scoring).is_empty());
+        assert_eq!(tickets.outstanding(), 1, "the second time it failed");
     }
 
     #[test]

@@ -44,7 +44,12 @@ pub struct RunJob {
 #[derive(Debug)]
 pub enum AttemptEnd {
     /// Scores, to be written with the job's end.
-    Scored(Arc<Vec<(String, Score)>>),
+    Scored {
+        /// Each video's.
+        scores: Arc<Vec<(String, Score)>>,
+        /// What a request to stop left for later.
+        rest: Option<Job>,
+    },
     /// Every item is recorded.
     Finished,
     /// Some items wait for another attempt.
@@ -54,6 +59,8 @@ pub enum AttemptEnd {
         /// Why, and when to go on.
         why: Why,
     },
+    /// The work was dropped: at its time limit, or at the end of a drain.
+    Dropped,
     /// The attempt gave no answer.
     Failed(String),
 }
@@ -185,6 +192,17 @@ impl Deps {
     pub fn may_try_again(&self, last_try: bool, retry_after: Option<Duration>) -> bool {
         let too_long = retry_after.is_some_and(|wait| wait > LONGEST_WAIT);
         !(last_try || self.run.one_shot && too_long)
+    }
+
+    /// Now on the clock that jobs wait by, milliseconds. Jobs that do not outlive the process wait by
+    /// the one that nobody sets.
+    #[must_use]
+    pub fn queue_now_ms(&self) -> i64 {
+        if self.run.one_shot {
+            self.clock.boot().ms
+        } else {
+            self.clock.unix_ms()
+        }
     }
 
     /// The mark of a piece of work in this run: items recorded under it are not done again.

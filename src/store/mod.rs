@@ -38,7 +38,7 @@ mod fixture;
 
 use std::path::PathBuf;
 
-pub use backlog::{QueueCount, ReadQueue, UnfinishedJob, UnfinishedJobs};
+pub use backlog::{QueueCount, ReadQueue};
 pub use cell::{Cell, seconds};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};

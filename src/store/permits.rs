@@ -9,13 +9,16 @@ use super::error::StoreError;
 use super::operation::{Operation, Scope};
 use crate::domain::rate_window::{BootTime, Decision, Limit, Permit, decide, park_for};
 
-/// A permit's number.
+/// Names a permit. Chosen at random by whoever takes it: a row's number is used again once the row
+/// is gone, and a late release would then end another's permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PermitId(i64);
+pub struct PermitId(pub i64);
 
 /// Asks for the right to send one call. Once granted and committed, it counts, sent or not.
 #[derive(Debug, Clone)]
 pub struct TakePermit<C> {
+    /// The permit's name, if it is granted.
+    pub id: PermitId,
     /// Whom the call is for.
     pub upstream: String,
     /// Tells the time. It is asked under the write lock: a time from before the wait for it would
@@ -63,14 +66,14 @@ impl<C: Fn() -> BootTime + Send + 'static> Operation for TakePermit<C> {
             return Ok(PermitAnswer::Wait { until_ms });
         }
         let expires_ms = now.ms.saturating_add(self.hold_ms);
-        let id = scope
+        scope
             .prepare(
-                "INSERT INTO main.vvv_permits (upstream, boot_id, taken_ms, expires_ms) \
-                 VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO main.vvv_permits (id, upstream, boot_id, taken_ms, expires_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .insert((&self.upstream, &now.boot_id, now.ms, expires_ms))?;
+            .execute((self.id.0, &self.upstream, &now.boot_id, now.ms, expires_ms))?;
         Ok(PermitAnswer::Granted {
-            permit: PermitId(id),
+            permit: self.id,
             expires_ms,
         })
     }
@@ -276,9 +279,13 @@ impl Upstream {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::super::fixture::{Fixture, JOURNALS, run};
     use super::super::writer::Writer;
     use super::*;
+
+    static TAKEN: AtomicU32 = AtomicU32::new(1);
 
     const LIMIT: Limit = Limit {
         calls: 2,
@@ -292,8 +299,13 @@ mod tests {
         }
     }
 
+    fn next_id() -> PermitId {
+        PermitId(i64::from(TAKEN.fetch_add(1, Ordering::Relaxed)))
+    }
+
     fn take(writer: &mut Writer, now: BootTime) -> PermitAnswer {
         let take = TakePermit {
+            id: next_id(),
             upstream: "oembed".to_owned(),
             clock: move || now.clone(),
             limit: LIMIT,
@@ -379,6 +391,7 @@ mod tests {
             PermitAnswer::Wait { .. }
         ));
         let elsewhere = TakePermit {
+            id: next_id(),
             upstream: "another".to_owned(),
             clock: || at(1_001),
             limit: LIMIT,

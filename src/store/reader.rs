@@ -11,6 +11,8 @@ use super::site::Site;
 
 /// Its pages are good until the next commit, so a large cache would only be filled in vain.
 const CACHE_MIB: u16 = 1;
+/// So many, and writers that a rollback journal keeps out meanwhile get their turn.
+const LOOKUPS_A_SNAPSHOT: usize = 5_000;
 
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.
@@ -65,14 +67,16 @@ impl Reader {
             return Ok(());
         };
         let mut places = Vec::with_capacity(ids.len());
-        self.in_snapshot(|| {
-            let mut lookup = self.connection.prepare_cached(rowid_of)?;
-            for (at, id) in ids.iter().enumerate() {
-                let rowid: Option<i64> = lookup.query_row([id], |row| row.get(0)).optional()?;
-                places.push((rowid.is_none(), rowid.unwrap_or_default(), at));
-            }
-            Ok(())
-        })?;
+        for piece in ids.chunks(LOOKUPS_A_SNAPSHOT) {
+            self.in_snapshot(|| {
+                let mut lookup = self.connection.prepare_cached(rowid_of)?;
+                for id in piece {
+                    let rowid: Option<i64> = lookup.query_row([id], |row| row.get(0)).optional()?;
+                    places.push((rowid.is_none(), rowid.unwrap_or_default(), places.len()));
+                }
+                Ok(())
+            })?;
+        }
         places.sort_unstable();
         let mut unsorted: Vec<String> = ids.iter_mut().map(std::mem::take).collect();
         for (id, (_, _, at)) in ids.iter_mut().zip(places) {

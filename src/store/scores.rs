@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
-use super::outcome::succeed;
+use super::outcome::{RetryJob, succeed};
 use super::queue::Claim;
 use crate::domain::score::{Score, Scored};
 
@@ -17,7 +17,9 @@ pub struct FinishScores {
     pub scores: Arc<Vec<(String, Score)>>,
     /// Unix seconds.
     pub scored_at: i64,
-    /// False: only the job ends (a dry run).
+    /// What of the job is left for later; it ends if nothing is.
+    pub rest: Option<RetryJob>,
+    /// False: nothing is written but what becomes of the job (a dry run).
     pub effects: bool,
     /// Whether the scores of other jobs are about to follow.
     pub more_follow: bool,
@@ -39,7 +41,10 @@ impl Operation for FinishScores {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        succeed(scope, self.claim)?;
+        match &self.rest {
+            None => succeed(scope, self.claim)?,
+            Some(rest) => rest.apply(scope)?,
+        }
         if !self.effects {
             return Ok(());
         }
@@ -101,7 +106,7 @@ impl rusqlite::ToSql for Velocity {
 mod tests {
     use super::super::backlog::ReadQueue;
     use super::super::fixture::{Fixture, JOURNALS, claim, run};
-    use super::super::queue::ReleaseJobs;
+    use super::super::queue::{JobState, ReleaseJobs};
     use super::super::writer::Writer;
     use super::*;
     use crate::domain::job::Kind;
@@ -125,6 +130,7 @@ mod tests {
             claim: claim(writer, Kind::Score),
             scores: Arc::new(scores.collect()),
             scored_at: 1_700_000_000,
+            rest: None,
             effects: true,
             more_follow: false,
         }
@@ -228,6 +234,28 @@ mod tests {
         assert_eq!(fixture.rows("SELECT * FROM vvv_scores"), [""; 0]);
         assert_eq!(fixture.rows("SELECT * FROM changes"), [""; 0]);
         assert_eq!(run(&mut writer, ReadQueue).unwrap(), []);
+    }
+
+    #[test]
+    fn scores_are_kept_though_the_job_goes_back_for_the_rest() {
+        for journal in JOURNALS {
+            let fixture = site(journal);
+            let mut writer = fixture.writer();
+            let mut finish = finish(&mut writer, &[("b", scored(-3.0, 7))]);
+            finish.rest = Some(RetryJob {
+                claim: finish.claim,
+                payload: "the rest".to_owned(),
+                run_at_ms: 0,
+                error: "asked to stop".to_owned(),
+                give_back_attempt: true,
+            });
+            run(&mut writer, finish).unwrap();
+            assert_eq!(fixture.rows("SELECT * FROM changes"), ["b"]);
+            let [left] = run(&mut writer, ReadQueue).unwrap()[..] else {
+                panic!("one job")
+            };
+            assert_eq!((left.state, left.jobs), (JobState::Retryable, 1));
+        }
     }
 
     #[test]

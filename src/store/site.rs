@@ -264,6 +264,7 @@ mod tests {
                 assert_eq!(last[0].region.as_deref(), Some("PL"));
                 assert_eq!(last[0].seconds, Some(1_767_225_600));
                 seen += last.len();
+                true
             })
             .unwrap();
         assert_eq!(seen, 1);
@@ -283,7 +284,9 @@ mod tests {
         fixture.sql("INSERT INTO video_snapshots VALUES (1, 'a', 1, 1, 1, 'GB', '2026-01-01')");
         let reader = fixture.reader();
         fixture.sql("ALTER TABLE video_snapshots DROP COLUMN likes");
-        let error = reader.snapshots(&["a".to_owned()], |_, _| {}).unwrap_err();
+        let error = reader
+            .snapshots(&["a".to_owned()], |_, _| true)
+            .unwrap_err();
         assert!(
             error.to_string().contains("no such column: likes"),
             "{error}"

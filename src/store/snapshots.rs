@@ -1,5 +1,7 @@
 //! Reading snapshots: the hot path of scoring. Nothing is allocated a video.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -8,6 +10,9 @@ use super::error::StoreError;
 use super::reader::Reader;
 use crate::config::FetchedAt;
 use crate::domain::score::{Count, Snapshot};
+
+/// After this the next video is read from a new state of the file.
+const LONGEST_READ: Duration = Duration::from_millis(20);
 
 const EMPTY: Snapshot = Snapshot {
     views: Count::Missing,
@@ -19,8 +24,10 @@ const EMPTY: Snapshot = Snapshot {
 };
 
 impl Reader {
-    /// Reads the last two snapshots of each video, newest first, all from one state of the file,
-    /// and hands each video's to `each` with its place in `video_ids`.
+    /// Reads the last two snapshots of each video, newest first, and hands them to `each`, video by
+    /// video in order, until that answers false. A video's are of one state of the file; for all
+    /// together that state would be held, and with a rollback journal every writer kept out, for
+    /// as long as it takes.
     ///
     /// # Errors
     /// When the file is locked or cannot be read, or the call is interrupted; then the videos
@@ -28,23 +35,29 @@ impl Reader {
     pub fn snapshots(
         &self,
         video_ids: &[String],
-        mut each: impl FnMut(usize, &[Snapshot]),
+        mut each: impl FnMut(&String, &[Snapshot]) -> bool,
     ) -> Result<(), StoreError> {
-        self.in_snapshot(|| {
-            let mut lookup = self.connection.prepare_cached(&self.site.last_snapshots)?;
-            let mut last = [EMPTY; 2];
-            for (place, id) in video_ids.iter().enumerate() {
-                let mut rows = lookup.query([id])?;
-                let mut found = 0;
-                for snapshot in &mut last {
-                    let Some(row) = rows.next()? else { break };
-                    read(snapshot, row, self.site.fetched_at)?;
-                    found += 1;
+        let mut last = [EMPTY; 2];
+        let mut ids = video_ids.iter().peekable();
+        let mut go_on = true;
+        while go_on && ids.peek().is_some() {
+            let begun = Instant::now();
+            self.in_snapshot(|| {
+                let mut lookup = self.connection.prepare_cached(&self.site.last_snapshots)?;
+                while let Some(id) = ids.next_if(|_| go_on && begun.elapsed() < LONGEST_READ) {
+                    let mut rows = lookup.query([id])?;
+                    let mut found = 0;
+                    for snapshot in &mut last {
+                        let Some(row) = rows.next()? else { break };
+                        read(snapshot, row, self.site.fetched_at)?;
+                        found += 1;
+                    }
+                    go_on = each(id, last.get(..found).unwrap_or_default());
                 }
-                each(place, last.get(..found).unwrap_or_default());
-            }
-            Ok(())
-        })
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -102,9 +115,10 @@ mod tests {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         let mut all = Vec::new();
         reader
-            .snapshots(&ids, |place, last| {
-                assert_eq!(place, all.len());
+            .snapshots(&ids, |id, last| {
+                assert_eq!(id, &ids[all.len()]);
                 all.push(last.to_vec());
+                true
             })
             .unwrap();
         all
@@ -262,7 +276,28 @@ mod tests {
     }
 
     #[test]
-    fn one_call_sees_one_state_of_the_file() {
+    fn a_call_that_takes_long_goes_on_from_a_new_state_of_the_file() {
+        let fixture = with_snapshots(
+            "wal",
+            "('a', 1, 0, 0, NULL, '2026-01-01'), ('b', 1, 0, 0, NULL, '2026-01-01')",
+        );
+        let ids = ["a".to_owned(), "b".to_owned()];
+        let mut seen = Vec::new();
+        let look = |_: &String, last: &[Snapshot]| {
+            fixture.sql("UPDATE video_snapshots SET view_count = view_count + 1");
+            seen.extend(views(last));
+            let begun = Instant::now();
+            while begun.elapsed() < LONGEST_READ {
+                std::thread::yield_now();
+            }
+            true
+        };
+        fixture.reader().snapshots(&ids, look).unwrap();
+        assert_eq!(seen, [Count::Integer(1), Count::Integer(2)]);
+    }
+
+    #[test]
+    fn a_short_call_sees_one_state_of_the_file() {
         let fixture = with_snapshots(
             "wal",
             "('a', 1, 0, 0, NULL, '2026-01-01'), ('b', 1, 0, 0, NULL, '2026-01-01')",
@@ -274,6 +309,7 @@ mod tests {
             .snapshots(&ids, |_, last| {
                 fixture.sql("UPDATE video_snapshots SET view_count = view_count + 1");
                 seen.extend(views(last));
+                true
             })
             .unwrap();
         assert_eq!(seen, [Count::Integer(1), Count::Integer(1)]);
@@ -290,6 +326,7 @@ mod tests {
         let outcome = reader.snapshots(&ids, |_, _| {
             seen += 1;
             handle.interrupt();
+            true
         });
         assert!(
             matches!(outcome, Err(StoreError::Interrupted)),

@@ -326,7 +326,10 @@ mod tests {
                 let known = inspector.site(&fixture.options).unwrap();
                 let ids: Vec<String> = (0..ODD.len()).map(|n| format!("v{n}")).collect();
                 let mut scored = Vec::new();
-                let gather = |_, last: &[Snapshot]| scored.push(last.to_vec());
+                let gather = |_: &String, last: &[Snapshot]| {
+                    scored.push(last.to_vec());
+                    true
+                };
                 fixture.reader().snapshots(&ids, gather).unwrap();
                 for (id, scored) in ids.iter().zip(scored) {
                     let shown = inspector.video(&known, id).unwrap().snapshots;

@@ -14,8 +14,9 @@ use super::operation::{Pending, Scope};
 use super::site::Site;
 
 /// How long a COMMIT is retried while readers of a rollback journal hold their locks. Meanwhile
-/// no new reader gets in, so it ends.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(2);
+/// no new reader gets in: those of a moment are soon gone, and for one that stays all others
+/// must not be kept out.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How often a ROLLBACK is tried that interrupts keep hitting.
 const MAX_ROLLBACKS: usize = 1000;

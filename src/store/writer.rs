@@ -33,11 +33,14 @@ pub enum GroupEnd {
     Committed {
         /// How many.
         operations: usize,
-        /// How long the write lock was held.
+        /// How long the file's write lock was held.
         held: Duration,
     },
     /// Another connection holds the lock: what is not answered still waits, in order.
     Locked,
+    /// Readers of a rollback journal kept the commit from its lock, and it kept new readers out
+    /// meanwhile; it was rolled back. What is not answered still waits, in order.
+    ReadersInTheWay,
     /// The connection is not to be trusted any more. If a commit failed and may have happened,
     /// its operations are answered [`StoreError::Unknown`]; the rest still waits. The writer
     /// must be opened again, with an empty queue.
@@ -114,7 +117,7 @@ impl Writer {
     /// Applies the first operations in line in one transaction and answers them, in order.
     ///
     /// Takes no more than 256 and no longer than `database.max_write_hold`, but at least one.
-    /// Blocks up to 250 ms for a lock, up to 2 s for the readers of a rollback journal.
+    /// Blocks up to 250 ms for a lock, up to 500 ms for the readers of a rollback journal.
     pub fn commit_group(&mut self, waiting: &mut VecDeque<Box<dyn Pending>>) -> GroupEnd {
         let touches_file = waiting
             .iter()
@@ -144,11 +147,15 @@ impl Writer {
         let operations = outcomes.len();
         match self.file.commit() {
             Commit::Done => {
-                let held = begun.elapsed();
+                let held = if touches_file {
+                    begun.elapsed()
+                } else {
+                    Duration::ZERO
+                };
                 answer(waiting, outcomes);
                 GroupEnd::Committed { operations, held }
             }
-            Commit::Locked => self.give_up(),
+            Commit::Locked => self.give_way(),
             Commit::Refused(_) if self.file.roll_back() => self.replay(waiting, operations),
             Commit::Refused(_) => GroupEnd::Reopen,
             Commit::Unknown(reason) => {
@@ -192,7 +199,7 @@ impl Writer {
         let error = match self.file.apply(next) {
             Ok(Ok(())) => match self.file.commit() {
                 Commit::Done => return (Some(Ok(())), None),
-                Commit::Locked => return (None, Some(self.give_up())),
+                Commit::Locked => return (None, Some(self.give_way())),
                 Commit::Refused(error) => error,
                 Commit::Unknown(reason) => {
                     self.doubt.clone_from(&reason);
@@ -205,6 +212,13 @@ impl Writer {
         };
         let end = (!self.file.roll_back()).then_some(GroupEnd::Reopen);
         (Some(Err(error)), end)
+    }
+
+    fn give_way(&self) -> GroupEnd {
+        match self.give_up() {
+            GroupEnd::Locked => GroupEnd::ReadersInTheWay,
+            end => end,
+        }
     }
 
     fn give_up(&self) -> GroupEnd {
@@ -467,7 +481,7 @@ mod tests {
                 while seen.load(Ordering::Relaxed) == 0 {
                     thread::yield_now();
                 }
-                assert!(is_refused_for(pages, LOCK_STEP * 2));
+                assert!(is_refused_for(pages, LOCK_STEP / 2));
                 site.execute_batch("COMMIT").unwrap();
             });
             writer.commit_group(&mut line.waiting)
@@ -517,7 +531,8 @@ mod tests {
         site.execute_batch("BEGIN").unwrap();
         assert_eq!(rows(&site, "SELECT line FROM log"), ["old"]);
         let mut line = line_of(&["a"]);
-        assert_eq!(writer.commit_group(&mut line.waiting), GroupEnd::Locked);
+        let end = writer.commit_group(&mut line.waiting);
+        assert_eq!(end, GroupEnd::ReadersInTheWay);
         assert_eq!(line.waiting.len(), 1);
         assert_eq!(log(&fixture), ["old"], "new readers are let in again");
         site.execute_batch("COMMIT").unwrap();

@@ -10,6 +10,7 @@ use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, Why};
 use crate::domain::backoff;
 use crate::domain::job::Job;
+use crate::domain::score::Score;
 use crate::store::FinishScores;
 use crate::store::{ClaimedJob, FailJob, FinishJob, RetryJob};
 use crate::store::{Operation, StoreError};
@@ -24,22 +25,60 @@ impl Pool {
     ) {
         let claim = claimed.claim;
         match end {
-            AttemptEnd::Scored(scores) => {
-                let finish = FinishScores {
-                    claim,
-                    scores: Arc::clone(&scores),
-                    scored_at: self.deps.clock.unix(),
-                    effects: !self.deps.run.dry_run,
-                    more_follow: !self.ready.is_empty(),
-                };
-                self.commit(claimed, finish, Some(TicketEvent::Scored(scores)), context);
+            AttemptEnd::Scored { scores, rest } => self.scored(claimed, scores, rest, context),
+            AttemptEnd::Finished => {
+                self.commit(
+                    claimed,
+                    FinishJob { claim },
+                    vec![TicketEvent::End],
+                    context,
+                );
             }
-            AttemptEnd::Finished => self.commit(claimed, FinishJob { claim }, None, context),
             AttemptEnd::Unfinished { remaining, why } => {
                 self.left_over(claimed, &remaining, why, context);
             }
+            AttemptEnd::Dropped if self.draining.is_some() => {
+                self.go_back(
+                    claimed,
+                    Duration::ZERO,
+                    "dropped at the end of a drain",
+                    context,
+                );
+            }
+            AttemptEnd::Dropped => {
+                let error = "dropped at its time limit".to_owned();
+                self.attempt_failed(claimed, error, None, context);
+            }
             AttemptEnd::Failed(error) => self.attempt_failed(claimed, error, None, context),
         }
+    }
+
+    fn scored(
+        &mut self,
+        claimed: ClaimedJob,
+        scores: Arc<Vec<(String, Score)>>,
+        rest: Option<Job>,
+        context: &mut Context<Self>,
+    ) {
+        let rest = match rest.map(|rest| rest.payload()).transpose() {
+            Ok(rest) => {
+                rest.map(|payload| self.retry(&claimed, payload, Duration::ZERO, "asked to stop"))
+            }
+            Err(error) => return self.fail(claimed, error.to_string(), context),
+        };
+        let ends = rest.is_none();
+        let finish = FinishScores {
+            claim: claimed.claim,
+            scores: Arc::clone(&scores),
+            scored_at: self.deps.clock.unix(),
+            rest,
+            effects: !self.deps.run.dry_run,
+            more_follow: !self.ready.is_empty(),
+        };
+        let news = [TicketEvent::Scored(scores)]
+            .into_iter()
+            .chain(ends.then_some(TicketEvent::End));
+        self.commit(claimed, finish, news.collect(), context);
     }
 
     fn left_over(
@@ -62,7 +101,12 @@ impl Pool {
             Why::Stopped => self.go_back(claimed, Duration::ZERO, "asked to stop", context),
             Why::CallsSpent => {
                 let claim = claimed.claim;
-                self.commit(claimed, FinishJob { claim }, None, context);
+                self.commit(
+                    claimed,
+                    FinishJob { claim },
+                    vec![TicketEvent::End],
+                    context,
+                );
             }
         }
     }
@@ -109,13 +153,9 @@ impl Pool {
         give_back_attempt: bool,
         context: &mut Context<Self>,
     ) {
-        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         let retry = RetryJob {
-            claim: claimed.claim,
-            payload: claimed.payload.clone(),
-            run_at_ms: self.deps.clock.unix_ms().saturating_add(wait_ms),
-            error,
             give_back_attempt,
+            ..self.retry(&claimed, claimed.payload.clone(), wait, &error)
         };
         self.write(
             retry,
@@ -130,6 +170,17 @@ impl Pool {
         );
     }
 
+    fn retry(&self, claimed: &ClaimedJob, payload: String, wait: Duration, why: &str) -> RetryJob {
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        RetryJob {
+            claim: claimed.claim,
+            payload,
+            run_at_ms: self.deps.queue_now_ms().saturating_add(wait_ms),
+            error: why.to_owned(),
+            give_back_attempt: true,
+        }
+    }
+
     /// The job's end without an answer for its items.
     pub(super) fn fail(&mut self, claimed: ClaimedJob, error: String, context: &mut Context<Self>) {
         tracing::warn!(queue = %self.queue, job = %claimed.claim.job, %error, "job failed");
@@ -138,36 +189,40 @@ impl Pool {
             claim: claimed.claim,
             error,
         };
-        self.commit(claimed, fail, Some(TicketEvent::Failed(failure)), context);
+        let news = vec![TicketEvent::Failed(failure), TicketEvent::End];
+        self.commit(claimed, fail, news, context);
     }
 
-    /// Commits a job's end, then tells those who wait.
+    /// Commits what became of a job, then tells those who wait.
     fn commit<O: Operation<Output = ()>>(
         &mut self,
         claimed: ClaimedJob,
         operation: O,
-        news: Option<TicketEvent>,
+        news: Vec<TicketEvent>,
         context: &mut Context<Self>,
     ) {
         self.write(
             operation,
             context,
             move |pool, written, context| match written {
-                Ok(()) => pool.tell_end(&claimed, news),
+                Ok(()) => {
+                    pool.tell(&claimed, news);
+                    pool.look_again_at_once(context);
+                }
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
                     pool.no_longer_ours(&claimed);
                 }
                 // Not even the failure could be written: it is told all the same.
-                Err(_) if matches!(news, Some(TicketEvent::Failed(_))) => {
-                    pool.tell_end(&claimed, news);
+                Err(_) if matches!(*news, [TicketEvent::Failed(_), ..]) => {
+                    pool.tell(&claimed, news)
                 }
                 Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
             },
         );
     }
 
-    fn tell_end(&self, claimed: &ClaimedJob, news: Option<TicketEvent>) {
-        for event in news.into_iter().chain([TicketEvent::End]) {
+    fn tell(&self, claimed: &ClaimedJob, news: Vec<TicketEvent>) {
+        for event in news {
             self.deps.tell(Origin(claimed.origin), event);
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
+use super::Supervisor;
 use super::factories::{Vacancy, milliseconds, oembed_limit};
-use super::{Supervisor, Wake};
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
 use crate::actors::pool::Pool;
@@ -56,22 +56,36 @@ impl Supervisor {
                 // What the dead pool had claimed is nobody's now.
                 let db = self.deps.db.clone();
                 let release = async move { db.write(ReleaseRunning { queue }).await };
-                context.spawn(release.into_actor(self).map(move |released, actor, _| {
-                    if let Err(error) = released {
-                        tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
+                context.spawn(release.into_actor(self).map(move |held, actor, context| {
+                    match held {
+                        Ok(held) => actor.submit_lost(queue, &held, context),
+                        Err(error) => {
+                            tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
+                        }
                     }
-                    for (_, seat) in actor.pools.iter().filter(|(of, _)| *of == queue) {
-                        seat.slot.get().do_send(Wake);
-                    }
+                    actor.wake(queue);
                 }));
             }
         }
     }
 
+    /// Work of a dead pool whose end was committed, and never told.
+    fn submit_lost(&mut self, queue: Queue, held: &[i64], context: &mut Context<Self>) {
+        let error = "its pool died twice";
+        let lost = self.tickets.resubmit_lost(queue, held, error);
+        self.enqueue(&lost, context);
+    }
+
     fn mind_limiter(&mut self, now_ms: u64) {
         match self.limiter.look(now_ms) {
             Vacancy::None => {}
-            Vacancy::Found(restart) => report("rate limiter", None, &restart),
+            Vacancy::Found(restart) => {
+                report("rate limiter", None, &restart);
+                if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
+                    let error = "the rate limiter died too often";
+                    self.tickets.fail_queue(Queue::Cleanup, error);
+                }
+            }
             Vacancy::Due => {
                 let deps = &self.deps;
                 let limiter = RateLimiter::new(
