@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::fs::File;
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -128,6 +130,32 @@ fn a_second_signal_ends_the_run_at_once() {
     assert_eq!(
         scene.vault.ask("SELECT count(*) FROM vvv_thumbnail_checks"),
         "25"
+    );
+}
+
+#[test]
+fn the_time_of_a_run_counts_from_its_start() {
+    const LATE: Duration = Duration::from_millis(400);
+    let scene = Scene::new(PROGRAM, 3);
+    let pipe = scene.path("late.json");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let args = ["batch".as_ref(), pipe.as_os_str()];
+    let running = scene.run(args).args(["--only", "score"]).start();
+    // Opening waits until the program waits for its batch file.
+    let mut batch = File::options().write(true).open(&pipe).unwrap();
+    let opened = Instant::now();
+    while opened.elapsed() < LATE {
+        std::thread::yield_now();
+    }
+    let text = BatchFile::of_vault(&scene.vault).text();
+    batch.write_all(text.as_bytes()).unwrap();
+    drop(batch);
+    let told = report(&running.wait());
+    // A deadline counts from the same moment.
+    assert!(
+        told["summary"]["elapsed_ms"].as_u64().unwrap() >= 400,
+        "{told}"
     );
 }
 
