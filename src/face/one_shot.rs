@@ -10,6 +10,7 @@ use super::exit::{Code, Failure, printed};
 use super::progress::Progress;
 use super::report::{Report, print_tables};
 use super::run::{Choices, run};
+use super::signals::Signals;
 use crate::config::{Config, Loaded, ThumbnailPolicy};
 use crate::engine::{self, Engine, EngineError, Kind, SelectedVideo, Selection, ThumbnailItem};
 
@@ -87,8 +88,9 @@ impl OneShot {
             .enable_all()
             .build()
             .map_err(unstarted)?;
+        let signals = Signals::watch().map_err(unstarted)?;
         let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
-        let ended = runtime.block_on(run(&engine, self.plan, &choices, &mut progress));
+        let ended = runtime.block_on(run(&engine, self.plan, &choices, signals, &mut progress));
         let (report, code) = ended.map_err(failure)?;
         print(&report, global.format(console.stdout_is_terminal), console)?;
         Ok(code)
