@@ -137,8 +137,12 @@ fn run(folder: &Path) -> ExitCode {
 
 fn next_steps(folder: &Path, ids: &[String]) {
     let folder = folder.display();
-    // The truncated picture: its file opens in a lazy reader.
-    let id = ids.get(9).map_or("ID", String::as_str);
+    // A truncated picture, which opens in a lazy reader.
+    let truncated = ids.iter().zip(FILES.iter().cycle()).find(|(id, file)| {
+        // A dash in front works as well, but looks like a flag to whoever reads it.
+        file.starts_with("truncated") && !id.starts_with('-')
+    });
+    let id = truncated.map_or("ID", |(id, _)| id.as_str());
     println!(
         "Where to go next (the site on loopback is gone; what was learnt is in the vault):
   cargo run --release -- video show {id} --db {folder}/vault.db

@@ -170,15 +170,17 @@ fn live(
         };
         let _ = ready.send(Ok(supervisor.clone()));
         tokio::select! {
+            // Whoever asks to stop may do so because the news ended with the supervisor.
+            biased;
+            _ = gone => {
+                let _ = lost.send(true);
+                tracing::error!("the supervisor died; the engine stops");
+                None
+            }
             request = stops.recv() => {
                 let drain = request.as_ref().map_or(Duration::ZERO, |request| request.drain);
                 stop(&supervisor, drain).await;
                 request
-            }
-            _ = gone => {
-                tracing::error!("the supervisor died; the engine stops");
-                let _ = lost.send(true);
-                None
             }
         }
     });

@@ -13,17 +13,22 @@ mod support;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use support::site::{Endpoint, Site, oembed};
+use support::site::{Endpoint, Gate, Reply, Site, oembed};
 use support::vault::{Journal, Vault, VaultSpec};
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
     Engine, EngineHandle, Job, LivenessJob, ScoreJob, ThumbnailItem, ThumbnailsJob, TicketEvent,
 };
+use vvv_actors::face::batch_file::Plan;
+use vvv_actors::face::exit::Code;
+use vvv_actors::face::progress::Progress;
+use vvv_actors::face::run::{Choices, run};
+use vvv_actors::face::signals::Signals;
 
 /// One engine at a time, since what is left running is counted by thread names.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -377,6 +382,56 @@ fn without_its_supervisor_the_engine_says_it_is_lost() {
     nothing_runs();
 }
 
+/// Panics in the supervisor's next round once a thumbnail is worked on.
+fn supervisor_dies_at_work() -> Faults {
+    let at_work = AtomicBool::new(false);
+    Faults::new(move |step| {
+        if step == Step::ThumbnailReceives {
+            at_work.store(true, Ordering::SeqCst);
+        }
+        let strikes = step == Step::SupervisorTicks && at_work.load(Ordering::SeqCst);
+        strikes.then_some(Fault::Panic)
+    })
+}
+
+#[test]
+fn a_run_that_loses_its_engine_reports_what_it_has_and_fails() {
+    let _alone = alone();
+    let choices = Choices {
+        began: Instant::now(),
+        deadline: None,
+        drain: Duration::from_secs(5),
+        fail_on: Vec::new(),
+        dry_run: false,
+        database: String::new(),
+        unknown_is_broken: false,
+    };
+    // More than once, for the news may end before or after the engine knows why.
+    for _ in 0..10 {
+        let scene = Scene::new(Journal::Wal);
+        let gate = Gate::closed();
+        let picture = scene.pictures().remove(0);
+        let held = Reply::status(404).behind(&gate);
+        scene.site.thumbnail(&picture.video_id, held);
+        let engine = Engine::builder(scene.config.clone())
+            .faults(supervisor_dies_at_work())
+            .start()
+            .unwrap();
+        let plan = Plan {
+            thumbnails: Some(vec![picture.clone()]),
+            ..Plan::default()
+        };
+        let mut progress = Progress::Quiet;
+        let ended = run(&engine, plan, &choices, Signals::none(), &mut progress);
+        let (report, code) = runtime().block_on(ended).unwrap();
+        assert_eq!(code, Code::Failed);
+        assert_eq!(report.summary.ended_by.as_deref(), Some("engine lost"));
+        assert_eq!(report.summary.not_done.thumbnails, [picture.video_id]);
+        gate.open();
+        nothing_runs();
+    }
+}
+
 #[test]
 fn a_database_locked_by_another_delays_and_fails_nothing() {
     let _alone = alone();
@@ -406,12 +461,8 @@ fn a_database_locked_by_another_delays_and_fails_nothing() {
 fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     let _alone = alone();
     let scene = Scene::new(Journal::Wal);
-    scene
-        .site
-        .outage(Endpoint::Thumbnail, support::site::Reply::reset());
-    scene
-        .site
-        .outage(Endpoint::Oembed, support::site::Reply::reset());
+    scene.site.outage(Endpoint::Thumbnail, Reply::reset());
+    scene.site.outage(Endpoint::Oembed, Reply::reset());
     let found = scene.run(Faults::default());
     assert_eq!(found.scored.len(), VIDEOS);
     assert!(

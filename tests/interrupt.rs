@@ -11,10 +11,13 @@
 
 mod support;
 
-use std::process::Command;
+use std::fs::File;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::io::ioctl_fionread;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use support::batch_file::BatchFile;
@@ -128,6 +131,69 @@ fn a_second_signal_ends_the_run_at_once() {
     assert_eq!(
         scene.vault.ask("SELECT count(*) FROM vvv_thumbnail_checks"),
         "25"
+    );
+}
+
+#[test]
+fn a_signal_ends_a_program_whose_report_nobody_reads() {
+    let scene = Scene::new(PROGRAM, 2_000);
+    let path = BatchFile::of_vault(&scene.vault).write(&scene.path("new.json"));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut program = Command::new(PROGRAM)
+            .args(["batch".as_ref(), path.as_os_str()])
+            .args(["--only", "score", "--format", "json"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let unread = program.stdout.take().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // A pipe takes 64 KiB, and the report is larger.
+        while ioctl_fionread(&unread).unwrap() < 60_000 {
+            assert!(Instant::now() < deadline, "the report does not come");
+            std::thread::yield_now();
+        }
+        assert_eq!(
+            program.try_wait().unwrap(),
+            None,
+            "the report fits the pipe"
+        );
+        kill_process(Pid::from_child(&program), signal).unwrap();
+        let status = loop {
+            if let Some(status) = program.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                program.kill().unwrap();
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(status.code(), Some(code));
+    }
+}
+
+#[test]
+fn the_time_of_a_run_counts_from_its_start() {
+    const LATE: Duration = Duration::from_millis(400);
+    let scene = Scene::new(PROGRAM, 3);
+    let pipe = scene.path("late.json");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let args = ["batch".as_ref(), pipe.as_os_str()];
+    let running = scene.run(args).args(["--only", "score"]).start();
+    // Opening waits until the program waits for its batch file.
+    let mut batch = File::options().write(true).open(&pipe).unwrap();
+    let opened = Instant::now();
+    while opened.elapsed() < LATE {
+        std::thread::yield_now();
+    }
+    let text = BatchFile::of_vault(&scene.vault).text();
+    batch.write_all(text.as_bytes()).unwrap();
+    drop(batch);
+    let told = report(&running.wait());
+    // A deadline counts from the same moment.
+    assert!(
+        told["summary"]["elapsed_ms"].as_u64().unwrap() >= 400,
+        "{told}"
     );
 }
 

@@ -2,7 +2,6 @@
 //! on. `tests/old-sqlite` is the site's side: a package of its own with SQLite 3.13.0 in it.
 
 #![allow(
-    clippy::explicit_write,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -13,7 +12,6 @@
 mod support;
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -46,12 +44,10 @@ fn old_sqlite() -> Option<PathBuf> {
     if !built.status.success() {
         let fetched = cargo(&["fetch"]);
         if !fetched.status.success() {
-            // Past the harness, which swallows what a passing test prints.
-            let _ = writeln!(
-                std::io::stderr(),
-                "SKIPPED tests/old_sqlite.rs: cannot fetch the crates of tests/old-sqlite:\n{}",
-                String::from_utf8_lossy(&fetched.stderr)
-            );
+            let errors = String::from_utf8_lossy(&fetched.stderr);
+            support::skip(&format!(
+                "cannot fetch the crates of tests/old-sqlite:\n{errors}"
+            ));
             return None;
         }
         let built = cargo(&["build"]);

@@ -166,7 +166,7 @@ fn a_file_that_may_not_be_written_is_refused() {
         let output = command.args(arguments).env("HOME", "/").output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         if errors.contains("setpriv: failed to execute") {
-            println!("skipped: nobody may not run the program where it lies");
+            support::skip("nobody may not run the program where it lies");
             return;
         }
         assert_eq!(output.status.code(), Some(3), "{journal:?}: {errors}");

@@ -94,14 +94,8 @@ impl Now {
 }
 
 fn options(config: &Config) -> Result<Options, DatabaseError> {
-    let path = &config.database.path;
-    if path.as_os_str().is_empty() {
+    if config.database.path.as_os_str().is_empty() {
         return Err(DatabaseError::NotNamed);
     }
-    Ok(Options {
-        path: path.clone(),
-        database: config.database.clone(),
-        schema: config.schema.clone(),
-        keep_details: config.scoring.keep_details,
-    })
+    Ok(super::store_options(config))
 }

@@ -9,4 +9,5 @@ pub mod one_shot;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod signals;
 pub mod text;

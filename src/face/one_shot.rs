@@ -10,12 +10,15 @@ use super::exit::{Code, Failure, printed};
 use super::progress::Progress;
 use super::report::{Report, print_tables};
 use super::run::{Choices, run};
+use super::signals::Signals;
 use crate::config::{Config, Loaded, ThumbnailPolicy};
 use crate::engine::{self, Engine, EngineError, Kind, SelectedVideo, Selection, ThumbnailItem};
 
 /// One run: what to do, where, and under which limits.
 #[derive(Debug)]
 pub struct OneShot {
+    /// When the command began: looking for its work takes time too.
+    pub began: Instant,
     /// The work.
     pub plan: Plan,
     /// The database.
@@ -31,6 +34,29 @@ pub struct OneShot {
 }
 
 impl OneShot {
+    /// A verb's run on the ids named, or on those the database selects.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn chosen(
+        kind: Kind,
+        selection: &SelectionArgs,
+        run: &RunArgs,
+        loaded: &Loaded,
+    ) -> Result<Self, Failure> {
+        let began = Instant::now();
+        let config = &loaded.config;
+        Ok(Self {
+            began,
+            plan: plan(kind, selection, config)?,
+            database: config.database.path.clone(),
+            run: run.clone(),
+            fresh: false,
+            max_calls: None,
+            fail_on: Vec::new(),
+        })
+    }
+
     /// Runs it and prints the report.
     ///
     /// # Errors
@@ -41,10 +67,9 @@ impl OneShot {
         loaded: &Loaded,
         console: &mut Console<'_>,
     ) -> Result<Code, Failure> {
-        let began = Instant::now();
         let config = &loaded.config;
         let choices = Choices {
-            began,
+            began: self.began,
             deadline: self.run.deadline,
             drain: config.engine.drain_timeout,
             fail_on: self.fail_on,
@@ -62,16 +87,19 @@ impl OneShot {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| {
-                let error = anyhow::Error::new(error).context("start the run");
-                Failure::new(Code::Unusable, error)
-            })?;
+            .map_err(unstarted)?;
+        let signals = Signals::watch().map_err(unstarted)?;
         let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
-        let ended = runtime.block_on(run(&engine, self.plan, &choices, &mut progress));
+        let ended = runtime.block_on(run(&engine, self.plan, &choices, signals, &mut progress));
         let (report, code) = ended.map_err(failure)?;
         print(&report, global.format(console.stdout_is_terminal), console)?;
         Ok(code)
     }
+}
+
+fn unstarted(error: std::io::Error) -> Failure {
+    let error = anyhow::Error::new(error).context("start the run");
+    Failure::new(Code::Unusable, error)
 }
 
 fn print(report: &Report, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
@@ -99,11 +127,7 @@ pub fn failure(error: EngineError) -> Failure {
     Failure::new(code, error)
 }
 
-/// The work of a verb: the ids named, or those the database selects.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Plan, Failure> {
+fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Plan, Failure> {
     let ids = once_each(selection.ids.clone());
     let mut plan = Plan::default();
     let from_database = ids.is_empty();

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, SelectAll};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::batch_file::Plan;
 use super::cli::selection::FailOn;
 use super::exit::Code;
 use super::progress::Progress;
 use super::report::{Collector, Report, Summary};
+use super::signals::{Signal, Signals};
 use crate::engine::{
     EngineError, EngineHandle, Job, LivenessJob, ScoreJob, SubmitError, ThumbnailsJob, Ticket,
     TicketEvent,
@@ -41,26 +42,23 @@ pub struct Choices {
 /// What ended a run before its work did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Early {
-    Interrupted,
-    Terminated,
+    Signal(Signal),
     Deadline,
     Lost,
 }
 
 impl Early {
-    const fn describe(self) -> &'static str {
+    fn describe(self) -> String {
         match self {
-            Self::Interrupted => "interrupted by SIGINT",
-            Self::Terminated => "interrupted by SIGTERM",
-            Self::Deadline => "the deadline was reached",
-            Self::Lost => "engine lost",
+            Self::Signal(signal) => format!("interrupted by {}", signal.name()),
+            Self::Deadline => "the deadline was reached".to_owned(),
+            Self::Lost => "engine lost".to_owned(),
         }
     }
 
     const fn code(self) -> Option<Code> {
         match self {
-            Self::Interrupted => Some(Code::Interrupted),
-            Self::Terminated => Some(Code::Terminated),
+            Self::Signal(signal) => Some(signal.code()),
             Self::Lost => Some(Code::Failed),
             Self::Deadline => None,
         }
@@ -75,12 +73,31 @@ pub async fn run(
     engine: &EngineHandle,
     plan: Plan,
     choices: &Choices,
+    mut signals: Signals,
     progress: &mut Progress,
 ) -> Result<(Report, Code), EngineError> {
     let mut collector = Collector::new(&plan, choices.unknown_is_broken);
-    let tickets = submit(engine, plan).await?;
+    let mut end = End::new(engine, choices.drain);
+    let mut tickets = Vec::new();
+    tokio::select! {
+        submitted = submit(engine, plan, &mut tickets) => submitted?,
+        signal = signals.first() => end.heed(signal, progress),
+    }
     let jobs = tickets.iter().map(Ticket::jobs).sum();
-    let early = follow(engine, tickets, choices, &mut collector, progress).await?;
+    let news = merge(tickets);
+    let all_told = follow(
+        news,
+        choices,
+        &mut end,
+        &mut signals,
+        &mut collector,
+        progress,
+    )
+    .await;
+    if let Some(signal) = signals.close() {
+        end.heed(signal, progress);
+    }
+    let early = end.come(all_told).await;
     progress.finish();
     let report = collector.into_report(|gathered| Summary {
         version: env!("CARGO_PKG_VERSION"),
@@ -92,7 +109,7 @@ pub async fn run(
         oembed_calls: engine.calls_made(),
         elapsed_ms: u64::try_from(choices.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         dry_run: choices.dry_run,
-        ended_by: early.map(|early| early.describe().to_owned()),
+        ended_by: early.map(Early::describe),
     });
     let code = code(&report, early, &choices.fail_on);
     Ok((report, code))
@@ -106,8 +123,12 @@ fn code(report: &Report, early: Option<Early>, fail_on: &[FailOn]) -> Code {
         .unwrap_or(if failed { Code::Failed } else { Code::Success })
 }
 
-/// What takes longest goes first.
-async fn submit(engine: &EngineHandle, plan: Plan) -> Result<Vec<Ticket>, EngineError> {
+/// What takes longest goes first. Each ticket is there as soon as it is to be had.
+async fn submit(
+    engine: &EngineHandle,
+    plan: Plan,
+    tickets: &mut Vec<Ticket>,
+) -> Result<(), EngineError> {
     let jobs = [
         plan.liveness
             .map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
@@ -116,7 +137,6 @@ async fn submit(engine: &EngineHandle, plan: Plan) -> Result<Vec<Ticket>, Engine
         plan.scoring
             .map(|video_ids| Job::Score(ScoreJob { video_ids })),
     ];
-    let mut tickets = Vec::new();
     for job in jobs.into_iter().flatten() {
         match engine.submit(job).await {
             Ok(ticket) => tickets.push(ticket),
@@ -127,64 +147,101 @@ async fn submit(engine: &EngineHandle, plan: Plan) -> Result<Vec<Ticket>, Engine
             Err(error) => return Err(error),
         }
     }
-    Ok(tickets)
+    Ok(())
 }
 
+/// Gathers the news to its end; whether all jobs ended before it did.
 async fn follow(
-    engine: &EngineHandle,
-    tickets: Vec<Ticket>,
+    mut news: News,
     choices: &Choices,
+    end: &mut End<'_>,
+    signals: &mut Signals,
     collector: &mut Collector,
     progress: &mut Progress,
-) -> Result<Option<Early>, EngineError> {
-    let mut news = merge(tickets);
-    let mut signals = Signals::listen().map_err(EngineError::Thread)?;
+) -> bool {
     let (stop_at, last_drain) = plan_deadline(choices);
     let mut show = tokio::time::interval(SHOW_EVERY);
-    let mut early: Option<Early> = None;
-    let mut stopping = None;
+    let mut all_told = true;
     loop {
         tokio::select! {
             biased;
             event = news.next() => match event {
-                Some(event) => collector.note(event),
-                None => break,
+                Some(Some(event)) => collector.note(event),
+                Some(None) => all_told = false,
+                None => return all_told,
             },
-            signal = signals.next() => {
-                if matches!(early, Some(Early::Interrupted | Early::Terminated)) {
-                    end_at_once(signal);
-                }
-                early = Some(signal);
-                progress.say("stopping: running jobs finish; the same again ends at once");
-                stopping.get_or_insert_with(|| stop(engine, choices.drain));
+            signal = signals.first() => end.heed(signal, progress),
+            () = sleep_until(stop_at), if end.early.is_none() => {
+                end.begin(Early::Deadline, last_drain);
             }
-            () = sleep_until(stop_at), if early.is_none() => {
-                early = Some(Early::Deadline);
-                stopping.get_or_insert_with(|| stop(engine, last_drain));
-            }
-            _ = show.tick() => progress.show(collector, engine).await,
+            _ = show.tick() => progress.show(collector, end.engine).await,
         }
     }
-    if engine.is_lost() {
-        early = Some(Early::Lost);
+}
+
+/// How a run comes to its end.
+struct End<'a> {
+    engine: &'a EngineHandle,
+    drain: Duration,
+    early: Option<Early>,
+    stopping: Option<JoinHandle<()>>,
+}
+
+impl<'a> End<'a> {
+    const fn new(engine: &'a EngineHandle, drain: Duration) -> Self {
+        Self {
+            engine,
+            drain,
+            early: None,
+            stopping: None,
+        }
     }
-    let _ = stopping
-        .unwrap_or_else(|| stop(engine, choices.drain))
-        .await;
-    Ok(early)
+
+    fn heed(&mut self, signal: Signal, progress: &Progress) {
+        progress.say("stopping: running jobs finish; the same again ends at once");
+        self.begin(Early::Signal(signal), self.drain);
+    }
+
+    fn begin(&mut self, early: Early, drain: Duration) {
+        self.early = Some(early);
+        self.stop(drain);
+    }
+
+    /// Tells the engine to stop, once.
+    fn stop(&mut self, drain: Duration) -> &mut JoinHandle<()> {
+        self.stopping.get_or_insert_with(|| {
+            let engine = self.engine.clone();
+            tokio::spawn(async move { engine.shutdown(drain).await })
+        })
+    }
+
+    /// Waits until the engine has stopped; what ended the run before its work did.
+    async fn come(mut self, all_told: bool) -> Option<Early> {
+        let _ = self.stop(self.drain).await;
+        // Its thread is joined, so it has said whether it was lost. One that could not even say
+        // that has left work behind which nobody asked it to leave.
+        let is_lost = self.engine.is_lost() || !all_told && self.early.is_none();
+        if is_lost {
+            Some(Early::Lost)
+        } else {
+            self.early
+        }
+    }
 }
 
-fn stop(engine: &EngineHandle, drain: Duration) -> tokio::task::JoinHandle<()> {
-    let engine = engine.clone();
-    tokio::spawn(async move { engine.shutdown(drain).await })
-}
+type News = SelectAll<stream::BoxStream<'static, Option<TicketEvent>>>;
 
-/// The news of all tickets in one stream, which ends with the last of them.
-fn merge(tickets: Vec<Ticket>) -> SelectAll<stream::BoxStream<'static, TicketEvent>> {
+/// The news of all tickets in one stream, which ends with the last of them. One that ends before
+/// its jobs have ended says so by `None`.
+fn merge(tickets: Vec<Ticket>) -> News {
     let streams = tickets.into_iter().map(|ticket| {
-        stream::unfold(ticket, |mut ticket| async move {
-            let event = ticket.next().await?;
-            Some((event, ticket))
+        stream::unfold(Some(ticket), |ticket| async move {
+            let mut ticket = ticket?;
+            match ticket.next().await {
+                Some(event) => Some((Some(event), Some(ticket))),
+                None if ticket.has_ended() => None,
+                None => Some((None, None)),
+            }
         })
         .boxed()
     });
@@ -205,32 +262,4 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// The signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate,
-        })
-    }
-
-    async fn next(&mut self) -> Early {
-        tokio::select! {
-            _ = self.interrupt.recv() => Early::Interrupted,
-            _ = self.terminate.recv() => Early::Terminated,
-        }
-    }
-}
-
-/// What was committed stays; the rest is given up without a report.
-fn end_at_once(signal: Early) -> ! {
-    std::process::exit(signal.code().unwrap_or(Code::Interrupted).number().into())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::finding::Finding;
-use crate::config::{Config, LivenessPolicy};
+use crate::config::{Config, JournalMode, LivenessPolicy};
 use crate::domain::job::{Job, LivenessJob};
 use crate::domain::liveness::{Judgement, Verdict};
 use crate::engine::{Engine, TicketEvent};
@@ -56,6 +56,8 @@ impl OnlineCheck {
 /// A parked endpoint is not asked.
 pub async fn ask_endpoint(config: &Config) -> OnlineCheck {
     let mut config = config.clone();
+    // The permit needs our tables; it does not need another journal than the site's.
+    config.database.journal_mode = JournalMode::Keep;
     // What it says is wanted, not what the site makes of it.
     config.liveness.policy = LivenessPolicy::Careful;
     config.liveness.give_up_after = Duration::ZERO;

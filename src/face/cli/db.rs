@@ -43,11 +43,11 @@ pub enum DbAction {
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {
         let code = match &error {
-            DatabaseError::BackupExists(_) => Code::Usage,
+            DatabaseError::NotNamed | DatabaseError::BackupExists(_) => Code::Usage,
             DatabaseError::BackupUnwritable { .. } | DatabaseError::CopyDamaged { .. } => {
                 Code::Failed
             }
-            DatabaseError::NotNamed | DatabaseError::Store(_) => Code::Unusable,
+            DatabaseError::Store(_) => Code::Unusable,
         };
         Self::new(code, error)
     }

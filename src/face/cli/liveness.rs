@@ -7,7 +7,7 @@ use super::{Console, Global};
 use crate::config::Loaded;
 use crate::engine::Kind;
 use crate::face::exit::{Code, Failure};
-use crate::face::one_shot::{OneShot, plan};
+use crate::face::one_shot::OneShot;
 
 /// Arguments of `liveness`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -39,14 +39,11 @@ pub fn run(
     loaded: &Loaded,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let plan = plan(Kind::Liveness, &arguments.selection, &loaded.config)?;
     let one_shot = OneShot {
-        plan,
-        database: loaded.config.database.path.clone(),
-        run: arguments.run.clone(),
         fresh: arguments.fresh,
         max_calls: arguments.max_calls.map(u64::from),
         fail_on: arguments.fail_on.clone(),
+        ..OneShot::chosen(Kind::Liveness, &arguments.selection, &arguments.run, loaded)?
     };
     one_shot.run(global, loaded, console)
 }

@@ -282,39 +282,18 @@ mod tests {
     use selection::FailOn;
     use std::time::Duration;
 
-    /// The whole tree, with the commands whose arguments are defined here and run elsewhere.
-    #[derive(Debug, Parser)]
-    #[command(name = "vvv-actors", after_help = AFTER_HELP)]
-    struct Whole {
-        #[command(flatten)]
-        global: Global,
-        #[command(subcommand)]
-        verb: Verb,
-    }
-
-    #[derive(Debug, Subcommand)]
-    enum Verb {
-        Batch(batch::BatchArgs),
-        Score(score::ScoreArgs),
-        Thumbnails(thumbnails::ThumbnailsArgs),
-        Liveness(liveness::LivenessArgs),
-        Db(db::DbArgs),
-        Video(video::VideoArgs),
-        Config(config::ConfigArgs),
-    }
-
-    fn parse(line: &str) -> Result<Whole, clap::Error> {
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
         let arguments = std::iter::once("vvv-actors")
             .chain(line.split_whitespace())
             .map(OsString::from)
             .collect();
-        Whole::try_parse_from(ids::protect(arguments, &Whole::command()))
+        Cli::try_parse_from(ids::protect(arguments, &Cli::command()))
     }
 
     fn scored(line: &str) -> (score::ScoreArgs, Global) {
         match parse(line).unwrap() {
-            Whole {
-                verb: Verb::Score(arguments),
+            Cli {
+                command: Command::Score(arguments),
                 global,
             } => (arguments, global),
             other => panic!("{other:?}"),
@@ -328,7 +307,6 @@ mod tests {
     #[test]
     fn the_tree_of_commands_is_sound() {
         Cli::command().debug_assert();
-        Whole::command().debug_assert();
     }
 
     #[test]
@@ -345,8 +323,8 @@ mod tests {
             arguments.selection.ids,
             ["a", "--log-level", "-x", "-Bg3w_kVyPQ"]
         );
-        let shown = parse("video show -Bg3w_kVyPQ").unwrap().verb;
-        let Verb::Video(video::VideoArgs {
+        let shown = parse("video show -Bg3w_kVyPQ").unwrap().command;
+        let Command::Video(video::VideoArgs {
             action: video::VideoAction::Show(shown),
         }) = shown
         else {
@@ -385,7 +363,7 @@ mod tests {
         let odd = "score \u{2060}abc";
         assert_eq!(scored(odd).0.selection.ids, ["\u{2060}abc"]);
         let arguments = ["vvv-actors", "score", ""].map(OsString::from).to_vec();
-        let empty = Whole::try_parse_from(ids::protect(arguments, &Whole::command()));
+        let empty = Cli::try_parse_from(ids::protect(arguments, &Cli::command()));
         assert_eq!(empty.unwrap_err().kind(), ErrorKind::ValueValidation);
     }
 
@@ -419,8 +397,8 @@ mod tests {
         let line = "batch - --only scoring,tasks.validate_thumbnails --only cleanup --deadline 4m \
                     --max-calls 0 --dry-run --fresh --fail-on dead,broken --format json -q \
                     --db v.db --config c.toml";
-        let Whole {
-            verb: Verb::Batch(batch),
+        let Cli {
+            command: Command::Batch(batch),
             global,
         } = parse(line).unwrap()
         else {
@@ -450,7 +428,10 @@ mod tests {
             "db backup copy.db",
             "db uninstall --yes",
         ] {
-            assert!(matches!(parse(line).unwrap().verb, Verb::Db(_)), "{line}");
+            assert!(
+                matches!(parse(line).unwrap().command, Command::Db(_)),
+                "{line}"
+            );
         }
         assert_eq!(refused("db backup"), ErrorKind::MissingRequiredArgument);
     }

@@ -7,7 +7,7 @@ use super::{Console, Global};
 use crate::config::Loaded;
 use crate::engine::Kind;
 use crate::face::exit::{Code, Failure};
-use crate::face::one_shot::{OneShot, plan};
+use crate::face::one_shot::OneShot;
 
 /// Arguments of `score`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -30,14 +30,6 @@ pub fn run(
     loaded: &Loaded,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let plan = plan(Kind::Score, &arguments.selection, &loaded.config)?;
-    let one_shot = OneShot {
-        plan,
-        database: loaded.config.database.path.clone(),
-        run: arguments.run.clone(),
-        fresh: false,
-        max_calls: None,
-        fail_on: Vec::new(),
-    };
-    one_shot.run(global, loaded, console)
+    OneShot::chosen(Kind::Score, &arguments.selection, &arguments.run, loaded)?
+        .run(global, loaded, console)
 }

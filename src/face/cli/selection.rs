@@ -40,7 +40,7 @@ pub struct SelectionArgs {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[group(skip)]
 pub struct RunArgs {
-    /// Stop in time after this long, such as 4m, and list what is left
+    /// Stop in time for the whole command to take this long, such as 4m, and list what is left
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub deadline: Option<Duration>,
     /// Do everything but write scores and verdicts

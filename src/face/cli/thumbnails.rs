@@ -7,7 +7,7 @@ use super::{Console, Global};
 use crate::config::Loaded;
 use crate::engine::Kind;
 use crate::face::exit::{Code, Failure};
-use crate::face::one_shot::{OneShot, plan};
+use crate::face::one_shot::OneShot;
 
 /// Arguments of `thumbnails`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -36,14 +36,15 @@ pub fn run(
     loaded: &Loaded,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let plan = plan(Kind::Thumbnails, &arguments.selection, &loaded.config)?;
     let one_shot = OneShot {
-        plan,
-        database: loaded.config.database.path.clone(),
-        run: arguments.run.clone(),
         fresh: arguments.fresh,
-        max_calls: None,
         fail_on: arguments.fail_on.clone(),
+        ..OneShot::chosen(
+            Kind::Thumbnails,
+            &arguments.selection,
+            &arguments.run,
+            loaded,
+        )?
     };
     one_shot.run(global, loaded, console)
 }

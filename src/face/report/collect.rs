@@ -58,6 +58,16 @@ impl<K: Eq + std::hash::Hash, A> Section<K, A> {
         *place = Some(answer);
     }
 
+    /// Marks what has no answer yet, and tells which inputs that were.
+    fn fail<'a>(&mut self, inputs: &'a [K], failed: impl Fn() -> A) -> Vec<&'a K> {
+        let is_open = |input: &&K| matches!(self.inputs.get(*input), Some(None));
+        let open: Vec<&K> = inputs.iter().filter(is_open).collect();
+        for input in &open {
+            self.answer(*input, failed());
+        }
+        open
+    }
+
     fn progress(&self) -> Progress {
         Progress {
             done: self.answered,
@@ -126,31 +136,35 @@ impl Collector {
         }
     }
 
-    /// Items without an answer are told apart from those nobody got to.
+    /// Items without an answer are told apart from those nobody got to. A failure names its job's
+    /// items as they were claimed; those that were answered since keep their answer.
     fn note_failure(&mut self, failure: Failure) {
-        let error = &failure.error;
-        let ids = failure
-            .left
-            .as_ref()
-            .map(Job::video_ids)
-            .unwrap_or_default();
-        match &failure.left {
-            Some(Job::Score(job)) => fail_each(self.scoring.as_mut(), &job.video_ids, || {
-                ScoreEntry::Failed(error.clone())
-            }),
-            Some(Job::Thumbnails(job)) => fail_each(self.thumbnails.as_mut(), &job.videos, || {
-                Answer::Failed(error.clone())
-            }),
-            Some(Job::Liveness(job)) => fail_each(self.liveness.as_mut(), &job.video_ids, || {
-                Answer::Failed(error.clone())
-            }),
-            None => {}
+        let Failure { kind, left, error } = failure;
+        let ids = match &left {
+            Some(Job::Score(job)) => {
+                let failed = || ScoreEntry::Failed(error.clone());
+                fail_each(self.scoring.as_mut(), &job.video_ids, failed, String::clone)
+            }
+            Some(Job::Thumbnails(job)) => {
+                let failed = || Answer::Failed(error.clone());
+                let id = |item: &ThumbnailItem| item.video_id.clone();
+                fail_each(self.thumbnails.as_mut(), &job.videos, failed, id)
+            }
+            Some(Job::Liveness(job)) => {
+                let failed = || Answer::Failed(error.clone());
+                fail_each(
+                    self.liveness.as_mut(),
+                    &job.video_ids,
+                    failed,
+                    String::clone,
+                )
+            }
+            None => Vec::new(),
+        };
+        // A job whose every item is answered has done its work, however it ended.
+        if left.is_none() || !ids.is_empty() {
+            self.failures.push(FailedJob { kind, ids, error });
         }
-        self.failures.push(FailedJob {
-            kind: failure.kind,
-            ids,
-            error: failure.error,
-        });
     }
 
     /// How far a kind of work has come; `None` if it was not asked for.
@@ -206,12 +220,12 @@ fn fail_each<K: Eq + std::hash::Hash, A>(
     section: Option<&mut Section<K, A>>,
     inputs: &[K],
     failed: impl Fn() -> A,
-) {
-    if let Some(section) = section {
-        for input in inputs {
-            section.answer(input, failed());
-        }
-    }
+    id: impl Fn(&K) -> String,
+) -> Vec<String> {
+    section.map_or_else(Vec::new, |section| {
+        let open = section.fail(inputs, failed);
+        open.into_iter().map(id).collect()
+    })
 }
 
 /// The section itself becomes the report's: a second copy of a large one would double it.
@@ -302,4 +316,76 @@ fn liveness(section: Section<String, Answer<Judgement>>, left: &mut Vec<String>)
         });
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LivenessJob;
+
+    fn judged(id: &str) -> TicketEvent {
+        TicketEvent::Liveness {
+            video_id: id.to_owned(),
+            judgement: Judgement {
+                verdict: Verdict::Alive,
+                reason: "oembed json".to_owned(),
+                http_status: Some(200),
+            },
+            cached: false,
+        }
+    }
+
+    /// As pools tell it: what is left is the payload as it was claimed.
+    fn failed(ids: &[&str]) -> TicketEvent {
+        TicketEvent::Failed(Failure {
+            kind: Kind::Liveness,
+            left: Some(Job::Liveness(LivenessJob {
+                video_ids: ids.iter().map(ToString::to_string).collect(),
+            })),
+            error: "panicked".to_owned(),
+        })
+    }
+
+    fn gathered(events: impl IntoIterator<Item = TicketEvent>) -> (Report, Option<Progress>) {
+        let plan = Plan {
+            liveness: Some(["a", "b", "c"].map(str::to_owned).to_vec()),
+            ..Plan::default()
+        };
+        let mut collector = Collector::new(&plan, false);
+        for event in events {
+            collector.note(event);
+        }
+        let progress = collector.progress(Kind::Liveness);
+        let report = collector.into_report(|gathered| Summary {
+            version: "",
+            db: String::new(),
+            jobs: 1,
+            failures: gathered.failures,
+            not_done: gathered.not_done,
+            cached: gathered.cached,
+            oembed_calls: 0,
+            elapsed_ms: 0,
+            dry_run: false,
+            ended_by: None,
+        });
+        (report, progress)
+    }
+
+    #[test]
+    fn a_late_failure_takes_no_answer_away() {
+        let (report, progress) = gathered([judged("a"), failed(&["a", "b"])]);
+        let found = report.liveness.unwrap();
+        assert_eq!((found.alive, found.unknown), (1, 1));
+        assert_eq!(found.unknown_ids, ["b"]);
+        assert_eq!(report.summary.failures[0].ids, ["b"]);
+        assert_eq!(report.summary.not_done.liveness, ["c"]);
+        assert_eq!(progress, Some(Progress { done: 2, of: 3 }));
+    }
+
+    #[test]
+    fn a_failure_that_leaves_nothing_open_is_none() {
+        let (report, _) = gathered([judged("a"), failed(&["a"])]);
+        assert!(report.summary.failures.is_empty());
+        assert_eq!(report.liveness.unwrap().alive, 1);
+    }
 }

@@ -25,7 +25,8 @@ pub struct DoctorArgs {
     /// Create the indexes that lookups need, where they are missing
     #[arg(long)]
     pub create_index: bool,
-    /// Ask the oEmbed endpoint about one well-known video, under a permit
+    /// Ask the oEmbed endpoint about one well-known video, under a permit, for which our tables
+    /// are made if they are missing
     #[arg(long)]
     pub online: bool,
 }
