@@ -79,6 +79,6 @@ pub struct Options {
     pub database: config::Database,
     /// What the site calls its tables and columns.
     pub schema: config::Schema,
-    /// Whether `vvv_scores` is kept.
+    /// Whether `vvv_scores` is kept, and when a video without a score was last tried.
     pub keep_details: bool,
 }
