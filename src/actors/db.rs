@@ -96,7 +96,8 @@ impl DbActor {
     }
 
     fn flush(&mut self, context: &mut Context<Self>) {
-        if self.waiting.is_empty() {
+        // Those whose jobs went with the connection wait for a new one even if no write does.
+        if self.waiting.is_empty() && self.writer.is_some() {
             return;
         }
         if self.faults.strike_in(Step::DbWrites, context) {
@@ -117,12 +118,7 @@ impl DbActor {
                     self.flush_within(Duration::ZERO, context);
                 }
             }
-            GroupEnd::Locked => {
-                let since = *self.locked_since.get_or_insert_with(Instant::now);
-                tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
-                // A moment for pings: the wait itself happened in the store.
-                self.flush_within(Duration::from_millis(1), context);
-            }
+            GroupEnd::Locked => self.wait_for_lock(context),
             GroupEnd::Reopen => {
                 writer.doubt().clone_into(&mut self.doubt);
                 tracing::error!(
@@ -135,15 +131,24 @@ impl DbActor {
         }
     }
 
+    fn wait_for_lock(&mut self, context: &mut Context<Self>) {
+        let since = *self.locked_since.get_or_insert_with(Instant::now);
+        tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
+        // A moment for pings: the wait itself happened in the store.
+        self.flush_within(Duration::from_millis(1), context);
+    }
+
     fn reopen(&mut self, context: &mut Context<Self>) {
         match Writer::open(&self.options) {
             Ok(writer) => {
                 self.writer = Some(writer);
                 self.failed_opens = 0;
+                self.locked_since = None;
                 let reason = std::mem::take(&mut self.doubt);
                 self.reopened.do_send(WriterReopened { reason });
                 self.flush_within(Duration::ZERO, context);
             }
+            Err(StoreError::Locked) => self.wait_for_lock(context),
             Err(error) => {
                 tracing::error!(%error, "failed to open the database again");
                 self.failed_opens += 1;
@@ -266,5 +271,66 @@ impl Handler<Flush> for DbActor {
         Box::pin(async move {
             let _ = last.await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::config::Config;
+
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<WriterReopened> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, _: WriterReopened, _: &mut Self::Context) {}
+    }
+
+    #[actix_rt::test]
+    async fn a_lock_in_the_way_of_opening_again_keeps_nobody_from_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.db");
+        let site = Connection::open(&path).unwrap();
+        site.execute_batch(
+            "CREATE TABLE videos (video_id, virality_score); CREATE TABLE video_snapshots \
+             (video_id, view_count, likes, comments, region, fetched_at);",
+        )
+        .unwrap();
+        let config = Config::defaults().unwrap();
+        let options = Arc::new(store::Options {
+            path,
+            database: config.database,
+            schema: config.schema,
+            keep_details: true,
+        });
+        let writer = Writer::open(&options).unwrap();
+        let nobody = Nobody.start().recipient();
+        let mut actor = DbActor::new(writer, options, nobody, Faults::default());
+        actor.writer = None;
+        site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let actor = actor.start();
+        let write = actor.send(Write(ReadQueue));
+        let begun = Instant::now();
+        while actor
+            .send(GetWriterState)
+            .await
+            .unwrap()
+            .locked_for
+            .is_none()
+        {
+            tokio::task::yield_now().await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "no ping got in");
+        site.execute_batch("COMMIT").unwrap();
+        assert_eq!(write.await.unwrap().unwrap(), []);
+        let state = actor.send(GetWriterState).await.unwrap();
+        assert_eq!(state, WriterState::default());
     }
 }

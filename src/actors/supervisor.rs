@@ -24,13 +24,15 @@ use super::rate_limiter::RateLimiter;
 use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobNews};
 use crate::domain::job::{Job, Queue};
-use crate::store::{self, Reader, StoreError};
-use crate::store::{NewJob, SubmitJobs};
+use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
 /// How often the actors are looked after.
 const TICK: Duration = Duration::from_millis(100);
 /// Jobs written by one operation, so that none holds the writer long.
 const JOBS_A_WRITE: usize = 500;
+/// So long a lock is waited for to put scores in order, which saves time but is no must; a thread
+/// that waited without end could not be joined at a stop.
+const ORDER_PATIENCE: Duration = Duration::from_secs(10);
 /// Priority of a job nobody gave one.
 const DEFAULT_PRIORITY: u8 = 5;
 
@@ -223,12 +225,12 @@ fn cut_into_jobs(
 }
 
 fn put_in_rowid_order(ids: &mut [String], store: &store::Options) -> Result<(), StoreError> {
-    loop {
-        match Reader::open(store).and_then(|reader| reader.in_rowid_order(ids)) {
-            // Another process writes: a locked database delays, never fails.
-            Err(error) if error.is_locked() => {}
-            ordered => return ordered,
-        }
+    let mut nobody = |_| {};
+    let ordered = Patience::limited(ORDER_PATIENCE, &mut nobody)
+        .wait(|| Reader::open(store)?.in_rowid_order(ids));
+    match ordered {
+        Err(StoreError::Locked) => Ok(()),
+        other => other,
     }
 }
 

@@ -266,7 +266,7 @@ mod tests {
             fetched_at: name("from"),
         };
         let reader = fixture.reader();
-        assert!(!reader.has_snapshot_index());
+        assert!(!reader.site.has_snapshot_index);
         let mut seen = 0;
         reader
             .snapshots(&["x".to_owned()], |_, last| {
@@ -304,7 +304,7 @@ mod tests {
         let has_index = |tables: &str| {
             let videos = "CREATE TABLE videos (video_id, virality_score);";
             let fixture = Fixture::with_tables("delete", &format!("{videos}{tables}"));
-            fixture.reader().has_snapshot_index()
+            fixture.reader().site.has_snapshot_index
         };
         let columns = "video_id, view_count, likes, comments, region, fetched_at";
         let table = format!("CREATE TABLE video_snapshots ({columns});");

@@ -270,7 +270,8 @@ mod tests {
     use super::*;
     use crate::config::FetchedAt;
     use crate::store::fixture::{Fixture, JOURNALS};
-    use crate::store::inspect::{Intent, Patience};
+    use crate::store::inspect::Intent;
+    use crate::store::patience::Patience;
 
     /// Cells as they turn up in files of years: SQLite keeps any type in any column.
     const ODD: [&str; 15] = [

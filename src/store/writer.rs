@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, InterruptHandle};
 
 use super::Options;
-use super::connection::{connect, patiently};
+use super::connection::connect;
 use super::error::StoreError;
 use super::migrations;
 use super::operation::Pending;
@@ -56,15 +56,13 @@ pub struct Writer {
 impl Writer {
     /// Opens the file, makes or extends our tables in it and an empty queue in memory.
     ///
-    /// Waits up to 30 s for others' locks.
+    /// Waits up to 250 ms for a lock and then answers [`StoreError::Locked`]: a
+    /// [`Patience`](super::Patience) waits longer.
     ///
     /// # Errors
-    /// When there is no usable database, it is read-only, or tables of the site's are missing.
+    /// When there is no usable database, it is read-only or locked, or tables of the site's are
+    /// missing.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
-        patiently(|| Self::try_open(options))
-    }
-
-    fn try_open(options: &Options) -> Result<Self, StoreError> {
         let (mut connection, site) = connect(options, CACHE_MIB)?;
         if connection.is_readonly("main")? {
             return Err(StoreError::ReadOnly {
@@ -90,6 +88,13 @@ impl Writer {
     #[must_use]
     pub const fn is_wal(&self) -> bool {
         self.is_wal
+    }
+
+    /// Whether a video's last snapshots are found without reading all; without an index on its
+    /// id and the time a lookup takes thousands of times longer.
+    #[must_use]
+    pub const fn has_snapshot_index(&self) -> bool {
+        self.file.site.has_snapshot_index
     }
 
     /// Why it had to answer [`GroupEnd::Reopen`].

@@ -1,6 +1,7 @@
 //! `batch`: one file of new videos and stale ids, one report.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Args;
 
@@ -46,6 +47,7 @@ pub fn run(
     loaded: &Loaded,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
+    let began = Instant::now();
     let batch = batch_file::read(&arguments.file, std::io::stdin())
         .map_err(|error| Failure::new(Code::Usage, error))?;
     let mut plan = batch.plan;
@@ -58,6 +60,7 @@ pub fn run(
         batch.database
     };
     let one_shot = OneShot {
+        began,
         plan,
         database: named.unwrap_or_else(|| loaded.config.database.path.clone()),
         run: arguments.run.clone(),

@@ -1,5 +1,7 @@
 //! `score`: virality scores of videos, once.
 
+use std::time::Instant;
+
 use clap::Args;
 
 use super::selection::{RunArgs, SelectionArgs};
@@ -31,8 +33,15 @@ pub fn run(
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
     refuse_guesses(&arguments.selection, &loaded.config)?;
-    let plan = plan(Kind::Score, &arguments.selection, &loaded.config)?;
+    let began = Instant::now();
+    let plan = plan(
+        Kind::Score,
+        &arguments.selection,
+        &arguments.run,
+        &loaded.config,
+    )?;
     let one_shot = OneShot {
+        began,
         plan,
         database: loaded.config.database.path.clone(),
         run: arguments.run.clone(),

@@ -1,5 +1,7 @@
 //! `thumbnails`: checks of videos' thumbnails, once.
 
+use std::time::Instant;
+
 use clap::Args;
 
 use super::selection::{FailOn, RunArgs, SelectionArgs};
@@ -36,8 +38,15 @@ pub fn run(
     loaded: &Loaded,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let plan = plan(Kind::Thumbnails, &arguments.selection, &loaded.config)?;
+    let began = Instant::now();
+    let plan = plan(
+        Kind::Thumbnails,
+        &arguments.selection,
+        &arguments.run,
+        &loaded.config,
+    )?;
     let one_shot = OneShot {
+        began,
         plan,
         database: loaded.config.database.path.clone(),
         run: arguments.run.clone(),
