@@ -9,6 +9,7 @@ pub mod database;
 mod error;
 mod handle;
 mod selection;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -22,6 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::selection::{select, thumbnail_urls, unix_now};
+use self::waiting::patiently;
+pub use self::waiting::who_blocks;
 use crate::actors::arbiters::Arbiters;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
@@ -39,7 +42,7 @@ pub use crate::domain::job::{
 pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
-use crate::store::{Reader, Writer};
+use crate::store::Writer;
 pub use crate::store::{SelectedVideo, Selection};
 use crate::{fetch, store};
 
@@ -62,6 +65,7 @@ impl Engine {
                 ..RunOptions::default()
             },
             faults: Faults::default(),
+            open_within: None,
         }
     }
 }
@@ -71,6 +75,7 @@ pub struct EngineBuilder {
     config: Config,
     run: RunOptions,
     faults: Faults,
+    open_within: Option<Duration>,
 }
 
 impl EngineBuilder {
@@ -102,6 +107,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How long starting waits for another process that holds the database; as long as it takes
+    /// if there is no limit.
+    #[must_use]
+    pub const fn open_within(mut self, limit: Option<Duration>) -> Self {
+        self.open_within = limit;
+        self
+    }
+
     /// Lets a test make things go wrong.
     #[doc(hidden)]
     #[must_use]
@@ -113,7 +126,8 @@ impl EngineBuilder {
     /// Starts the engine on a thread of its own; returns when it takes work.
     ///
     /// # Errors
-    /// When the database cannot be used, a setting cannot be used, or no thread is to be had.
+    /// When the database cannot be used or is held by another process for too long, a setting
+    /// cannot be used, or no thread is to be had.
     pub fn start(self) -> Result<EngineHandle, EngineError> {
         if cfg!(panic = "abort") {
             return Err(EngineError::PanicAborts);
@@ -208,8 +222,8 @@ fn launch(
         .map_err(|error| EngineError::Fetch(error.to_string()))?;
     let store = Arc::new(store_options(&config));
     // The writer opens before any reader: it makes the tables they look for.
-    let writer = Writer::open(&store)?;
-    warn_without_index(&store);
+    let writer = patiently(&store.path, builder.open_within, || Writer::open(&store))?;
+    warn_without_index(&writer, &store);
     let decoder = Decoder::start(
         config.thumbnails.max_pixels,
         config.engine.nice,
@@ -242,8 +256,8 @@ fn store_options(config: &Config) -> store::Options {
 }
 
 /// Without it each lookup reads all snapshots, which is worth a word.
-fn warn_without_index(store: &store::Options) {
-    if Reader::open(store).is_ok_and(|reader| !reader.has_snapshot_index()) {
+fn warn_without_index(writer: &Writer, store: &store::Options) {
+    if !writer.has_snapshot_index() {
         let snapshots = &store.schema.snapshots;
         tracing::warn!(
             "no index on {} ({}, {}): scoring is slow; vvv-actors db doctor --create-index makes it",

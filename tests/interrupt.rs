@@ -16,6 +16,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -24,6 +25,7 @@ use support::batch_file::BatchFile;
 use support::run::Running;
 use support::scene::{Scene, any_report, report, strings};
 use support::site::{Endpoint, Gate, Reply, oembed};
+use support::vault::{Journal, VaultSpec};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 const VIDEOS: usize = 30;
@@ -238,6 +240,83 @@ fn a_deadline_that_is_not_reached_changes_nothing() {
     let report = scene.report(&BatchFile::of_vault(&scene.vault), &["--deadline", "1m"]);
     assert_eq!(report["thumbnails"]["valid"], json!(5));
     assert!(report["summary"].get("ended_by").is_none());
+}
+
+/// A vault of which another process, the test, holds every lock until the connection goes.
+fn locked() -> (Scene, BatchFile, Connection) {
+    let scene = Scene::with(PROGRAM, Journal::Delete, |site, path| {
+        let thumbnails = site.url("");
+        let spec = VaultSpec {
+            thumbnails,
+            ..VaultSpec::new(5)
+        };
+        spec.create(path)
+    });
+    let file = BatchFile::of_vault(&scene.vault);
+    let holder = scene.vault.connect();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    (scene, file, holder)
+}
+
+#[test]
+fn a_held_database_is_waited_for_and_a_signal_ends_the_wait() {
+    let (scene, file, holder) = locked();
+    let db = scene.vault.path.to_str().unwrap();
+    let runs = [
+        scene.run_batch(&file, &[]).start(),
+        scene.run(["score", "--db", db, "--all"]).start(),
+        scene.run(["score", "--db", db, "--all"]).start(),
+    ];
+    for running in &runs {
+        assert!(running.wait_for_stderr("another process holds the database; waiting"));
+        assert!(running.wait_for_stderr(&format!("pid {}", std::process::id())));
+    }
+    let [batch, verb, interrupted] = runs;
+    interrupted.signal(Signal::INT);
+    let interrupted = interrupted.wait();
+    assert_eq!(interrupted.signal, Some(2), "{interrupted:?}");
+    drop(holder);
+    assert_eq!(report(&batch.wait())["thumbnails"]["valid"], json!(5));
+    let verb = report(&verb.wait());
+    assert_eq!(verb["scoring"].as_object().unwrap().len(), 5);
+}
+
+#[test]
+fn a_deadline_that_comes_while_another_holds_the_database_leaves_all_undone() {
+    let (scene, file, _holder) = locked();
+    let db = scene.vault.path.to_str().unwrap();
+    let id = scene.vault.ids[0].as_str();
+    let deadline = ["--deadline", "1s"];
+    for (run, section, left) in [
+        (scene.run_batch(&file, &deadline), "scoring", 5),
+        (
+            scene.run(["score", "--db", db, "--all"]).args(deadline),
+            "scoring",
+            0,
+        ),
+        (
+            scene.run(["thumbnails", "--db", db, id]).args(deadline),
+            "thumbnails",
+            1,
+        ),
+        (
+            scene.run(["liveness", "--db", db, id]).args(deadline),
+            "liveness",
+            1,
+        ),
+    ] {
+        let output = run.output();
+        let report = report(&output);
+        let summary = &report["summary"];
+        assert_eq!(
+            strings(&summary["not_done"][section]).len(),
+            left,
+            "{report}"
+        );
+        assert_eq!(summary["ended_by"], json!("the deadline was reached"));
+        assert!(output.elapsed < Duration::from_secs(3), "{output:?}");
+    }
+    assert_eq!(scene.site.total(Endpoint::Thumbnail), 0);
 }
 
 /// All rows of all tables but the permits, which calls to the world must take.

@@ -147,15 +147,54 @@ fn what_waited_longest_comes_first_and_a_limit_walks_through_all() {
 
 #[test]
 fn a_score_is_stale_by_its_age() {
-    let scene = Scene::new(PROGRAM, 49);
-    assert_eq!(scored(&run(&scene, &["score", "--stale", "1h"])).len(), 49);
-    assert_eq!(scored(&run(&scene, &["score", "--stale", "1h"])).len(), 0);
+    // The 50th is too new to have a score: it is asked for again, like any other without one.
+    let scene = Scene::new(PROGRAM, 50);
+    let too_new = &scene.vault.ids[49..];
+    assert_eq!(scored(&run(&scene, &["score", "--stale", "1h"])).len(), 50);
+    assert_eq!(scored(&run(&scene, &["score", "--stale", "1h"])), too_new);
     scene
         .vault
         .connect()
         .execute_batch("UPDATE vvv_scores SET scored_at = scored_at - 7200 WHERE region = 'NO'")
         .unwrap();
-    assert_eq!(scored(&run(&scene, &["score", "--stale", "1h"])).len(), 7);
+    assert_eq!(scored(&run(&scene, &["score", "--stale", "1h"])).len(), 8);
+}
+
+#[test]
+fn videos_that_cannot_be_scored_do_not_stand_before_the_others_for_ever() {
+    let scene = Scene::new(PROGRAM, 50);
+    let without_snapshots = "DELETE FROM video_snapshots WHERE video_id IN \
+        (SELECT video_id FROM videos ORDER BY rowid LIMIT 10)";
+    scene
+        .vault
+        .connect()
+        .execute(without_snapshots, [])
+        .unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        seen.extend(scored(&run(&scene, &["score", "--limit", "10"])));
+    }
+    assert_eq!(sorted(&seen), sorted(&scene.vault.ids));
+}
+
+#[test]
+fn those_scored_longest_ago_are_not_guessed_where_no_times_are_kept() {
+    let mut scene = Scene::new(PROGRAM, 10);
+    scene.set("VVV_SCORING__KEEP_DETAILS", "false");
+    let db = scene.vault.path.to_str().unwrap().to_owned();
+    for choice in [&["--limit", "3"][..], &["--stale", "1h"]] {
+        let output = scene
+            .run([&["score", "--db", &db], choice].concat())
+            .output();
+        assert_eq!(output.code, Some(2), "{output:?}");
+        for word in ["scoring.keep_details", choice[0]] {
+            assert!(output.stderr.contains(word), "{output:?}");
+        }
+    }
+    assert_eq!(scored(&run(&scene, &["score", "--all"])).len(), 10);
+    assert_eq!(scene.vault.ask("SELECT count(*) FROM vvv_score_tries"), "0");
+    let pictures = run(&scene, &["thumbnails", "--limit", "3"]);
+    assert_eq!(pictures["thumbnails"]["valid"], json!(3));
 }
 
 #[test]

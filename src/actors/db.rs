@@ -10,21 +10,12 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
+use super::breath::Breath;
 use super::faults::{Faults, Step};
 use super::slot::Slot;
 use crate::store::ReadQueue;
 use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pending};
 
-/// Others get the lock for a quarter of the time we held it: a writer that polls (SQLite's busy
-/// handler does) then finds it free after a few tries.
-const BREATH_SHARE: u32 = 4;
-const LONGEST_BREATH: Duration = Duration::from_millis(20);
-/// Holds in a row are followed by one breath when they add up to this: a timer is no finer than
-/// a millisecond, and single commits are shorter.
-const HOLD_WORTH_A_BREATH: Duration = Duration::from_millis(5);
-/// Readers of a rollback journal get this long, and longer each time they are in the way again.
-const READERS_BREATH: Duration = Duration::from_millis(250);
-const MOST_READERS_BREATHS: u32 = 8;
 /// How long an operation that may wait for others does.
 const LONGEST_WAIT: Duration = Duration::from_millis(25);
 /// So many operations are worth a transaction without waiting for more.
@@ -42,14 +33,7 @@ pub struct DbActor {
     waiting: VecDeque<Box<dyn Pending>>,
     /// When the next group is due, and what wakes us then.
     next_flush: Option<(Instant, SpawnHandle)>,
-    /// Until when the lock is left to others.
-    breath_ends: Instant,
-    /// How long the lock was held since others last had their share of time.
-    held_in_a_row: Duration,
-    /// When it was last let go.
-    released: Instant,
-    /// How often in a row readers were in the way of a commit.
-    given_way: u32,
+    breath: Breath,
     locked_since: Option<Instant>,
     failed_opens: u32,
     reopened: Recipient<WriterReopened>,
@@ -72,10 +56,7 @@ impl DbActor {
             options,
             waiting: VecDeque::new(),
             next_flush: None,
-            breath_ends: Instant::now(),
-            held_in_a_row: Duration::ZERO,
-            released: Instant::now(),
-            given_way: 0,
+            breath: Breath::new(),
             locked_since: None,
             failed_opens: 0,
             reopened,
@@ -87,7 +68,7 @@ impl DbActor {
     /// Sees to it that what waits is written by then, but not before the breath is over. Even at
     /// once means after the mailbox is empty, so that all that came together shares a transaction.
     fn flush_within(&mut self, wait: Duration, context: &mut Context<Self>) {
-        let due = (Instant::now() + wait).max(self.breath_ends);
+        let due = (Instant::now() + wait).max(self.breath.ends());
         match self.next_flush {
             Some((planned, _)) if planned <= due => return,
             Some((_, later)) => {
@@ -108,7 +89,8 @@ impl DbActor {
     }
 
     fn flush(&mut self, context: &mut Context<Self>) {
-        if self.waiting.is_empty() {
+        // Those whose jobs went with the connection wait for a new one even if no write does.
+        if self.waiting.is_empty() && self.writer.is_some() {
             return;
         }
         if self.faults.strike_in(Step::DbWrites, context) {
@@ -121,24 +103,15 @@ impl DbActor {
             GroupEnd::Committed { operations, held } => {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
-                self.given_way = 0;
-                self.plan_breath(held);
+                self.breath.after_hold(held, Instant::now());
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
                 }
             }
-            GroupEnd::Locked => {
-                let since = *self.locked_since.get_or_insert_with(Instant::now);
-                tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
-                // A moment for pings: the wait itself happened in the store.
-                self.flush_within(Duration::from_millis(1), context);
-            }
+            GroupEnd::Locked => self.wait_for_lock(context),
             GroupEnd::ReadersInTheWay => {
-                let since = *self.locked_since.get_or_insert_with(Instant::now);
-                tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for readers");
-                self.given_way = (self.given_way + 1).min(MOST_READERS_BREATHS);
-                self.breath_ends = Instant::now() + READERS_BREATH * self.given_way;
-                self.flush_within(Duration::ZERO, context);
+                self.breath.after_readers(Instant::now());
+                self.wait_for_lock(context);
             }
             GroupEnd::Reopen => {
                 writer.doubt().clone_into(&mut self.doubt);
@@ -152,21 +125,11 @@ impl DbActor {
         }
     }
 
-    /// Leaves the lock to others once we have held it for long enough without a gap that was
-    /// theirs.
-    fn plan_breath(&mut self, held: Duration) {
-        let now = Instant::now();
-        let gap = now
-            .saturating_duration_since(self.released)
-            .saturating_sub(held);
-        if gap >= self.held_in_a_row / BREATH_SHARE {
-            self.held_in_a_row = Duration::ZERO;
-        }
-        self.held_in_a_row += held;
-        self.released = now;
-        if self.held_in_a_row >= HOLD_WORTH_A_BREATH {
-            self.breath_ends = now + (self.held_in_a_row / BREATH_SHARE).min(LONGEST_BREATH);
-        }
+    fn wait_for_lock(&mut self, context: &mut Context<Self>) {
+        let since = *self.locked_since.get_or_insert_with(Instant::now);
+        tracing::debug!(waited_s = since.elapsed().as_secs(), "waiting for a lock");
+        // A moment for pings: the wait itself happened in the store.
+        self.flush_within(Duration::from_millis(1), context);
     }
 
     fn reopen(&mut self, context: &mut Context<Self>) {
@@ -175,15 +138,17 @@ impl DbActor {
                 self.writer = Some(writer);
                 self.failed_opens = 0;
                 self.give_up_queued();
+                self.locked_since = None;
                 let reason = std::mem::take(&mut self.doubt);
                 self.reopened.do_send(WriterReopened { reason });
                 self.flush_within(Duration::ZERO, context);
             }
+            Err(StoreError::Locked) => self.wait_for_lock(context),
             Err(error) => {
                 tracing::error!(%error, "failed to open the database again");
                 self.failed_opens += 1;
                 if self.failed_opens < MOST_FAILED_OPENS {
-                    self.breath_ends = Instant::now() + REOPEN_DELAY;
+                    self.breath.until(Instant::now() + REOPEN_DELAY);
                     self.flush_within(Duration::ZERO, context);
                 } else {
                     // The supervisor takes over, within its budget.
@@ -315,5 +280,76 @@ impl Handler<Flush> for DbActor {
         Box::pin(async move {
             let _ = last.await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::actors::clock::Clock;
+    use crate::config::Config;
+    use crate::domain::rate_window::Limit;
+
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<WriterReopened> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, _: WriterReopened, _: &mut Self::Context) {}
+    }
+
+    #[actix_rt::test]
+    async fn a_lock_in_the_way_of_opening_again_keeps_nobody_from_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.db");
+        let site = Connection::open(&path).unwrap();
+        site.execute_batch(
+            "CREATE TABLE videos (video_id, virality_score); CREATE TABLE video_snapshots \
+             (video_id, view_count, likes, comments, region, fetched_at);",
+        )
+        .unwrap();
+        let config = Config::defaults().unwrap();
+        let options = Arc::new(store::Options {
+            path,
+            database: config.database,
+            schema: config.schema,
+            keep_details: true,
+        });
+        let writer = Writer::open(&options).unwrap();
+        let nobody = Nobody.start().recipient();
+        let mut actor = DbActor::new(writer, options, nobody, Faults::default());
+        actor.writer = None;
+        site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let actor = actor.start();
+        let count = store::CountPermits {
+            upstream: "oembed".to_owned(),
+            now: Clock::system().boot(),
+            limit: Limit {
+                calls: 20,
+                window_ms: 60_000,
+            },
+        };
+        let write = actor.send(Write(count));
+        let begun = Instant::now();
+        while actor
+            .send(GetWriterState)
+            .await
+            .unwrap()
+            .locked_for
+            .is_none()
+        {
+            tokio::task::yield_now().await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "no ping got in");
+        site.execute_batch("COMMIT").unwrap();
+        assert_eq!(write.await.unwrap().unwrap(), 0);
+        let state = actor.send(GetWriterState).await.unwrap();
+        assert_eq!(state, WriterState::default());
     }
 }

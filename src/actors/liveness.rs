@@ -96,8 +96,15 @@ enum Call {
 
 impl Attempt {
     async fn run(&self, ids: Vec<String>, control: &JobControl) -> AttemptEnd {
-        let to_ask = match self.leave_out_known(ids, control).await {
+        let to_ask = match self.leave_out_known(&ids, control).await {
             Ok(ids) => ids,
+            // Asked to stop while another process held the database.
+            Err(StoreError::Locked) => {
+                return AttemptEnd::Unfinished {
+                    remaining: Job::Liveness(LivenessJob { video_ids: ids }),
+                    why: Why::Stopped,
+                };
+            }
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.cleanup.in_flight;
@@ -115,25 +122,25 @@ impl Attempt {
     /// Answers what this run has recorded before, and what is fresh enough, without a call.
     async fn leave_out_known(
         &self,
-        ids: Vec<String>,
+        ids: &[String],
         control: &JobControl,
     ) -> Result<Vec<String>, StoreError> {
         let mark = self.deps.mark(self.origin);
-        let reader = &self.tools.reader;
-        let marked = patiently(control, || reader.known_liveness(&ids, Since::Mark(&mark))).await?;
+        let reader = self.tools.reader(&self.deps, control).await?;
+        let marked = patiently(control, || reader.known_liveness(ids, Since::Mark(&mark))).await?;
         let settings = &self.deps.config.liveness;
         let may_reuse = settings.policy == LivenessPolicy::Careful;
         let fresh = match self.deps.fresh_since(may_reuse, settings.fresh_for) {
             Some(since) => {
                 patiently(control, || {
-                    reader.known_liveness(&ids, Since::CheckedAt(since))
+                    reader.known_liveness(ids, Since::CheckedAt(since))
                 })
                 .await?
             }
             None => vec![None; ids.len()],
         };
         let mut left = Vec::new();
-        for ((id, marked), fresh) in ids.into_iter().zip(marked).zip(fresh) {
+        for ((id, marked), fresh) in ids.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or(fresh) {
                 Some(judgement) => self.tell(id, judgement, cached),

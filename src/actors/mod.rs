@@ -2,6 +2,7 @@
 //! lives with the actor that handles it.
 
 pub mod arbiters;
+pub mod breath;
 pub mod clock;
 pub mod control;
 pub mod db;

@@ -5,7 +5,6 @@ mod factories;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -25,13 +24,15 @@ use super::rate_limiter::RateLimiter;
 use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobNews};
 use crate::domain::job::{Job, Queue};
-use crate::store::{self, Reader, StoreError};
-use crate::store::{NewJob, SubmitJobs};
+use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
 /// How often the actors are looked after.
 const TICK: Duration = Duration::from_millis(100);
 /// Jobs written by one operation, so that none holds the writer long.
 const JOBS_A_WRITE: usize = 500;
+/// So long a lock is waited for to put scores in order, which saves time but is no must; a thread
+/// that waited without end could not be joined at a stop.
+const ORDER_PATIENCE: Duration = Duration::from_secs(10);
 /// Priority of a job nobody gave one.
 const DEFAULT_PRIORITY: u8 = 5;
 
@@ -46,8 +47,6 @@ pub struct Supervisor {
     opening: bool,
     tickets: Tickets,
     stopping: bool,
-    /// The same for work on other threads.
-    stopped: Arc<AtomicBool>,
     started: Instant,
     /// Falls with the actor, which tells the engine that it is lost.
     _alive: oneshot::Sender<()>,
@@ -73,7 +72,6 @@ impl Supervisor {
                 opening: false,
                 tickets: Tickets::default(),
                 stopping: false,
-                stopped: Arc::default(),
                 started: Instant::now(),
                 _alive: alive,
             }
@@ -186,10 +184,8 @@ impl Handler<Submit> for Supervisor {
             return Box::pin(async move { Err(SubmitError::SwitchedOff(queue)) }.into_actor(self));
         }
         let (chunk, store) = (settings.chunk, Arc::clone(&self.deps.store));
-        let stopped = Arc::clone(&self.stopped);
         // Looking up the order reads the file: not on the System's thread.
-        let cut =
-            actix_rt::task::spawn_blocking(move || cut_into_jobs(job, chunk, &store, &stopped));
+        let cut = actix_rt::task::spawn_blocking(move || cut_into_jobs(job, chunk, &store));
         Box::pin(cut.into_actor(self).map(|jobs, actor, context| {
             let jobs = jobs.map_err(|_| SubmitError::Stopping)??;
             let (jobs, events) = actor.tickets.open(jobs);
@@ -206,12 +202,11 @@ fn cut_into_jobs(
     job: Job,
     chunk: usize,
     store: &store::Options,
-    stopped: &AtomicBool,
 ) -> Result<Vec<NewJob>, SubmitError> {
     let kind = job.kind();
     let mut job = job;
     match &mut job {
-        Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store, stopped)?,
+        Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store)?,
         Job::Thumbnails(_) | Job::Liveness(_) => {}
     }
     job.into_chunks(chunk)
@@ -229,20 +224,13 @@ fn cut_into_jobs(
         .collect()
 }
 
-fn put_in_rowid_order(
-    ids: &mut [String],
-    store: &store::Options,
-    stopped: &AtomicBool,
-) -> Result<(), SubmitError> {
-    loop {
-        match Reader::open(store).and_then(|reader| reader.in_rowid_order(ids)) {
-            // Another process writes: a locked database delays, never fails.
-            Err(error) if error.is_locked() => {}
-            ordered => return Ok(ordered?),
-        }
-        if stopped.load(Ordering::Acquire) {
-            return Err(SubmitError::Stopping);
-        }
+fn put_in_rowid_order(ids: &mut [String], store: &store::Options) -> Result<(), StoreError> {
+    let mut nobody = |_| {};
+    let ordered = Patience::limited(ORDER_PATIENCE, &mut nobody)
+        .wait(|| Reader::open(store)?.in_rowid_order(ids));
+    match ordered {
+        Err(StoreError::Locked) => Ok(()),
+        other => other,
     }
 }
 
@@ -338,7 +326,6 @@ impl Handler<BeginStop> for Supervisor {
 
     fn handle(&mut self, _: BeginStop, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
-        self.stopped.store(true, Ordering::Release);
         MessageResult(Staff {
             pools: self.pools.iter().map(|(_, seat)| seat.slot.get()).collect(),
             limiter: self.limiter.slot.get(),

@@ -79,8 +79,15 @@ struct Attempt {
 
 impl Attempt {
     async fn run(&self, items: Vec<ThumbnailItem>, control: &JobControl) -> AttemptEnd {
-        let to_fetch = match self.leave_out_known(items, control).await {
+        let to_fetch = match self.leave_out_known(&items, control).await {
             Ok(items) => items,
+            // Asked to stop while another process held the database.
+            Err(StoreError::Locked) => {
+                return AttemptEnd::Unfinished {
+                    remaining: Job::Thumbnails(ThumbnailsJob { videos: items }),
+                    why: Why::Stopped,
+                };
+            }
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.thumbnails.in_flight;
@@ -98,13 +105,13 @@ impl Attempt {
     /// Answers what this run has recorded before, and what is fresh enough, without a fetch.
     async fn leave_out_known(
         &self,
-        items: Vec<ThumbnailItem>,
+        items: &[ThumbnailItem],
         control: &JobControl,
     ) -> Result<Vec<ThumbnailItem>, StoreError> {
         let mark = self.deps.mark(self.origin);
-        let reader = &self.tools.reader;
+        let reader = self.tools.reader(&self.deps, control).await?;
         let marked = patiently(control, || {
-            reader.known_thumbnails(&items, Since::Mark(&mark))
+            reader.known_thumbnails(items, Since::Mark(&mark))
         })
         .await?;
         let settings = &self.deps.config.thumbnails;
@@ -112,14 +119,14 @@ impl Attempt {
         let fresh = match self.deps.fresh_since(may_reuse, settings.fresh_for) {
             Some(since) => {
                 patiently(control, || {
-                    reader.known_thumbnails(&items, Since::CheckedAt(since))
+                    reader.known_thumbnails(items, Since::CheckedAt(since))
                 })
                 .await?
             }
             None => vec![None; items.len()],
         };
         let mut left = Vec::new();
-        for ((item, marked), fresh) in items.into_iter().zip(marked).zip(fresh) {
+        for ((item, marked), fresh) in items.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or(fresh) {
                 Some(verdict) => self.tell(item, verdict, cached),

@@ -1,5 +1,6 @@
 //! What every worker receives and answers, and what it works with.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -232,24 +233,36 @@ impl Deps {
 pub struct Tools {
     /// The guarded HTTP client.
     pub client: fetch::Client,
-    /// A read-only connection.
-    pub reader: Reader,
+    /// A read-only connection, opened when first needed.
+    reader: OnceCell<Reader>,
 }
 
 impl Tools {
-    /// The tools in `kept`, opened when first needed so that a failure is a job's and not the
+    /// The tools in `kept`, made when first needed so that a failure is a job's and not the
     /// actor's.
     ///
     /// # Errors
-    /// Why the client or the connection could not be opened.
+    /// Why the client could not be made.
     pub fn of(kept: &mut Option<Rc<Self>>, deps: &Deps) -> Result<Rc<Self>, String> {
         if let Some(tools) = kept {
             return Ok(Rc::clone(tools));
         }
         let client = fetch::Client::new(&deps.fetch_settings, deps.fetch.clone())
             .map_err(|error| error.to_string())?;
-        let reader = Reader::open(&deps.store).map_err(|error| error.to_string())?;
+        let reader = OnceCell::new();
         Ok(Rc::clone(kept.insert(Rc::new(Self { client, reader }))))
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// Why it could not be opened; [`StoreError::Locked`] if the job was asked to stop meanwhile.
+    pub async fn reader(&self, deps: &Deps, control: &JobControl) -> Result<&Reader, StoreError> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        let opened = patiently(control, || Reader::open(&deps.store)).await?;
+        Ok(self.reader.get_or_init(|| opened))
     }
 }
 

@@ -32,3 +32,11 @@ pub enum EngineError {
     #[error("engine lost: its supervisor died")]
     Lost,
 }
+
+impl EngineError {
+    /// Whether another process held the database for longer than was to be waited.
+    #[must_use]
+    pub const fn is_locked(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Locked))
+    }
+}

@@ -1,7 +1,7 @@
 //! What `batch`, `score`, `thumbnails` and `liveness` share: an engine for one run and its report.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch_file::{Plan, once_each};
 use super::cli::selection::{FailOn, RunArgs, SelectionArgs};
@@ -9,10 +9,12 @@ use super::cli::{Console, Format, Global};
 use super::exit::{Code, Failure, printed};
 use super::progress::Progress;
 use super::report::{Report, print_tables};
-use super::run::{Choices, run};
+use super::run::{Choices, nothing_done, run};
 use super::signals::Signals;
 use crate::config::{Config, Loaded, ThumbnailPolicy};
-use crate::engine::{self, Engine, EngineError, Kind, SelectedVideo, Selection, ThumbnailItem};
+use crate::engine::{
+    self, Engine, EngineError, EngineHandle, Kind, SelectedVideo, Selection, ThumbnailItem,
+};
 
 /// One run: what to do, where, and under which limits.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl OneShot {
         let config = &loaded.config;
         Ok(Self {
             began,
-            plan: plan(kind, selection, config)?,
+            plan: plan(kind, selection, run, config)?,
             database: config.database.path.clone(),
             run: run.clone(),
             fresh: false,
@@ -77,24 +79,45 @@ impl OneShot {
             database: self.database.display().to_string(),
             unknown_is_broken: config.thumbnails.policy == ThumbnailPolicy::Article,
         };
-        let engine = Engine::builder(config.clone())
+        let left = self
+            .run
+            .deadline
+            .map(|deadline| deadline.saturating_sub(self.began.elapsed()));
+        let start = Engine::builder(config.clone())
             .database(self.database)
             .fresh(self.fresh)
             .dry_run(self.run.dry_run)
             .max_calls(self.max_calls)
-            .start()
-            .map_err(failure)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(unstarted)?;
-        let signals = Signals::watch().map_err(unstarted)?;
-        let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
-        let ended = runtime.block_on(run(&engine, self.plan, &choices, signals, &mut progress));
-        let (report, code) = ended.map_err(failure)?;
+            .open_within(left);
+        let (report, code) = if left == Some(Duration::ZERO) {
+            nothing_done(&self.plan, &choices)
+        } else {
+            match start.start() {
+                Ok(engine) => drive(&engine, self.plan, &choices, global, console)?,
+                Err(error) if error.is_locked() => nothing_done(&self.plan, &choices),
+                Err(error) => return Err(failure(error)),
+            }
+        };
         print(&report, global.format(console.stdout_is_terminal), console)?;
         Ok(code)
     }
+}
+
+fn drive(
+    engine: &EngineHandle,
+    plan: Plan,
+    choices: &Choices,
+    global: &Global,
+    console: &Console<'_>,
+) -> Result<(Report, Code), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(unstarted)?;
+    let signals = Signals::watch().map_err(unstarted)?;
+    let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
+    let ended = runtime.block_on(run(engine, plan, choices, signals, &mut progress));
+    ended.map_err(failure)
 }
 
 fn unstarted(error: std::io::Error) -> Failure {
@@ -127,44 +150,72 @@ pub fn failure(error: EngineError) -> Failure {
     Failure::new(code, error)
 }
 
-fn plan(kind: Kind, selection: &SelectionArgs, config: &Config) -> Result<Plan, Failure> {
+fn plan(
+    kind: Kind,
+    selection: &SelectionArgs,
+    run: &RunArgs,
+    config: &Config,
+) -> Result<Plan, Failure> {
     let ids = once_each(selection.ids.clone());
-    let mut plan = Plan::default();
-    let from_database = ids.is_empty();
-    match kind {
-        Kind::Thumbnails => {
-            let pictures = if from_database {
-                engine::select(config, &selected(kind, selection)).map_err(failure)?
-            } else {
-                engine::thumbnail_urls(config, &ids).map_err(failure)?
-            };
-            if !from_database {
-                warn_of_lacking(&ids, &pictures);
+    match look_up(kind, selection, &ids, run.deadline, config) {
+        // The deadline came while another process held the database: of the work that is not
+        // done only what was named is known.
+        Err(error) if error.is_locked() => Ok(plan_of(kind, named(&ids))),
+        planned => planned.map_err(failure),
+    }
+}
+
+fn look_up(
+    kind: Kind,
+    selection: &SelectionArgs,
+    ids: &[String],
+    within: Option<Duration>,
+    config: &Config,
+) -> Result<Plan, EngineError> {
+    let videos = if ids.is_empty() {
+        engine::select(config, &selected(kind, selection), within)?
+    } else {
+        match kind {
+            Kind::Thumbnails => {
+                let pictures = engine::thumbnail_urls(config, ids, within)?;
+                warn_of_lacking(ids, &pictures);
+                pictures
             }
-            let with_url = pictures.into_iter().filter_map(|video| {
-                let thumbnail_url = video.thumbnail_url?;
+            Kind::Score | Kind::Liveness => named(ids),
+        }
+    };
+    Ok(plan_of(kind, videos))
+}
+
+/// Videos of which no more is known than the ids.
+fn named(ids: &[String]) -> Vec<SelectedVideo> {
+    let video = |id: &String| SelectedVideo {
+        video_id: id.clone(),
+        thumbnail_url: Some(String::new()),
+    };
+    ids.iter().map(video).collect()
+}
+
+fn plan_of(kind: Kind, videos: Vec<SelectedVideo>) -> Plan {
+    let mut plan = Plan::default();
+    match kind {
+        Kind::Score => plan.scoring = Some(ids_of(videos)),
+        Kind::Liveness => plan.liveness = Some(ids_of(videos)),
+        Kind::Thumbnails => {
+            let with_url = videos.into_iter().filter_map(|video| {
                 Some(ThumbnailItem {
                     video_id: video.video_id,
-                    thumbnail_url,
+                    thumbnail_url: video.thumbnail_url?,
                 })
             });
             plan.thumbnails = Some(with_url.collect());
         }
-        Kind::Score | Kind::Liveness => {
-            let ids = if from_database {
-                let videos = engine::select(config, &selected(kind, selection)).map_err(failure)?;
-                videos.into_iter().map(|video| video.video_id).collect()
-            } else {
-                ids
-            };
-            if kind == Kind::Score {
-                plan.scoring = Some(ids);
-            } else {
-                plan.liveness = Some(ids);
-            }
-        }
     }
-    Ok(plan)
+    plan
+}
+
+fn ids_of(videos: Vec<SelectedVideo>) -> Vec<String> {
+    videos.into_iter().map(|video| video.video_id).collect()
 }
 
 /// Ids somebody typed are not passed over in silence.
@@ -189,7 +240,7 @@ fn warn_of_lacking(ids: &[String], found: &[SelectedVideo]) {
 }
 
 fn selected(kind: Kind, selection: &SelectionArgs) -> Selection {
-    let stale = |age: std::time::Duration| {
+    let stale = |age: Duration| {
         let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         engine::unix_now().saturating_sub(age)
     };

@@ -99,6 +99,29 @@ pub async fn run(
     }
     let early = end.come(all_told).await;
     progress.finish();
+    Ok(conclude(
+        collector,
+        choices,
+        jobs,
+        engine.calls_made(),
+        early,
+    ))
+}
+
+/// The report of a run whose deadline came while another process still held the database.
+#[must_use]
+pub fn nothing_done(plan: &Plan, choices: &Choices) -> (Report, Code) {
+    let collector = Collector::new(plan, choices.unknown_is_broken);
+    conclude(collector, choices, 0, 0, Some(Early::Deadline))
+}
+
+fn conclude(
+    collector: Collector,
+    choices: &Choices,
+    jobs: usize,
+    oembed_calls: u64,
+    early: Option<Early>,
+) -> (Report, Code) {
     let report = collector.into_report(|gathered| Summary {
         version: env!("CARGO_PKG_VERSION"),
         db: choices.database.clone(),
@@ -106,13 +129,13 @@ pub async fn run(
         failures: gathered.failures,
         not_done: gathered.not_done,
         cached: gathered.cached,
-        oembed_calls: engine.calls_made(),
+        oembed_calls,
         elapsed_ms: u64::try_from(choices.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         dry_run: choices.dry_run,
         ended_by: early.map(Early::describe),
     });
     let code = code(&report, early, &choices.fail_on);
-    Ok((report, code))
+    (report, code)
 }
 
 fn code(report: &Report, early: Option<Early>, fail_on: &[FailOn]) -> Code {

@@ -1,12 +1,9 @@
-//! Cells of the site's as they are, for people, and as the formula reads them.
-
-use std::str::Utf8Error;
+//! Cells of the site's as they are, for people, and as the formula reads times in them.
 
 use rusqlite::types::ValueRef;
 use serde::{Serialize, Serializer};
 
 use crate::config::FetchedAt;
-use crate::domain::score::Count;
 
 /// A cell of the site's, which may hold anything whatever its column is declared as.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,36 +57,34 @@ impl Serialize for Cell {
     }
 }
 
-/// The formula's count.
-pub(super) const fn count(cell: ValueRef<'_>) -> Count {
-    match cell {
-        ValueRef::Null => Count::Missing,
-        ValueRef::Integer(integer) => Count::Integer(integer),
-        ValueRef::Real(real) => Count::Real(real),
-        ValueRef::Text(_) | ValueRef::Blob(_) => Count::Unreadable,
+impl Cell {
+    /// As SQLite hands cells out; of a blob only that it is one.
+    fn as_value(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(integer) => ValueRef::Integer(*integer),
+            Self::Real(real) => ValueRef::Real(*real),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(_) => ValueRef::Blob(&[]),
+        }
     }
-}
-
-/// The formula's region; an error where text is no UTF-8, to be guessed at by nobody.
-pub(super) fn region(cell: ValueRef<'_>) -> Result<Option<String>, Utf8Error> {
-    Ok(match cell {
-        ValueRef::Text(text) => Some(std::str::from_utf8(text)?.to_owned()),
-        ValueRef::Integer(integer) => Some(integer.to_string()),
-        ValueRef::Real(real) => Some(real.to_string()),
-        ValueRef::Null | ValueRef::Blob(_) => None,
-    })
 }
 
 /// Unix seconds as the formula reads them from a time in this form; none where it holds none.
 /// Of [`FetchedAt::Text`] the cell is what SQLite's date functions made of it.
 #[must_use]
 pub fn seconds(cell: &Cell, form: FetchedAt) -> Option<i64> {
+    seconds_of(cell.as_value(), form)
+}
+
+/// The same of a cell that is still SQLite's.
+pub(super) fn seconds_of(cell: ValueRef<'_>, form: FetchedAt) -> Option<i64> {
     let whole = match cell {
-        Cell::Integer(integer) => *integer,
-        Cell::Real(real) => whole(*real)?,
+        ValueRef::Integer(integer) => integer,
+        ValueRef::Real(real) => whole(real)?,
         // A column declared as text turns numbers into it.
-        Cell::Text(text) => text.trim().parse().ok()?,
-        Cell::Null | Cell::Blob(_) => return None,
+        ValueRef::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok()?,
+        ValueRef::Null | ValueRef::Blob(_) => return None,
     };
     Some(match form {
         FetchedAt::Text | FetchedAt::Unix => whole,
@@ -98,9 +93,26 @@ pub fn seconds(cell: &Cell, form: FetchedAt) -> Option<i64> {
 }
 
 /// The integer part; none where no `i64` holds it.
-pub(super) fn whole(real: f64) -> Option<i64> {
+fn whole(real: f64) -> Option<i64> {
     // 2^63, the first double past the integers.
     const END: f64 = 9_223_372_036_854_775_808.0;
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     (-END..END).contains(&real).then_some(real as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_without_a_place_among_the_integers_are_no_time() {
+        assert_eq!(whole(-1.9), Some(-1));
+        assert_eq!(
+            whole(9_223_372_036_854_774_784.0),
+            Some(9_223_372_036_854_774_784)
+        );
+        assert_eq!(whole(9_223_372_036_854_775_808.0), None);
+        assert_eq!(whole(f64::NAN), None);
+        assert_eq!(whole(f64::NEG_INFINITY), None);
+    }
 }

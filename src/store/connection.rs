@@ -16,29 +16,13 @@ use super::site::Site;
 /// responsive between waits.
 pub(super) const LOCK_STEP: Duration = Duration::from_millis(250);
 
-/// How long opening waits for a lock in all.
-const OPEN_PATIENCE: Duration = Duration::from_secs(30);
-
 /// Older ones can lose commits when several processes write one WAL.
 const MIN_SQLITE: i32 = 3_051_003;
 
 /// The statements a connection of ours keeps prepared: about twice as many as there are.
 const PREPARED_STATEMENTS: usize = 64;
 
-/// Runs `attempt` until no other connection is in its way, or for [`OPEN_PATIENCE`].
-pub(super) fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let deadline = Instant::now() + OPEN_PATIENCE;
-    loop {
-        match attempt() {
-            Err(StoreError::Locked) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            other => return other,
-        }
-    }
-}
-
-/// Opens the file and finds the site's tables in it.
+/// Opens the file and finds the site's tables in it. Waits for a lock for one step.
 ///
 /// Its page cache may grow to `cache_mib`. A connection that alone writes keeps its cache from
 /// one transaction to the next; every other one starts anew after each foreign commit.
@@ -152,8 +136,6 @@ fn poll_for_lock() -> impl FnMut(i32) -> bool + Send {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::super::fixture::{Fixture, JOURNALS};
     use super::super::{Reader, Writer};
     use super::*;
@@ -235,23 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn opening_waits_for_locks_and_for_nothing_else() {
-        let tries = Cell::new(0);
-        let opened = patiently(|| {
-            tries.set(tries.get() + 1);
-            if tries.get() < 4 {
-                Err(StoreError::Locked)
-            } else {
-                Ok(tries.get())
-            }
-        });
-        assert_eq!(opened.unwrap(), 4);
-        let refused: Result<(), _> = patiently(|| {
-            tries.set(tries.get() + 1);
-            Err(StoreError::StorageFull)
-        });
-        assert!(matches!(refused, Err(StoreError::StorageFull)));
-        assert_eq!(tries.get(), 5);
+    fn opening_waits_for_a_lock_no_longer_than_a_step() {
+        let fixture = Fixture::new("delete");
+        let site = fixture.site();
+        site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let begun = Instant::now();
+        assert!(Writer::open(&fixture.options).is_err_and(|error| error.is_locked()));
+        assert!(Reader::open(&fixture.options).is_err_and(|error| error.is_locked()));
+        assert!(begun.elapsed() < 8 * LOCK_STEP, "{:?}", begun.elapsed());
+        site.execute_batch("COMMIT").unwrap();
+        Writer::open(&fixture.options).unwrap().close();
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::doctor::{Integrity, quick_check};
 use super::error::StoreError;
-use super::inspect::{Inspector, Patience};
+use super::inspect::Inspector;
+use super::patience::Patience;
 
 /// Pages copied between two looks at other writers: about 4 MiB, a few milliseconds.
 const STEP: i32 = 1000;

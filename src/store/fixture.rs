@@ -9,7 +9,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::queue::{ClaimJobs, Lease, NewJob, SubmitJobs};
-use super::{Claim, GroupEnd, Operation, Options, Pending, Reader, StoreError, Writer, pending};
+use super::{
+    Claim, GroupEnd, Operation, Options, Patience, Pending, Reader, StoreError, Writer, pending,
+};
 use crate::config::{Database, FetchedAt, JournalMode, Schema, SnapshotsTable, VideosTable};
 use crate::domain::job::{Kind, Queue};
 
@@ -76,12 +78,17 @@ impl Fixture {
     }
 
     pub(super) fn writer(&self) -> Writer {
-        Writer::open(&self.options).unwrap()
+        patiently(|| Writer::open(&self.options))
     }
 
     pub(super) fn reader(&self) -> Reader {
-        Reader::open(&self.options).unwrap()
+        patiently(|| Reader::open(&self.options))
     }
+}
+
+/// Others may be at the file, of this test or of SQLite's own cleaning up.
+pub(super) fn patiently<T>(open: impl FnMut() -> Result<T, StoreError>) -> T {
+    Patience::endless(&mut |_| {}).wait(open).unwrap()
 }
 
 /// The rows of a query, cells as text joined by `|`.

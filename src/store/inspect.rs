@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -11,54 +10,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::connection::LOCK_STEP;
 use super::error::StoreError;
-
-/// Between two tries where SQLite refuses at once instead of waiting.
-const BREATH: Duration = Duration::from_millis(10);
+use super::patience::Patience;
 
 /// How many of SQLite's own instructions pass between two looks at the clock.
 const LOOK_EVERY: i32 = 1000;
-
-/// How long others' locks are waited for, and who hears of it.
-pub struct Patience<'a> {
-    limit: Option<Duration>,
-    told: &'a mut dyn FnMut(Duration),
-}
-
-impl<'a> Patience<'a> {
-    /// Waits for ever; `told` hears after each step, of at most 250 ms, how long it has been.
-    pub fn endless(told: &'a mut dyn FnMut(Duration)) -> Self {
-        Self { limit: None, told }
-    }
-
-    /// Waits this long and then answers [`StoreError::Locked`].
-    pub fn limited(limit: Duration, told: &'a mut dyn FnMut(Duration)) -> Self {
-        Self {
-            limit: Some(limit),
-            told,
-        }
-    }
-
-    /// Tries until no other connection is in the way.
-    ///
-    /// # Errors
-    /// The attempt's, [`StoreError::Locked`] only when the limit is reached.
-    pub fn wait<T>(
-        &mut self,
-        mut attempt: impl FnMut() -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let begun = Instant::now();
-        loop {
-            let outcome = attempt();
-            let waited = begun.elapsed();
-            let patient = self.limit.is_none_or(|limit| waited < limit);
-            if !matches!(outcome, Err(StoreError::Locked)) || !patient {
-                return outcome;
-            }
-            (self.told)(waited);
-            thread::sleep(BREATH);
-        }
-    }
-}
 
 /// What a connection is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::operation::{Operation, Scope};
 use super::outcome::fence;
 use super::queue::Claim;
-use crate::domain::liveness::{Judgement, Verdict};
+use crate::domain::liveness::Judgement;
 
 /// Records the judgement on one video of a running job.
 #[derive(Debug, Clone)]
@@ -26,20 +26,12 @@ const RECORD: &str = "INSERT INTO main.vvv_liveness_checks \
      ON CONFLICT (video_id) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, \
      http_status = excluded.http_status, checked_at = excluded.checked_at, mark = excluded.mark";
 
-/// Takes the place of anything.
+/// What nobody could tell takes the place of nothing definitive.
 const PUBLISH: &str = "INSERT INTO main.vvv_video_status \
      (video_id, liveness, liveness_reason, liveness_checked_at) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (video_id) DO UPDATE SET liveness = excluded.liveness, \
-     liveness_reason = excluded.liveness_reason, \
-     liveness_checked_at = excluded.liveness_checked_at";
-
-/// Takes the place of nothing definitive.
-const PUBLISH_UNKNOWN: &str = "INSERT INTO main.vvv_video_status \
-     (video_id, liveness, liveness_reason, liveness_checked_at) VALUES (?1, ?2, ?3, ?4) \
-     ON CONFLICT (video_id) DO UPDATE SET liveness = excluded.liveness, \
-     liveness_reason = excluded.liveness_reason, \
-     liveness_checked_at = excluded.liveness_checked_at \
-     WHERE liveness IS NULL OR liveness = 'unknown'";
+     liveness_reason = excluded.liveness_reason, liveness_checked_at = excluded.liveness_checked_at \
+     WHERE excluded.liveness <> 'unknown' OR coalesce(liveness, 'unknown') = 'unknown'";
 
 impl Operation for RecordLiveness {
     type Output = ();
@@ -59,11 +51,7 @@ impl Operation for RecordLiveness {
             self.checked_at,
             &self.mark,
         ))?;
-        let publish = match verdict {
-            Verdict::Alive | Verdict::Dead | Verdict::Invalid => PUBLISH,
-            Verdict::Unknown => PUBLISH_UNKNOWN,
-        };
-        scope.prepare(publish)?.execute((
+        scope.prepare(PUBLISH)?.execute((
             &self.video_id,
             verdict.name(),
             reason,

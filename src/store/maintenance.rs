@@ -7,7 +7,8 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 use serde::Serialize;
 
 use super::error::StoreError;
-use super::inspect::{Inspector, Patience, quote};
+use super::inspect::{Inspector, quote};
+use super::patience::Patience;
 
 /// Something of ours in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -8,7 +8,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::error::StoreError;
 
 /// The migrations in order; the first is number 1. One that was released is never edited.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_tables.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_tables.sql"),
+    include_str!("migrations/0002_score_tries.sql"),
+];
 
 /// Runs the migrations the file has not seen, each in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -61,7 +64,6 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 mod tests {
     use std::thread;
 
-    use super::super::Writer;
     use super::super::fixture::{Fixture, JOURNALS};
 
     const OURS: &str = "SELECT type, name, sql FROM sqlite_master WHERE name LIKE 'vvv%'";
@@ -76,10 +78,25 @@ mod tests {
             assert!(made.len() >= 9, "{made:?}");
             fixture.writer().close();
             assert_eq!(fixture.rows(OURS), made);
-            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|1"]);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|2"]);
             assert_eq!(fixture.rows("PRAGMA user_version"), ["42"]);
             assert_eq!(fixture.rows("PRAGMA application_id"), ["7"]);
         }
+    }
+
+    #[test]
+    fn a_file_of_an_older_program_gets_what_it_lacks_and_keeps_what_it_has() {
+        let fixture = Fixture::new("wal");
+        fixture.sql(&format!(
+            "{}; CREATE TABLE vvv_meta (key TEXT PRIMARY KEY NOT NULL, value); \
+             INSERT INTO vvv_meta VALUES ('schema_version', 1); \
+             INSERT INTO vvv_scores VALUES ('a', 'PL', 1.0, 'NORMAL', 1, 1.0, 100);",
+            super::MIGRATIONS[0]
+        ));
+        fixture.writer().close();
+        assert_eq!(fixture.rows("SELECT video_id FROM vvv_scores"), ["a"]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_score_tries"), [""; 0]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|2"]);
     }
 
     #[test]
@@ -101,7 +118,7 @@ mod tests {
         // All of it is one transaction, so the most that can be there is the table before it.
         fixture.sql("CREATE TABLE vvv_meta (key TEXT PRIMARY KEY NOT NULL, value)");
         fixture.writer().close();
-        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|1"]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|2"]);
     }
 
     #[test]
@@ -110,10 +127,10 @@ mod tests {
             let fixture = Fixture::new(journal);
             thread::scope(|scope| {
                 for _ in 0..4 {
-                    scope.spawn(|| Writer::open(&fixture.options).unwrap().close());
+                    scope.spawn(|| fixture.writer().close());
                 }
             });
-            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|1"]);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|2"]);
         }
     }
 }

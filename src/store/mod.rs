@@ -19,6 +19,7 @@ mod maintenance;
 mod migrations;
 mod operation;
 mod outcome;
+mod patience;
 mod permits;
 mod queue;
 mod reader;
@@ -43,12 +44,13 @@ pub use cell::{Cell, seconds};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use error::{Missing, StoreError};
-pub use inspect::{Inspector, Intent, Patience, with_suffix};
+pub use inspect::{Inspector, Intent, with_suffix};
 pub use known::Since;
 pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
+pub use patience::Patience;
 pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
@@ -79,6 +81,6 @@ pub struct Options {
     pub database: config::Database,
     /// What the site calls its tables and columns.
     pub schema: config::Schema,
-    /// Whether `vvv_scores` is kept.
+    /// Whether `vvv_scores` is kept, and when a video without a score was last tried.
     pub keep_details: bool,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, InterruptHandle, OptionalExtension};
 
 use super::Options;
-use super::connection::{connect, patiently};
+use super::connection::connect;
 use super::error::StoreError;
 use super::site::Site;
 
@@ -17,7 +17,8 @@ const LOOKUPS_A_SNAPSHOT: usize = 5_000;
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.
 ///
-/// Every read waits up to 250 ms for a lock and then answers [`StoreError::Locked`].
+/// Opening it and every read wait up to 250 ms for a lock and then answer
+/// [`StoreError::Locked`]: a [`Patience`](super::Patience) waits longer.
 pub struct Reader {
     pub(super) connection: Connection,
     pub(super) site: Site,
@@ -26,20 +27,18 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens the file. Waits up to 30 s for others' locks.
+    /// Opens the file.
     ///
     /// # Errors
-    /// When there is no usable database or tables of the site's are missing.
+    /// When there is no usable database, it is locked, or tables of the site's are missing.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
-        patiently(|| {
-            let (connection, site) = connect(options, CACHE_MIB)?;
-            // Not opened read-only: then it could not clean up after a writer that crashed.
-            connection.pragma_update(None, "query_only", true)?;
-            Ok(Self {
-                connection,
-                site,
-                path: options.path.clone(),
-            })
+        let (connection, site) = connect(options, CACHE_MIB)?;
+        // Not opened read-only: then it could not clean up after a writer that crashed.
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(Self {
+            connection,
+            site,
+            path: options.path.clone(),
         })
     }
 
@@ -48,13 +47,6 @@ impl Reader {
     #[must_use]
     pub fn interrupt_handle(&self) -> InterruptHandle {
         self.connection.get_interrupt_handle()
-    }
-
-    /// Whether a video's last snapshots are found without reading all; without an index on its
-    /// id and the time a lookup takes thousands of times longer.
-    #[must_use]
-    pub const fn has_snapshot_index(&self) -> bool {
-        self.site.has_snapshot_index
     }
 
     /// Sorts ids by where their rows lie, so that writes to neighbours come together. Ids the

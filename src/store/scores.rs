@@ -37,6 +37,10 @@ const KEEP_DETAILS: &str = "INSERT INTO main.vvv_scores \
      label = excluded.label, velocity = excluded.velocity, engagement = excluded.engagement, \
      scored_at = excluded.scored_at";
 
+/// Without it a video that has no score would be picked before all others, run after run.
+const RECORD_TRY: &str = "INSERT INTO main.vvv_score_tries (video_id, tried_at) VALUES (?1, ?2) \
+     ON CONFLICT (video_id) DO UPDATE SET tried_at = excluded.tried_at";
+
 impl Operation for FinishScores {
     type Output = ();
 
@@ -48,22 +52,43 @@ impl Operation for FinishScores {
         if !self.effects {
             return Ok(());
         }
-        let scored = || {
-            self.scores.iter().filter_map(|(id, score)| match score {
-                Score::Scored(scored) => Some((id, scored)),
-                Score::Unscored(_) => None,
-            })
-        };
         let mut update = scope.prepare(&scope.site.update_score)?;
-        for (id, Scored { score, .. }) in scored() {
-            update.execute((score, id))?;
+        for (id, score) in self.scores.iter() {
+            match score {
+                Score::Scored(Scored { score, .. }) => {
+                    update.execute((score, id))?;
+                }
+                Score::Unscored(_) => {}
+            }
         }
-        if !scope.keep_details {
-            return Ok(());
+        if scope.keep_details {
+            self.keep_details(scope)?;
         }
+        Ok(())
+    }
+
+    fn touches_file(&self) -> bool {
+        self.effects
+    }
+
+    fn may_wait(&self) -> bool {
+        self.more_follow
+    }
+}
+
+impl FinishScores {
+    fn keep_details(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
         let mut renew = scope.prepare(RENEW_DETAILS)?;
         let mut keep = scope.prepare(KEEP_DETAILS)?;
-        for (id, scored) in scored() {
+        let mut record_try = scope.prepare(RECORD_TRY)?;
+        for (id, score) in self.scores.iter() {
+            let scored = match score {
+                Score::Scored(scored) => scored,
+                Score::Unscored(_) => {
+                    record_try.execute((id, self.scored_at))?;
+                    continue;
+                }
+            };
             let details = (
                 id,
                 scored.region.as_deref(),
@@ -78,14 +103,6 @@ impl Operation for FinishScores {
             }
         }
         Ok(())
-    }
-
-    fn touches_file(&self) -> bool {
-        self.effects
-    }
-
-    fn may_wait(&self) -> bool {
-        self.more_follow
     }
 }
 
@@ -172,8 +189,25 @@ mod tests {
                     "b|PL|-3.0|VIRAL|7|6.21|1700000000"
                 ]
             );
+            assert_eq!(
+                fixture.rows("SELECT * FROM vvv_score_tries"),
+                ["c|1700000000"]
+            );
             assert_eq!(run(&mut writer, ReadQueue).unwrap(), []);
         }
+    }
+
+    #[test]
+    fn the_last_vain_try_is_the_one_that_is_known() {
+        let fixture = site("wal");
+        let mut writer = fixture.writer();
+        for tried_at in [10, 20] {
+            let none = Score::Unscored(Reason::NoTimeDelta);
+            let mut finish = finish(&mut writer, &[("c", none)]);
+            finish.scored_at = tried_at;
+            run(&mut writer, finish).unwrap();
+        }
+        assert_eq!(fixture.rows("SELECT * FROM vvv_score_tries"), ["c|20"]);
     }
 
     #[test]
@@ -218,9 +252,11 @@ mod tests {
         let mut fixture = site("wal");
         fixture.options.keep_details = false;
         let mut writer = fixture.writer();
-        let finish = finish(&mut writer, &[("a", scored(10.0, 1))]);
+        let none = Score::Unscored(Reason::InsufficientData);
+        let finish = finish(&mut writer, &[("a", scored(10.0, 1)), ("c", none)]);
         run(&mut writer, finish).unwrap();
         assert_eq!(fixture.rows("SELECT * FROM vvv_scores"), [""; 0]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_score_tries"), [""; 0]);
         assert_eq!(fixture.rows("SELECT * FROM changes"), ["a"]);
     }
 

@@ -43,9 +43,10 @@ struct Parts {
 }
 
 const SCORES: Parts = Parts {
-    joins: "LEFT JOIN main.vvv_scores AS c ON c.video_id = v.id",
+    joins: "LEFT JOIN main.vvv_scores AS c ON c.video_id = v.id \
+            LEFT JOIN main.vvv_score_tries AS t ON t.video_id = v.id",
     known_at: "c.scored_at",
-    tried_at: "c.scored_at",
+    tried_at: "max(coalesce(c.scored_at, t.tried_at), coalesce(t.tried_at, c.scored_at))",
     needs: "1",
 };
 
@@ -222,6 +223,24 @@ mod tests {
             };
             assert_eq!(picked(&fixture, &few), ["d", "bare", "empty", "a"]);
         }
+    }
+
+    #[test]
+    fn what_could_not_be_scored_stands_behind_what_was_tried_before_it() {
+        let fixture = site("wal");
+        // `a` had a score once and lost its snapshots; `b` got its score after a vain try.
+        fixture.sql(
+            "INSERT INTO vvv_score_tries VALUES ('bare', 500), ('empty', 150), ('a', 950), ('b', 50)",
+        );
+        assert_eq!(
+            picked(&fixture, &ALL),
+            ["d", "empty", "c", "bare", "b", "a"]
+        );
+        let stale = Selection {
+            stale_before: Some(150),
+            ..ALL
+        };
+        assert_eq!(picked(&fixture, &stale), ["d", "empty", "bare", "a"]);
     }
 
     #[test]

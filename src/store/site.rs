@@ -37,6 +37,8 @@ pub(super) struct Names {
     pub(super) snapshots: String,
     pub(super) snapshot_video_id: String,
     pub(super) region: String,
+    /// What the formula reads of a snapshot, in the order in which it is read.
+    pub(super) snapshot_cells: String,
     /// The terms that put a video's snapshots newest first.
     pub(super) newest_first: String,
 }
@@ -66,7 +68,7 @@ impl Site {
             });
         Ok(Self {
             update_score: update_score(schema, &names),
-            last_snapshots: last_snapshots(schema, &names),
+            last_snapshots: last_snapshots(&names),
             rowid_of,
             fetched_at: schema.fetched_at,
             names,
@@ -100,6 +102,7 @@ impl Names {
             snapshots: qualify(&schema.snapshots.table),
             snapshot_video_id: quote(&schema.snapshots.video_id),
             region: quote(&schema.snapshots.region),
+            snapshot_cells: snapshot_cells(schema),
             newest_first: match snapshots.rowid {
                 Some(rowid) => format!("{fetched_at} DESC, {rowid} DESC"),
                 None => format!("{fetched_at} DESC"),
@@ -116,27 +119,33 @@ fn update_score(schema: &Schema, names: &Names) -> String {
     format!("UPDATE {videos} SET {score} = ?1 WHERE {video_id} = ?2 AND {score} IS NOT ?1")
 }
 
-fn last_snapshots(schema: &Schema, names: &Names) -> String {
+/// Views, likes, comments, region and the time as the formula reads it.
+fn snapshot_cells(schema: &Schema) -> String {
     let columns = &schema.snapshots;
-    let (views, likes, comments) = (
-        quote(&columns.view_count),
-        quote(&columns.likes),
-        quote(&columns.comments),
-    );
     let fetched_at = quote(&columns.fetched_at);
     let time = match schema.fetched_at {
         FetchedAt::Text => format!("CAST(strftime('%s', {fetched_at}) AS INTEGER)"),
         FetchedAt::Unix | FetchedAt::UnixMs => fetched_at,
     };
+    format!(
+        "{}, {}, {}, {}, {time}",
+        quote(&columns.view_count),
+        quote(&columns.likes),
+        quote(&columns.comments),
+        quote(&columns.region),
+    )
+}
+
+fn last_snapshots(names: &Names) -> String {
     let Names {
         snapshots,
         snapshot_video_id,
-        region,
+        snapshot_cells,
         newest_first,
         ..
     } = names;
     format!(
-        "SELECT {views}, {likes}, {comments}, {region}, {time} FROM {snapshots} \
+        "SELECT {snapshot_cells} FROM {snapshots} \
          WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT 2"
     )
 }
@@ -257,7 +266,7 @@ mod tests {
             fetched_at: name("from"),
         };
         let reader = fixture.reader();
-        assert!(!reader.has_snapshot_index());
+        assert!(!reader.site.has_snapshot_index);
         let mut seen = 0;
         reader
             .snapshots(&["x".to_owned()], |_, last| {
@@ -298,7 +307,7 @@ mod tests {
         let has_index = |tables: &str| {
             let videos = "CREATE TABLE videos (video_id, virality_score);";
             let fixture = Fixture::with_tables("delete", &format!("{videos}{tables}"));
-            fixture.reader().has_snapshot_index()
+            fixture.reader().site.has_snapshot_index
         };
         let columns = "video_id, view_count, likes, comments, region, fetched_at";
         let table = format!("CREATE TABLE video_snapshots ({columns});");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::cell::{count, whole};
+use super::cell::seconds_of;
 use super::error::StoreError;
 use super::reader::Reader;
 use crate::config::FetchedAt;
@@ -14,7 +14,8 @@ use crate::domain::score::{Count, Snapshot};
 /// After this the next video is read from a new state of the file.
 const LONGEST_READ: Duration = Duration::from_millis(20);
 
-const EMPTY: Snapshot = Snapshot {
+/// A snapshot before it is read.
+pub(super) const EMPTY: Snapshot = Snapshot {
     views: Count::Missing,
     likes: Count::Missing,
     comments: Count::Missing,
@@ -61,13 +62,18 @@ impl Reader {
     }
 }
 
-/// Fills a snapshot from a row of `Site::last_snapshots`, keeping the region's buffer.
-fn read(snapshot: &mut Snapshot, row: &Row<'_>, form: FetchedAt) -> Result<(), StoreError> {
+/// Fills a snapshot from a row that begins as those of `Site::last_snapshots` do, keeping the
+/// region's buffer.
+pub(super) fn read(
+    snapshot: &mut Snapshot,
+    row: &Row<'_>,
+    form: FetchedAt,
+) -> Result<(), StoreError> {
     snapshot.views = count(row.get_ref(0)?);
     snapshot.likes = count(row.get_ref(1)?);
     snapshot.comments = count(row.get_ref(2)?);
     snapshot.region_is_unreadable = !read_region(&mut snapshot.region, row.get_ref(3)?);
-    snapshot.seconds = seconds(row.get_ref(4)?, form);
+    snapshot.seconds = seconds_of(row.get_ref(4)?, form);
     Ok(())
 }
 
@@ -91,19 +97,13 @@ fn read_region(region: &mut Option<String>, cell: ValueRef<'_>) -> bool {
     true
 }
 
-/// Unix seconds; none where the cell holds no time.
-fn seconds(cell: ValueRef<'_>, form: FetchedAt) -> Option<i64> {
-    let whole = match cell {
-        ValueRef::Integer(integer) => integer,
-        ValueRef::Real(real) => whole(real)?,
-        // A column declared as text turns numbers into it.
-        ValueRef::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok()?,
-        ValueRef::Null | ValueRef::Blob(_) => return None,
-    };
-    Some(match form {
-        FetchedAt::Text | FetchedAt::Unix => whole,
-        FetchedAt::UnixMs => whole.div_euclid(1000),
-    })
+const fn count(cell: ValueRef<'_>) -> Count {
+    match cell {
+        ValueRef::Null => Count::Missing,
+        ValueRef::Integer(integer) => Count::Integer(integer),
+        ValueRef::Real(real) => Count::Real(real),
+        ValueRef::Text(_) | ValueRef::Blob(_) => Count::Unreadable,
+    }
 }
 
 #[cfg(test)]
@@ -350,17 +350,5 @@ mod tests {
             .unwrap()
             .get_status(rusqlite::StatementStatus::RePrepare);
         assert_eq!(again, 0);
-    }
-
-    #[test]
-    fn numbers_without_a_place_among_the_integers_are_no_time() {
-        assert_eq!(whole(-1.9), Some(-1));
-        assert_eq!(
-            whole(9_223_372_036_854_774_784.0),
-            Some(9_223_372_036_854_774_784)
-        );
-        assert_eq!(whole(9_223_372_036_854_775_808.0), None);
-        assert_eq!(whole(f64::NAN), None);
-        assert_eq!(whole(f64::NEG_INFINITY), None);
     }
 }

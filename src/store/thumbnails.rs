@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::operation::{Operation, Scope};
 use super::outcome::fence;
 use super::queue::Claim;
-use crate::domain::thumbnail::{Status, Verdict};
+use crate::domain::thumbnail::Verdict;
 
 /// Records the verdict on one thumbnail of a running job.
 #[derive(Debug, Clone)]
@@ -30,20 +30,12 @@ const RECORD: &str = "INSERT INTO main.vvv_thumbnail_checks \
      reason = excluded.reason, width = excluded.width, height = excluded.height, \
      checked_at = excluded.checked_at, mark = excluded.mark";
 
-/// Takes the place of anything.
+/// What nobody could tell takes the place of nothing definitive.
 const PUBLISH: &str = "INSERT INTO main.vvv_video_status \
      (video_id, thumbnail, thumbnail_reason, thumbnail_checked_at) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (video_id) DO UPDATE SET thumbnail = excluded.thumbnail, \
-     thumbnail_reason = excluded.thumbnail_reason, \
-     thumbnail_checked_at = excluded.thumbnail_checked_at";
-
-/// Takes the place of nothing definitive.
-const PUBLISH_UNKNOWN: &str = "INSERT INTO main.vvv_video_status \
-     (video_id, thumbnail, thumbnail_reason, thumbnail_checked_at) VALUES (?1, ?2, ?3, ?4) \
-     ON CONFLICT (video_id) DO UPDATE SET thumbnail = excluded.thumbnail, \
-     thumbnail_reason = excluded.thumbnail_reason, \
-     thumbnail_checked_at = excluded.thumbnail_checked_at \
-     WHERE thumbnail IS NULL OR thumbnail = 'unknown'";
+     thumbnail_reason = excluded.thumbnail_reason, thumbnail_checked_at = excluded.thumbnail_checked_at \
+     WHERE excluded.thumbnail <> 'unknown' OR coalesce(thumbnail, 'unknown') = 'unknown'";
 
 impl Operation for RecordThumbnail {
     type Output = ();
@@ -65,11 +57,7 @@ impl Operation for RecordThumbnail {
             self.checked_at,
             &self.mark,
         ))?;
-        let publish = match status {
-            Status::Valid | Status::Placeholder | Status::Broken | Status::Error => PUBLISH,
-            Status::Unknown => PUBLISH_UNKNOWN,
-        };
-        scope.prepare(publish)?.execute((
+        scope.prepare(PUBLISH)?.execute((
             &self.video_id,
             status.name(),
             reason,

@@ -2,11 +2,12 @@
 
 use rusqlite::{OptionalExtension, Row, ToSql};
 
-use super::cell::{Cell, count, region, seconds};
+use super::cell::Cell;
 use super::doctor::KnownSite;
 use super::error::StoreError;
 use super::inspect::{Inspector, quote};
-use crate::config::FetchedAt;
+use super::site::Names;
+use super::snapshots;
 use crate::domain::score::Snapshot;
 
 /// How many snapshots are shown.
@@ -179,42 +180,30 @@ impl Inspector {
         known: &KnownSite,
         id: &str,
     ) -> Result<Vec<KnownSnapshot>, StoreError> {
-        let columns = &known.options.schema.snapshots;
-        let names = &known.site.names;
-        let fetched_at = quote(&columns.fetched_at);
+        let Names {
+            snapshots: table,
+            snapshot_video_id,
+            snapshot_cells,
+            newest_first,
+            ..
+        } = &known.site.names;
+        let fetched_at = quote(&known.options.schema.snapshots.fetched_at);
         let sql = format!(
-            "SELECT {}, {}, {}, {}, {fetched_at}, CAST(strftime('%s', {fetched_at}) AS INTEGER) \
-             FROM {} WHERE {} = ?1 ORDER BY {} LIMIT {SNAPSHOTS}",
-            quote(&columns.view_count),
-            quote(&columns.likes),
-            quote(&columns.comments),
-            names.region,
-            names.snapshots,
-            names.snapshot_video_id,
-            names.newest_first,
+            "SELECT {snapshot_cells}, {fetched_at} FROM {table} \
+             WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT {SNAPSHOTS}"
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([id])?;
-        let mut snapshots = Vec::new();
+        let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            let time = match known.site.fetched_at {
-                FetchedAt::Text => row.get_ref(5)?,
-                FetchedAt::Unix | FetchedAt::UnixMs => row.get_ref(4)?,
-            };
-            let region = region(row.get_ref(3)?);
-            snapshots.push(KnownSnapshot {
-                fetched_at: row.get_ref(4)?.into(),
-                snapshot: Snapshot {
-                    views: count(row.get_ref(0)?),
-                    likes: count(row.get_ref(1)?),
-                    comments: count(row.get_ref(2)?),
-                    seconds: seconds(&time.into(), known.site.fetched_at),
-                    region_is_unreadable: region.is_err(),
-                    region: region.unwrap_or_default(),
-                },
+            let mut snapshot = snapshots::EMPTY;
+            snapshots::read(&mut snapshot, row, known.site.fetched_at)?;
+            found.push(KnownSnapshot {
+                fetched_at: row.get_ref(5)?.into(),
+                snapshot,
             });
         }
-        Ok(snapshots)
+        Ok(found)
     }
 
     fn thumbnail_checks(&self, id: &str) -> Result<Vec<ThumbnailCheck>, StoreError> {
@@ -279,8 +268,10 @@ fn found(row: &Row<'_>, first: usize) -> Result<Option<Known>, rusqlite::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FetchedAt;
     use crate::store::fixture::{Fixture, JOURNALS};
-    use crate::store::inspect::{Intent, Patience};
+    use crate::store::inspect::Intent;
+    use crate::store::patience::Patience;
 
     /// Cells as they turn up in files of years: SQLite keeps any type in any column.
     const ODD: [&str; 15] = [

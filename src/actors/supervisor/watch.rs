@@ -12,8 +12,7 @@ use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::RateLimiter;
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::Restart;
-use crate::store::ReleaseRunning;
-use crate::store::Writer;
+use crate::store::{ReleaseRunning, StoreError, Writer};
 
 impl Supervisor {
     pub(super) fn tick(&mut self, context: &mut Context<Self>) {
@@ -118,7 +117,7 @@ impl Supervisor {
         }
     }
 
-    /// Opening may wait for a lock: not on the System's thread.
+    /// Opening waits a moment for a lock: not on the System's thread.
     fn open_writer(&mut self, context: &mut Context<Self>) {
         self.opening = true;
         let store = Arc::clone(&self.deps.store);
@@ -127,6 +126,8 @@ impl Supervisor {
             actor.opening = false;
             match opened {
                 Ok(Ok(writer)) => actor.seat_writer(writer, context),
+                // The seat stays due: the next round tries again.
+                Ok(Err(StoreError::Locked)) => {}
                 Ok(Err(error)) => actor.no_writer(&error.to_string()),
                 Err(error) => actor.no_writer(&error.to_string()),
             }

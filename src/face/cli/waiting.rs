@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Global;
-use crate::engine::database::lock_holders;
+use crate::engine::who_blocks;
 use crate::face::text::plain;
 
 /// A shorter wait is nobody's business.
@@ -35,21 +35,11 @@ pub(super) fn notice<'a>(
             return;
         }
         next = waited + AGAIN;
-        let holders = lock_holders(database).unwrap_or_default();
-        let holders: Vec<String> = holders
-            .iter()
-            .filter(|holder| holder.strongest().blocks_writers())
-            .map(ToString::to_string)
-            .collect();
-        let by = if holders.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", holders.join("; "))
-        };
         let line = format!(
-            "waiting for a lock on {}, {} s{by}",
+            "waiting for a lock on {}, {} s{}",
             database.display(),
-            waited.as_secs()
+            waited.as_secs(),
+            who_blocks(database)
         );
         // If standard error is closed there is nobody to tell.
         let _ = writeln!(stderr, "{}", plain(line, LONGEST_LINE));
