@@ -12,6 +12,7 @@ use super::Sniff;
 use super::error::{FetchError, Stage, short};
 use super::failure::{from_payload, text};
 use super::places::{LARGE_BODY, Shared};
+use super::progress::for_a_place;
 
 /// Compressed bytes decoded at once; gzip makes at most a thousand times as many of them.
 const PIECE: usize = 256;
@@ -87,8 +88,7 @@ where
 }
 
 async fn large_place(shared: &Shared) -> Option<OwnedSemaphorePermit> {
-    Stage::Place.enter();
-    let place = shared.large_body().await;
+    let place = for_a_place(shared.large_body()).await;
     Stage::Body.enter();
     place
 }

@@ -1,9 +1,7 @@
 //! Why a fetch has no answer. Each reason is a variant, because the callers' rules tell a peer
 //! that did not answer from one that answered badly.
 
-use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 
 use thiserror::Error;
 
@@ -121,25 +119,6 @@ impl fmt::Display for Stage {
             Self::Head => "waiting for the answer",
             Self::Body => "reading the body",
         })
-    }
-}
-
-tokio::task_local! {
-    // awc hands its connector a URL and nothing else, so the stage of the fetch that a connection
-    // is opened for travels with the task.
-    static STAGE: Rc<Cell<Stage>>;
-}
-
-impl Stage {
-    /// Notes what the running fetch does now; without effect outside [`Stage::follow`].
-    pub(super) fn enter(self) {
-        // A pooled connector used outside a fetch has nobody to tell.
-        let _ = STAGE.try_with(|stage| stage.set(self));
-    }
-
-    /// Runs a fetch whose stage can be read from `stage` at any time.
-    pub(super) async fn follow<F: Future>(stage: Rc<Cell<Self>>, fetch: F) -> F::Output {
-        STAGE.scope(stage, fetch).await
     }
 }
 
