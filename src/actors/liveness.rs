@@ -17,7 +17,7 @@ use crate::domain::job::{Job, LivenessJob};
 use crate::domain::liveness::{
     Evidence, Judgement, Policy, is_oembed, is_possible_id, is_transient, judge,
 };
-use crate::fetch::{Redirects, Request};
+use crate::fetch::{FetchError, Redirects, Request};
 use crate::store::Claim;
 use crate::store::RecordLiveness;
 use crate::store::{Since, StoreError};
@@ -171,7 +171,7 @@ impl Attempt {
             reason = judgement.reason,
             "asked for a video"
         );
-        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
+        if is_transient(&evidence, policy) && self.deps.may_try_again(self.last_try, retry_after) {
             return ItemEnd::Left(Why::Transient {
                 error: judgement.reason,
                 retry_after,
@@ -222,10 +222,13 @@ impl Attempt {
             endpoint: true,
         };
         let answer = self.tools.client.get(request).await;
-        let answered = answer.as_ref().is_ok_and(|answer| answer.status != 429);
+        let status = match &answer {
+            Ok(answer) => Some(answer.status),
+            Err(error) => error.status(),
+        };
         self.deps.limiter.get().do_send(CallEnded {
             permit: permit.id,
-            answered,
+            answered: status.is_some_and(|status| status != 429),
         });
         match answer {
             Ok(answer) if answer.status == 429 => self.park(answer.retry_after).await,
@@ -237,7 +240,10 @@ impl Attempt {
                 },
                 retry_after: answer.retry_after,
             },
-            Err(error) => failed(error.to_string()),
+            Err(error) => Call::Answered {
+                evidence: evidence_of(&error),
+                retry_after: None,
+            },
         }
     }
 
@@ -318,6 +324,24 @@ fn page_hint(content_type: Option<&str>) -> Option<&'static str> {
     content_type
         .filter(|kind| kind.contains("html"))
         .map(|_| "a captcha or consent page")
+}
+
+/// What a call without a whole answer says.
+fn evidence_of(error: &FetchError) -> Evidence {
+    let unread = |status, hint| Evidence::Answer {
+        status,
+        content_is_oembed: false,
+        hint: Some(hint),
+    };
+    match (error.status(), error) {
+        (None, _) => Evidence::NoAnswer(error.to_string()),
+        (Some(status), FetchError::TooLarge { .. }) => unread(status, "a body too large to read"),
+        (Some(status), FetchError::Corrupt(_)) => unread(status, "a body that does not decode"),
+        (Some(status), _) => Evidence::BrokenOff {
+            status,
+            why: error.to_string(),
+        },
+    }
 }
 
 const fn failed(error: String) -> Call {

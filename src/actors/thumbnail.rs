@@ -238,6 +238,7 @@ fn evidence_of(error: FetchError) -> Evidence {
         | FetchError::Broken(_)
         | FetchError::Tls(_)
         | FetchError::Protocol(_)
+        | FetchError::BrokenOff(_)
         | FetchError::Setup(_)) => Evidence::NoAnswer(error.to_string()),
     }
 }
