@@ -396,6 +396,23 @@ fn definitive_verdicts_are_reused_and_doubt_is_not() {
 }
 
 #[test]
+fn what_the_articles_policy_called_dead_is_asked_for_again_by_careful() {
+    let mut scene = scene();
+    scene.set("VVV_LIVENESS__POLICY", "http-200");
+    scene.set("VVV_QUEUES__CLEANUP__MAX_RETRIES", "0");
+    let ids = ["alive", "dead_", "embed", "priv_"].map(|fate| id(fate, 0));
+    assert_eq!(ask(&scene, &ids, &[])["liveness"]["dead"], json!(3));
+    scene.set("VVV_LIVENESS__POLICY", "careful");
+    scene.site.clear_log();
+    let careful = ask(&scene, &ids, &[]);
+    let expected = ["alive", "dead", "alive", "unknown"];
+    let found = verdicts(&careful, &ids);
+    assert_eq!(ids.each_ref().map(|id| found[id.as_str()]), expected);
+    assert_eq!(careful["summary"]["cached"]["liveness"], json!(2));
+    assert_eq!(scene.site.total(Endpoint::Oembed), 2);
+}
+
+#[test]
 fn verdicts_are_committed_as_they_come_and_no_video_is_asked_for_twice() {
     let mut scene = scene();
     scene.set("VVV_QUEUES__CLEANUP__IN_FLIGHT", "1");

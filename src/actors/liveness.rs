@@ -15,7 +15,7 @@ use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, patiently};
 use crate::config::LivenessPolicy;
 use crate::domain::job::{Job, LivenessJob};
 use crate::domain::liveness::{
-    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_transient, judge,
+    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_reusable, is_transient, judge,
 };
 use crate::fetch::{FetchError, Redirects, Request};
 use crate::store::Claim;
@@ -133,7 +133,7 @@ impl Attempt {
         let mut left = Vec::new();
         for ((id, marked), fresh) in ids.into_iter().zip(marked).zip(fresh) {
             let cached = marked.is_none();
-            match marked.or(fresh) {
+            match marked.or(fresh.filter(is_reusable)) {
                 Some(judgement) => self.tell(id, judgement, cached),
                 None => left.push(id),
             }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+const IMPOSSIBLE_ID: &str = "impossible id";
+
 /// What is known of a video after asking, or instead of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
@@ -138,13 +140,25 @@ pub fn judge(evidence: &Evidence, policy: Policy) -> Judgement {
             };
             (verdict, format!("no answer: {why}"), None)
         }
-        Evidence::ImpossibleId => (Verdict::Invalid, "impossible id".to_owned(), None),
+        Evidence::ImpossibleId => (Verdict::Invalid, IMPOSSIBLE_ID.to_owned(), None),
         Evidence::RateLimited => (Verdict::Unknown, "rate limited".to_owned(), None),
     };
     Judgement {
         verdict,
         reason,
         http_status,
+    }
+}
+
+/// Whether an earlier judgement is one that careful comes to; the article's policy may have been in
+/// force. A verdict whose status is no longer known is sought again.
+#[must_use]
+pub fn is_reusable(earlier: &Judgement) -> bool {
+    match earlier.verdict {
+        Verdict::Alive => true,
+        Verdict::Dead => earlier.http_status == Some(404),
+        Verdict::Invalid => earlier.http_status == Some(400) || earlier.reason == IMPOSSIBLE_ID,
+        Verdict::Unknown => false,
     }
 }
 
@@ -255,6 +269,31 @@ mod tests {
         let silence = judge(&Evidence::NoAnswer("timed out".into()), Policy::Careful);
         assert_eq!(silence.verdict, Verdict::Unknown);
         assert_eq!(silence.reason, "no answer: timed out");
+    }
+
+    #[test]
+    fn an_earlier_judgement_counts_if_careful_comes_to_it() {
+        let silence = || Evidence::NoAnswer("timed out".into());
+        let cases = [
+            (answer(200, true), Policy::Careful, true),
+            (answer(401, false), Policy::Careful, true),
+            (answer(404, false), Policy::Careful, true),
+            (answer(400, false), Policy::Careful, true),
+            (Evidence::ImpossibleId, Policy::Careful, true),
+            (answer(503, false), Policy::Careful, false),
+            (silence(), Policy::Careful, false),
+            (Evidence::RateLimited, Policy::Careful, false),
+            (answer(200, true), Policy::Http200, true),
+            (answer(404, false), Policy::Http200, true),
+            (answer(400, false), Policy::Http200, false),
+            (answer(401, false), Policy::Http200, false),
+            (answer(503, false), Policy::Http200, false),
+            (silence(), Policy::Http200, false),
+        ];
+        for (evidence, policy, counts) in cases {
+            let earlier = judge(&evidence, policy);
+            assert_eq!(is_reusable(&earlier), counts, "{evidence:?} {policy:?}");
+        }
     }
 
     #[test]

@@ -334,33 +334,9 @@ mod tests {
         [b"\xff\xd8\xff\xfe\0\x04hi".as_slice(), &frame].concat()
     }
 
-    /// Sound pictures of every sort, with their sizes.
-    fn sound() -> Vec<(&'static str, Vec<u8>, Size)> {
-        let sixteen_bits = DynamicImage::from(scene(60, 40)).into_rgba16().into();
+    /// Sound WebPs of every sort, with their sizes.
+    fn sound_webps() -> Vec<(&'static str, Vec<u8>, Size)> {
         vec![
-            ("baseline jpeg", BASELINE.to_vec(), size(480, 360)),
-            ("progressive jpeg", PROGRESSIVE.to_vec(), size(480, 360)),
-            (
-                "grey jpeg",
-                fixture!("luma-480x360.jpg").to_vec(),
-                size(480, 360),
-            ),
-            (
-                "cmyk jpeg",
-                fixture!("cmyk-320x240.jpg").to_vec(),
-                size(320, 240),
-            ),
-            (
-                "flat jpeg",
-                fixture!("grey-120x90.jpg").to_vec(),
-                size(120, 90),
-            ),
-            ("png", rgb(60, 40, ImageFormat::Png), size(60, 40)),
-            (
-                "deep png",
-                encoded(&sixteen_bits, ImageFormat::Png),
-                size(60, 40),
-            ),
             (
                 "lossless webp",
                 rgb(60, 40, ImageFormat::WebP),
@@ -396,9 +372,41 @@ mod tests {
                 animated(size(480, 360), &[transparency(true), LOSSY[12..].to_vec()]),
                 size(480, 360),
             ),
+        ]
+    }
+
+    /// Sound pictures of every sort, with their sizes.
+    fn sound() -> Vec<(&'static str, Vec<u8>, Size)> {
+        let sixteen_bits = DynamicImage::from(scene(60, 40)).into_rgba16().into();
+        let mut sound = vec![
+            ("baseline jpeg", BASELINE.to_vec(), size(480, 360)),
+            ("progressive jpeg", PROGRESSIVE.to_vec(), size(480, 360)),
+            (
+                "grey jpeg",
+                fixture!("luma-480x360.jpg").to_vec(),
+                size(480, 360),
+            ),
+            (
+                "cmyk jpeg",
+                fixture!("cmyk-320x240.jpg").to_vec(),
+                size(320, 240),
+            ),
+            (
+                "flat jpeg",
+                fixture!("grey-120x90.jpg").to_vec(),
+                size(120, 90),
+            ),
+            ("png", rgb(60, 40, ImageFormat::Png), size(60, 40)),
+            (
+                "deep png",
+                encoded(&sixteen_bits, ImageFormat::Png),
+                size(60, 40),
+            ),
             ("gif", gif_of(1), size(60, 40)),
             ("animated gif", gif_of(3), size(60, 40)),
-        ]
+        ];
+        sound.extend(sound_webps());
+        sound
     }
 
     #[test]
