@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use support::scene::{Scene, details, report, strings};
 use support::site::oembed::{self, id};
-use support::site::{Endpoint, Gate, Reply};
+use support::site::{Ending, Endpoint, Gate, Length, Reply};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
@@ -308,6 +308,65 @@ fn the_articles_policy_asks_for_every_id_and_knows_alive_and_dead() {
     assert!(scene.site.count(Endpoint::Oembed, &ids[0]) == 1);
 }
 
+/// Living videos whose answers cannot be read to their end: the reason for each, and whether it is
+/// worth asking again.
+fn unreadable_answers(scene: &Scene) -> Vec<(String, &'static str, bool)> {
+    let json = |body: &[u8]| Reply::answer(200, "application/json", body);
+    let body = vec![b' '; 70_000];
+    let length = Length::UntilClose;
+    let replies = [
+        (json(&body), "too large", false),
+        (
+            Reply::sized(200, "application/json", body, length),
+            "too large",
+            false,
+        ),
+        (
+            json(b"{}").header("Content-Encoding", "gzip"),
+            "does not decode",
+            false,
+        ),
+        (
+            oembed::alive("x").cut(50, Ending::Close),
+            "ends early",
+            true,
+        ),
+        (oembed::alive("x").cut(50, Ending::Reset), "body", true),
+        (oembed::alive("x").cut(50, Ending::Hold), "timed out", true),
+    ];
+    let script = |(n, (reply, reason, passes))| {
+        let id = id("alive", n);
+        scene.site.oembed(&id, reply);
+        (id, reason, passes)
+    };
+    replies.into_iter().enumerate().map(script).collect()
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_keeps_its_status() {
+    for (policy, verdict) in [("careful", "unknown"), ("http-200", "alive")] {
+        let mut scene = scene();
+        scene.set("VVV_LIVENESS__POLICY", policy);
+        scene.set("VVV_LIVENESS__TIMEOUT", "500ms");
+        scene.set("VVV_QUEUES__CLEANUP__MAX_RETRIES", "1");
+        let answers = unreadable_answers(&scene);
+        let ids: Vec<String> = answers.iter().map(|(id, ..)| id.clone()).collect();
+        let report = ask(&scene, &ids, &[]);
+        assert!(
+            verdicts(&report, &ids).values().all(|v| *v == verdict),
+            "{report}"
+        );
+        for (id, reason, passes) in answers {
+            let (_, why, status) = recorded(&scene, &id);
+            assert_eq!(status, Some(200), "{why}");
+            let is_careful = policy == "careful";
+            assert!(!is_careful || why.contains(reason), "{why}");
+            let calls = if is_careful && passes { 2 } else { 1 };
+            assert_eq!(scene.site.count(Endpoint::Oembed, &id), calls, "{why}");
+        }
+    }
+}
+
 #[test]
 fn definitive_verdicts_are_reused_and_doubt_is_not() {
     let mut scene = scene();
@@ -334,6 +393,23 @@ fn definitive_verdicts_are_reused_and_doubt_is_not() {
     scene.set("VVV_LIVENESS__FRESH_FOR", "0s");
     let never = ask(&scene, &ids, &[]);
     assert_eq!(never["summary"]["cached"]["liveness"], json!(0));
+}
+
+#[test]
+fn what_the_articles_policy_called_dead_is_asked_for_again_by_careful() {
+    let mut scene = scene();
+    scene.set("VVV_LIVENESS__POLICY", "http-200");
+    scene.set("VVV_QUEUES__CLEANUP__MAX_RETRIES", "0");
+    let ids = ["alive", "dead_", "embed", "priv_"].map(|fate| id(fate, 0));
+    assert_eq!(ask(&scene, &ids, &[])["liveness"]["dead"], json!(3));
+    scene.set("VVV_LIVENESS__POLICY", "careful");
+    scene.site.clear_log();
+    let careful = ask(&scene, &ids, &[]);
+    let expected = ["alive", "dead", "alive", "unknown"];
+    let found = verdicts(&careful, &ids);
+    assert_eq!(ids.each_ref().map(|id| found[id.as_str()]), expected);
+    assert_eq!(careful["summary"]["cached"]["liveness"], json!(2));
+    assert_eq!(scene.site.total(Endpoint::Oembed), 2);
 }
 
 #[test]

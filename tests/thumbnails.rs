@@ -179,6 +179,27 @@ fn fresh_verdicts_are_reused_by_address_and_asked_for_again_on_demand() {
 }
 
 #[test]
+fn a_verdict_does_not_outlast_the_setting_it_came_of() {
+    let mut scene = scene_of(&["hqdefault.jpg", "default.jpg", "corrupt.jpg"]);
+    let open = scene.site.authority();
+    for (key, tight, usual, first) in [
+        ("MIN_WIDTH", "481", "200", [0, 1, 2, 0]),
+        ("MAX_BYTES", "1KiB", "10MiB", [0, 3, 0, 0]),
+        ("MAX_PIXELS", "1", "16000000", [0, 3, 0, 0]),
+    ] {
+        let name = format!("VVV_THUMBNAILS__{key}");
+        scene.set(&name, tight);
+        assert_eq!(counts(&check(&scene, &["--fresh"])), first, "{key}");
+        scene.set(&name, usual);
+        assert_eq!(counts(&check(&scene, &[])), [1, 1, 1, 0], "{key}");
+    }
+    scene.set("VVV_FETCH__ALLOW", "");
+    assert_eq!(counts(&check(&scene, &["--fresh"])), [0, 3, 0, 0]);
+    scene.set("VVV_FETCH__ALLOW", open);
+    assert_eq!(counts(&check(&scene, &[])), [1, 1, 1, 0]);
+}
+
+#[test]
 fn each_verdict_says_what_it_is() {
     let scene = scene_of(&[
         "hqdefault.jpg",

@@ -10,16 +10,17 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::faults::{Faults, Step};
 use super::worker::{be_nice, panic_message};
 use crate::domain::picture;
 use crate::domain::thumbnail::Evidence;
 
-/// Above this a picture takes tens of megabytes to decode, so such go one at a time, on a thread
-/// of their own.
-const LARGE_PIXELS: u64 = 4_000_000;
+/// Above this a picture goes alone, on a thread of its own; those below share as many pixels at
+/// once. So memory is what the largest picture takes and the largest of the small, whatever the
+/// number of cores.
+const LARGE_PIXELS: u32 = 1920 * 1080;
 
 /// Decodes pictures on threads of its own, which end with its last clone.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Decoder {
     places: Arc<Semaphore>,
     /// Held while a large picture waits for its place, so that it keeps none from the small ones.
     one_large: Arc<Semaphore>,
+    /// The pixels of small pictures decoded at once.
+    small_pixels: Arc<Semaphore>,
     small: mpsc::Sender<Work>,
     large: mpsc::Sender<Work>,
 }
@@ -36,6 +39,8 @@ pub struct Decoder {
 struct Work {
     body: Vec<u8>,
     answer: oneshot::Sender<Evidence>,
+    /// Its pixels and its place: kept until it is decoded, even if nobody waits any more.
+    shares: [Option<OwnedSemaphorePermit>; 2],
 }
 
 impl Decoder {
@@ -59,6 +64,7 @@ impl Decoder {
         Ok(Self {
             places: Arc::new(Semaphore::new(cores)),
             one_large: Arc::new(Semaphore::new(1)),
+            small_pixels: Arc::new(Semaphore::new(usize::try_from(LARGE_PIXELS).unwrap_or(1))),
             small: lane(cores)?,
             large: lane(1)?,
         })
@@ -70,18 +76,29 @@ impl Decoder {
             Ok(size) => size,
             Err(error) => return Evidence::Undecodable(error),
         };
-        let is_large = size.pixels() > LARGE_PIXELS;
-        let lane = if is_large { &self.large } else { &self.small };
-        // The semaphores are never closed, so a place always comes.
-        let _large = if is_large {
-            self.one_large.acquire().await.ok()
-        } else {
-            None
+        let small = u32::try_from(size.pixels())
+            .ok()
+            .filter(|pixels| *pixels <= LARGE_PIXELS);
+        let (lane, pixels) = match small {
+            Some(pixels) => (
+                &self.small,
+                Arc::clone(&self.small_pixels).acquire_many_owned(pixels),
+            ),
+            None => (
+                &self.large,
+                Arc::clone(&self.one_large).acquire_many_owned(1),
+            ),
         };
-        let _place = self.places.acquire().await.ok();
+        // The semaphores are never closed, so a place always comes.
+        let pixels = pixels.await.ok();
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (answer, answered) = oneshot::channel();
         // A lane is gone only with its threads, and they end with the last sender.
-        let _ = lane.send(Work { body, answer });
+        let _ = lane.send(Work {
+            body,
+            answer,
+            shares: [pixels, place],
+        });
         answered
             .await
             .unwrap_or_else(|_| Evidence::Panicked("the decoding thread ended".to_owned()))
@@ -93,7 +110,12 @@ fn serve(lane: &Mutex<mpsc::Receiver<Work>>, max_pixels: u64, nice: u8, faults: 
     be_nice(nice);
     loop {
         let next = lane.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Work { body, answer }) = next else {
+        let Ok(Work {
+            body,
+            answer,
+            shares,
+        }) = next
+        else {
             return;
         };
         let decoded = catch_unwind(AssertUnwindSafe(|| {
@@ -105,7 +127,7 @@ fn serve(lane: &Mutex<mpsc::Receiver<Work>>, max_pixels: u64, nice: u8, faults: 
             Ok(Err(error)) => Evidence::Undecodable(error),
             Err(panic) => Evidence::Panicked(panic_message(panic.as_ref())),
         };
-        drop(body);
+        drop((body, shares));
         // Whoever asked may have been dropped at a time limit.
         let _ = answer.send(evidence);
     }

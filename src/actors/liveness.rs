@@ -16,9 +16,9 @@ use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, patiently};
 use crate::config::LivenessPolicy;
 use crate::domain::job::{Job, LivenessJob};
 use crate::domain::liveness::{
-    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_transient, judge,
+    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_reusable, is_transient, judge,
 };
-use crate::fetch::{Redirects, Request};
+use crate::fetch::{FetchError, Redirects, Request};
 use crate::store::Claim;
 use crate::store::RecordLiveness;
 use crate::store::{Since, StoreError};
@@ -142,7 +142,7 @@ impl Attempt {
         let mut left = Vec::new();
         for ((id, marked), fresh) in ids.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
-            match marked.or(fresh) {
+            match marked.or(fresh.filter(is_reusable)) {
                 Some(judgement) => self.tell(id, judgement, cached),
                 None => left.push(id),
             }
@@ -180,7 +180,7 @@ impl Attempt {
             reason = judgement.reason,
             "asked for a video"
         );
-        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
+        if is_transient(&evidence, policy) && self.deps.may_try_again(self.last_try, retry_after) {
             return ItemEnd::Left(Why::Transient {
                 error: judgement.reason,
                 retry_after,
@@ -231,10 +231,13 @@ impl Attempt {
             endpoint: true,
         };
         let answer = self.tools.client.get(request).await;
-        let answered = answer.as_ref().is_ok_and(|answer| answer.status != 429);
+        let status = match &answer {
+            Ok(answer) => Some(answer.status),
+            Err(error) => error.status(),
+        };
         self.deps.limiter.get().do_send(CallEnded {
             permit: permit.id,
-            answered,
+            answered: status.is_some_and(|status| status != 429),
         });
         match answer {
             Ok(answer) if answer.status == 429 => self.park(answer.retry_after).await,
@@ -246,7 +249,10 @@ impl Attempt {
                 },
                 retry_after: answer.retry_after,
             },
-            Err(error) => failed(error.to_string()),
+            Err(error) => Call::Answered {
+                evidence: evidence_of(&error),
+                retry_after: None,
+            },
         }
     }
 
@@ -330,6 +336,24 @@ fn page_hint(content_type: Option<&str>) -> Option<&'static str> {
     content_type
         .filter(|kind| kind.contains("html"))
         .map(|_| "a captcha or consent page")
+}
+
+/// What a call without a whole answer says.
+fn evidence_of(error: &FetchError) -> Evidence {
+    let unread = |status, hint| Evidence::Answer {
+        status,
+        content_is_oembed: false,
+        hint: Some(hint),
+    };
+    match (error.status(), error) {
+        (None, _) => Evidence::NoAnswer(error.to_string()),
+        (Some(status), FetchError::TooLarge { .. }) => unread(status, "a body too large to read"),
+        (Some(status), FetchError::Corrupt(_)) => unread(status, "a body that does not decode"),
+        (Some(status), _) => Evidence::BrokenOff {
+            status,
+            why: error.to_string(),
+        },
+    }
 }
 
 const fn failed(error: String) -> Call {

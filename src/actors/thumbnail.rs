@@ -15,7 +15,7 @@ use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, panic_message, patient
 use crate::config::ThumbnailPolicy;
 use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
 use crate::domain::picture::{PictureError, Sniff, sniff};
-use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge};
+use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
 use crate::fetch::{self, FetchError, Redirects, Request};
 use crate::store::Claim;
 use crate::store::RecordThumbnail;
@@ -125,15 +125,24 @@ impl Attempt {
             }
             None => vec![None; items.len()],
         };
+        let rules = self.rules();
         let mut left = Vec::new();
         for ((item, marked), fresh) in items.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
-            match marked.or(fresh) {
+            match marked.or_else(|| reuse(fresh?, &rules)) {
                 Some(verdict) => self.tell(item, verdict, cached),
                 None => left.push(item),
             }
         }
         Ok(left)
+    }
+
+    fn rules(&self) -> Rules {
+        let thumbnails = &self.deps.config.thumbnails;
+        Rules {
+            min_width: thumbnails.min_width,
+            min_height: thumbnails.min_height,
+        }
     }
 
     async fn check(&self, item: ThumbnailItem) -> ItemEnd {
@@ -142,12 +151,7 @@ impl Attempt {
             .await;
         let (evidence, retry_after) = looked
             .unwrap_or_else(|panic| (Evidence::Panicked(panic_message(panic.as_ref())), None));
-        let thumbnails = &self.deps.config.thumbnails;
-        let rules = Rules {
-            min_width: thumbnails.min_width,
-            min_height: thumbnails.min_height,
-        };
-        let verdict = judge(&evidence, &rules);
+        let verdict = judge(&evidence, &self.rules());
         tracing::debug!(
             id = item.video_id,
             status = verdict.status.name(),
@@ -246,6 +250,7 @@ fn evidence_of(error: FetchError) -> Evidence {
         | FetchError::Broken(_)
         | FetchError::Tls(_)
         | FetchError::Protocol(_)
+        | FetchError::BrokenOff(_)
         | FetchError::Setup(_)) => Evidence::NoAnswer(error.to_string()),
     }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+const IMPOSSIBLE_ID: &str = "impossible id";
+
 /// What is known of a video after asking, or instead of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
@@ -19,7 +21,14 @@ pub enum Evidence {
         /// What a body that is not seems to be.
         hint: Option<&'static str>,
     },
-    /// No answer: time-out, connection, DNS, a body cut short; and which.
+    /// An answer whose body did not come to its end.
+    BrokenOff {
+        /// The HTTP status.
+        status: u16,
+        /// How it ended.
+        why: String,
+    },
+    /// No answer: time-out, connection, DNS; and which.
     NoAnswer(String),
     /// The id cannot exist, so nobody was asked.
     ImpossibleId,
@@ -117,6 +126,13 @@ pub fn judge(evidence: &Evidence, policy: Policy) -> Judgement {
             };
             (verdict, reason, Some(*status))
         }
+        Evidence::BrokenOff { status, why } => {
+            let verdict = match policy {
+                Policy::Careful => Verdict::Unknown,
+                Policy::Http200 => dead_unless(*status == 200),
+            };
+            (verdict, format!("http {status}, but {why}"), Some(*status))
+        }
         Evidence::NoAnswer(why) => {
             let verdict = match policy {
                 Policy::Careful => Verdict::Unknown,
@@ -124,13 +140,25 @@ pub fn judge(evidence: &Evidence, policy: Policy) -> Judgement {
             };
             (verdict, format!("no answer: {why}"), None)
         }
-        Evidence::ImpossibleId => (Verdict::Invalid, "impossible id".to_owned(), None),
+        Evidence::ImpossibleId => (Verdict::Invalid, IMPOSSIBLE_ID.to_owned(), None),
         Evidence::RateLimited => (Verdict::Unknown, "rate limited".to_owned(), None),
     };
     Judgement {
         verdict,
         reason,
         http_status,
+    }
+}
+
+/// Whether an earlier judgement is one that careful comes to; the article's policy may have been in
+/// force. A verdict whose status is no longer known is sought again.
+#[must_use]
+pub fn is_reusable(earlier: &Judgement) -> bool {
+    match earlier.verdict {
+        Verdict::Alive => true,
+        Verdict::Dead => earlier.http_status == Some(404),
+        Verdict::Invalid => earlier.http_status == Some(400) || earlier.reason == IMPOSSIBLE_ID,
+        Verdict::Unknown => false,
     }
 }
 
@@ -157,8 +185,10 @@ fn read_answer(status: u16, is_oembed: bool, hint: Option<&str>) -> (Verdict, St
 
 /// Whether asking again soon may bring an answer. A parked endpoint is waited for, not retried.
 #[must_use]
-pub fn is_transient(evidence: &Evidence) -> bool {
+pub fn is_transient(evidence: &Evidence, policy: Policy) -> bool {
     match evidence {
+        // The status is all that the article looks at.
+        Evidence::BrokenOff { .. } => policy == Policy::Careful,
         Evidence::Answer { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
         Evidence::NoAnswer(_) => true,
         Evidence::ImpossibleId | Evidence::RateLimited => false,
@@ -242,6 +272,31 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_judgement_counts_if_careful_comes_to_it() {
+        let silence = || Evidence::NoAnswer("timed out".into());
+        let cases = [
+            (answer(200, true), Policy::Careful, true),
+            (answer(401, false), Policy::Careful, true),
+            (answer(404, false), Policy::Careful, true),
+            (answer(400, false), Policy::Careful, true),
+            (Evidence::ImpossibleId, Policy::Careful, true),
+            (answer(503, false), Policy::Careful, false),
+            (silence(), Policy::Careful, false),
+            (Evidence::RateLimited, Policy::Careful, false),
+            (answer(200, true), Policy::Http200, true),
+            (answer(404, false), Policy::Http200, true),
+            (answer(400, false), Policy::Http200, false),
+            (answer(401, false), Policy::Http200, false),
+            (answer(503, false), Policy::Http200, false),
+            (silence(), Policy::Http200, false),
+        ];
+        for (evidence, policy, counts) in cases {
+            let earlier = judge(&evidence, policy);
+            assert_eq!(is_reusable(&earlier), counts, "{evidence:?} {policy:?}");
+        }
+    }
+
+    #[test]
     fn a_200_that_is_no_oembed_says_what_it_seems_to_be() {
         let page = Evidence::Answer {
             status: 200,
@@ -254,15 +309,36 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_asked_again() {
-        for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-            assert!(is_transient(&answer(status, false)), "{status}");
+        for policy in [Policy::Careful, Policy::Http200] {
+            let passes = |evidence: &Evidence| is_transient(evidence, policy);
+            for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+                assert!(passes(&answer(status, false)), "{status}");
+            }
+            for status in [200, 302, 400, 401, 403, 404, 410, 600] {
+                assert!(!passes(&answer(status, false)), "{status}");
+            }
+            assert!(passes(&Evidence::NoAnswer("reset".into())));
+            assert!(!passes(&Evidence::ImpossibleId));
+            assert!(!passes(&Evidence::RateLimited));
         }
-        for status in [200, 302, 400, 401, 403, 404, 410, 600] {
-            assert!(!is_transient(&answer(status, false)), "{status}");
+    }
+
+    #[test]
+    fn a_status_counts_though_its_body_breaks_off() {
+        let evidence = Evidence::BrokenOff {
+            status: 200,
+            why: "body ends early".to_owned(),
+        };
+        for (policy, verdict, is_asked_again) in [
+            (Policy::Careful, Verdict::Unknown, true),
+            (Policy::Http200, Verdict::Alive, false),
+        ] {
+            let judgement = judge(&evidence, policy);
+            assert_eq!(judgement.verdict, verdict);
+            assert_eq!(judgement.reason, "http 200, but body ends early");
+            assert_eq!(judgement.http_status, Some(200));
+            assert_eq!(is_transient(&evidence, policy), is_asked_again);
         }
-        assert!(is_transient(&Evidence::NoAnswer("reset".into())));
-        assert!(!is_transient(&Evidence::ImpossibleId));
-        assert!(!is_transient(&Evidence::RateLimited));
     }
 
     #[test]

@@ -126,6 +126,25 @@ pub fn judge(evidence: &Evidence, rules: &Rules) -> Verdict {
     }
 }
 
+/// What an earlier careful verdict is worth under today's rules: a size is judged anew, and an error
+/// counts only if it lies in the picture. Others came of a setting that may have changed since
+/// (addresses, bytes, pixels, redirects) or of a fault of ours.
+#[must_use]
+pub fn reuse(earlier: Verdict, rules: &Rules) -> Option<Verdict> {
+    match (earlier.status, earlier.size, earlier.reason.as_deref()) {
+        (Status::Valid | Status::Placeholder, Some(size), _) => {
+            Some(judge(&Evidence::Decoded(size), rules))
+        }
+        (Status::Broken, ..) => Some(earlier),
+        (Status::Error, _, Some(reason)) if lies_in_the_picture(reason) => Some(earlier),
+        (Status::Valid | Status::Placeholder | Status::Error | Status::Unknown, ..) => None,
+    }
+}
+
+fn lies_in_the_picture(reason: &str) -> bool {
+    matches!(reason, "not a picture" | "truncated") || reason.starts_with("corrupt: ")
+}
+
 const fn is_too_small(size: Size, rules: &Rules) -> bool {
     size.width < rules.min_width || size.height < rules.min_height
 }
@@ -226,6 +245,63 @@ mod tests {
             assert_eq!(verdict.reason.as_deref(), Some(reason));
             assert_eq!(verdict.size, None);
             assert_eq!(is_transient(&evidence), status == Status::Unknown);
+        }
+    }
+
+    #[test]
+    fn an_earlier_size_is_judged_by_todays_rules() {
+        let lax = Rules {
+            min_width: 1,
+            min_height: 1,
+        };
+        for (then, now, status) in [
+            (&RULES, &RULES, Status::Placeholder),
+            (&lax, &RULES, Status::Placeholder),
+            (&RULES, &lax, Status::Valid),
+        ] {
+            let reused = reuse(judge(&decoded(199, 150), then), now);
+            assert_eq!(reused, Some(judge(&decoded(199, 150), now)));
+            assert_eq!(reused.map(|verdict| verdict.status), Some(status));
+        }
+        let without_size = Verdict {
+            status: Status::Valid,
+            reason: None,
+            size: None,
+        };
+        assert_eq!(reuse(without_size, &RULES), None);
+    }
+
+    #[test]
+    fn an_earlier_verdict_counts_if_no_setting_could_change_it() {
+        let size = Size {
+            width: 70_000,
+            height: 1,
+        };
+        let why = || "why".to_owned();
+        let cases = [
+            (Evidence::Status(404), true),
+            (Evidence::Undecodable(PictureError::NotAPicture), true),
+            (Evidence::Undecodable(PictureError::Truncated), true),
+            (Evidence::Undecodable(PictureError::Corrupt(why())), true),
+            (
+                Evidence::Undecodable(PictureError::TooManyPixels { size, max: 9 }),
+                false,
+            ),
+            (
+                Evidence::Undecodable(PictureError::SideTooLong { size }),
+                false,
+            ),
+            (Evidence::Refused(why()), false),
+            (Evidence::TooLarge(why()), false),
+            (Evidence::BadRedirect(why()), false),
+            (Evidence::Panicked(why()), false),
+            (Evidence::Status(503), false),
+            (Evidence::NoAnswer(why()), false),
+        ];
+        for (evidence, counts) in cases {
+            let earlier = judge(&evidence, &RULES);
+            let reused = reuse(earlier.clone(), &RULES);
+            assert_eq!(reused, counts.then_some(earlier), "{evidence:?}");
         }
     }
 

@@ -12,9 +12,15 @@ use super::Sniff;
 use super::error::{FetchError, Stage, short};
 use super::failure::{from_payload, text};
 use super::places::{LARGE_BODY, Shared};
+use super::progress::for_a_place;
 
 /// Compressed bytes decoded at once; gzip makes at most a thousand times as many of them.
 const PIECE: usize = 256;
+
+/// Room for a large body. malloc maps so much by itself whatever it was asked for before, and gives
+/// it back whole; what a thread frees of less it may keep, and each of them would keep a body.
+/// Pages that are not written to take no memory.
+const MAPPED: usize = 33 * 1024 * 1024;
 
 /// What a body must keep to.
 pub(super) struct Rules<'a> {
@@ -66,12 +72,14 @@ where
             sink.write(piece)?;
             if place.is_none() && sink.decoded().len() > LARGE_BODY {
                 place = large_place(shared).await;
+                sink.make_room();
             }
         }
         undecided = still_undecided(undecided, sink.decoded())?;
         if place.is_none() && will_be_large && undecided.is_none() {
             // Better to wait now than with the bytes in hand; but not for what will be dropped.
             place = large_place(shared).await;
+            sink.make_room();
         }
     }
     let bytes = sink.finish()?;
@@ -80,8 +88,7 @@ where
 }
 
 async fn large_place(shared: &Shared) -> Option<OwnedSemaphorePermit> {
-    Stage::Place.enter();
-    let place = shared.large_body().await;
+    let place = for_a_place(shared.large_body()).await;
     Stage::Body.enter();
     place
 }
@@ -152,6 +159,12 @@ impl Sink {
             return Err(self.failure(&error));
         }
         Ok(std::mem::take(&mut self.capped_mut().bytes))
+    }
+
+    /// For a large body; see [`MAPPED`].
+    fn make_room(&mut self) {
+        let bytes = &mut self.capped_mut().bytes;
+        bytes.reserve(MAPPED.saturating_sub(bytes.len()));
     }
 
     fn failure(&self, error: &io::Error) -> FetchError {

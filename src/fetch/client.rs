@@ -1,8 +1,5 @@
 //! One fetch from its URL to its answer: places, hops, the request itself.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use awc::ClientResponse;
 use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use awc::http::{StatusCode, Uri};
@@ -16,6 +13,7 @@ use super::failure::{from_send, is_stale};
 use super::guard::Guard;
 use super::lanes::{Lanes, tls_config};
 use super::places::Shared;
+use super::progress::{for_a_place, within};
 use super::settings::Settings;
 use super::{Answer, Redirects, Request, body, retry_after};
 
@@ -65,12 +63,7 @@ impl Client {
     /// # Errors
     /// Any [`FetchError`]; an HTTP status is not an error.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
-        let stage = Rc::new(Cell::new(Stage::Place));
-        let fetch = Stage::follow(Rc::clone(&stage), self.follow(&request));
-        match actix_rt::time::timeout(request.timeout, fetch).await {
-            Ok(answer) => answer,
-            Err(_) => Err(FetchError::TimedOut { stage: stage.get() }),
-        }
+        within(request.timeout, request.endpoint, self.follow(&request)).await
     }
 
     async fn follow(&self, request: &Request<'_>) -> Result<Answer, FetchError> {
@@ -108,8 +101,8 @@ impl Client {
             &self.public
         };
         lanes.guard.check_url(url)?;
-        Stage::Place.enter();
-        let _place = self.shared.host(url.host_str().unwrap_or_default()).await;
+        let host = url.host_str().unwrap_or_default();
+        let _place = for_a_place(self.shared.host(host)).await;
         Stage::Head.enter();
         let response = self.send(lanes, url, endpoint, request).await?;
         if request.redirects == Redirects::Follow && is_redirect(response.status()) {

@@ -1,9 +1,7 @@
 //! Why a fetch has no answer. Each reason is a variant, because the callers' rules tell a peer
 //! that did not answer from one that answered badly.
 
-use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
 
 use thiserror::Error;
 
@@ -23,7 +21,7 @@ pub enum FetchError {
     /// No connection to any of the host's addresses.
     #[error("failed to connect: {0}")]
     Connect(String),
-    /// The connection was reset or closed before or within the answer.
+    /// The connection was reset or closed before the answer.
     #[error("connection lost: {0}")]
     Broken(String),
     /// No trusted TLS session.
@@ -50,6 +48,9 @@ pub enum FetchError {
     /// The body ended before the length or the last chunk that was announced.
     #[error("body ends early")]
     Incomplete,
+    /// The connection was lost within the body, or the body's framing is broken.
+    #[error("body breaks off: {0}")]
+    BrokenOff(String),
     /// The body's content coding is unknown or its bytes do not decode.
     #[error("body does not decode: {0}")]
     Corrupt(String),
@@ -62,6 +63,29 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// The status that was received, where only the body failed: no other body is read.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::TooLarge { .. }
+            | Self::Incomplete
+            | Self::BrokenOff(_)
+            | Self::Corrupt(_)
+            | Self::Unrecognised
+            | Self::TimedOut { stage: Stage::Body } => Some(200),
+            Self::TimedOut { .. }
+            | Self::Unresolved(_)
+            | Self::Connect(_)
+            | Self::Broken(_)
+            | Self::Tls(_)
+            | Self::Protocol(_)
+            | Self::Refused(_)
+            | Self::BadUrl(_)
+            | Self::BadRedirect(_)
+            | Self::Setup(_) => None,
+        }
+    }
+
     /// Whether the same fetch may well succeed later: nobody gave a definitive answer.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -71,7 +95,8 @@ impl FetchError {
             | Self::Connect(_)
             | Self::Broken(_)
             | Self::Tls(_)
-            | Self::Protocol(_) => true,
+            | Self::Protocol(_)
+            | Self::BrokenOff(_) => true,
             Self::Refused(_)
             | Self::BadUrl(_)
             | Self::BadRedirect(_)
@@ -121,25 +146,6 @@ impl fmt::Display for Stage {
             Self::Head => "waiting for the answer",
             Self::Body => "reading the body",
         })
-    }
-}
-
-tokio::task_local! {
-    // awc hands its connector a URL and nothing else, so the stage of the fetch that a connection
-    // is opened for travels with the task.
-    static STAGE: Rc<Cell<Stage>>;
-}
-
-impl Stage {
-    /// Notes what the running fetch does now; without effect outside [`Stage::follow`].
-    pub(super) fn enter(self) {
-        // A pooled connector used outside a fetch has nobody to tell.
-        let _ = STAGE.try_with(|stage| stage.set(self));
-    }
-
-    /// Runs a fetch whose stage can be read from `stage` at any time.
-    pub(super) async fn follow<F: Future>(stage: Rc<Cell<Self>>, fetch: F) -> F::Output {
-        STAGE.scope(stage, fetch).await
     }
 }
 

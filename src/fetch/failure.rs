@@ -59,13 +59,9 @@ pub(super) fn from_payload(error: PayloadError) -> FetchError {
         PayloadError::Incomplete(None) => FetchError::Incomplete,
         PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => match error.kind() {
             io::ErrorKind::UnexpectedEof => FetchError::Incomplete,
-            // How actix-http names a malformed chunk.
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                FetchError::Protocol(text(&error))
-            }
-            _ => FetchError::Broken(text(&error)),
+            _ => FetchError::BrokenOff(text(&error)),
         },
-        other => FetchError::Protocol(other.to_string()),
+        other => FetchError::BrokenOff(other.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What a fetch keeps to, whatever the peer does: public addresses and web ports only, unless an
 //! [`AllowRule`] or the request's `endpoint` says otherwise; one deadline for everything from the
-//! wait for a place to the last byte of the body; a cap on decoded bytes; few redirects, each of
+//! first connection to the last byte of the body; a cap on decoded bytes; few redirects, each of
 //! them checked; few fetches a host and few large bodies at once, over all threads ([`Shared`]).
 //!
 //! It knows no rule of what an answer means; that is `domain`'s. It never reads a proxy variable,
@@ -22,6 +22,7 @@ mod guard;
 mod head;
 mod lanes;
 mod places;
+mod progress;
 mod retry_after;
 mod settings;
 #[cfg(test)]
@@ -47,7 +48,8 @@ pub struct Request<'a> {
     pub accept: &'a str,
     /// The largest body read, decoded bytes.
     pub max_bytes: u64,
-    /// The whole fetch: waiting for places, DNS, connecting, TLS, redirects and body included.
+    /// The whole fetch: DNS, connecting, TLS, redirects and body included. Waiting for a place of
+    /// [`Shared`] counts for an `endpoint` only; otherwise it ends with the fetch that is dropped.
     pub timeout: Duration,
     /// What a redirect is.
     pub redirects: Redirects,
@@ -55,7 +57,7 @@ pub struct Request<'a> {
     pub sniff: Option<fn(&[u8]) -> Sniff>,
     /// Whether this is the operator's own endpoint, whose host and port need no other permission.
     /// Such a request has a connection to itself and is sent at most once, so that a call that was
-    /// counted is one call.
+    /// counted is one call; and its deadline leaves nothing out, so that the permit covers it.
     pub endpoint: bool,
 }
 

@@ -86,10 +86,16 @@ pub const fn lossy_webp() -> &'static [u8] {
     fixture!("lossy-480x360.webp")
 }
 
-/// A progressive JPEG, 4000x4000: as much memory as the limit of 16 MP allows.
+/// A progressive JPEG, 4000x4000.
 #[must_use]
 pub const fn progressive_16_mp() -> &'static [u8] {
     fixture!("progressive-4000x4000.jpg")
+}
+
+/// The same without subsampling: as much memory as the limit of 16 MP allows.
+#[must_use]
+pub const fn full_colour_16_mp() -> &'static [u8] {
+    fixture!("full-colour-4000x4000.jpg")
 }
 
 /// A lossy WebP, 4000x4000.
@@ -134,7 +140,6 @@ pub fn sized(kind: Picture, width: u32, height: u32) -> Arc<[u8]> {
         Picture::Webp => ImageFormat::WebP,
         Picture::Gif => ImageFormat::Gif,
     };
-    let mut bytes = Cursor::new(Vec::new());
     let mut scene = scene(width, height);
     if kind == Picture::Gif {
         // Few enough colours for a GIF as they are; choosing 256 of more takes seconds.
@@ -142,10 +147,15 @@ pub fn sized(kind: Picture, width: u32, height: u32) -> Arc<[u8]> {
             .pixels_mut()
             .for_each(|pixel| pixel.0 = [pixel[0] & 0xE0, pixel[1] & 0xE0, pixel[2] & 0xC0]);
     }
-    DynamicImage::from(scene)
+    encoded(&scene.into(), format).into()
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture
         .write_to(&mut bytes, format)
         .expect("encode a picture");
-    bytes.into_inner().into()
+    bytes.into_inner()
 }
 
 /// A gradient under a coarse texture: every part of the file carries pixels.

@@ -1,14 +1,14 @@
-//! GIF: a walk over its blocks, and `image`'s decoder under limits.
+//! GIF: a walk over its blocks, and the decoder under limits.
 //!
-//! Only the first frame is decoded, so the walk sees to it that the others are there.
+//! Only the first frame is decoded, so the walk sees to it that the others are there. Its pixels
+//! stay numbers of colours, a byte each: `image` makes four of each and a second copy.
 
-use std::io::Cursor;
+use std::num::NonZeroU64;
 
-use image::ImageDecoder;
-use image::codecs::gif::GifDecoder;
+use ::gif::{DecodeOptions, DecodingError, MemoryLimit};
 
 use super::reader::Reader;
-use super::{PictureError, Size, corrupt, decode_into_memory, limits};
+use super::{PictureError, Size, corrupt};
 
 /// Bytes of a colour table of which the low three bits of `packed` tell the length.
 fn table_length(packed: u8) -> usize {
@@ -68,10 +68,18 @@ fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
 /// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
     check_whole(bytes)?;
-    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
-    // A frame that does not fill the screen is decoded into a buffer of its own.
-    decoder
-        .set_limits(limits(size, size.pixels().saturating_mul(4)))
-        .map_err(corrupt)?;
-    decode_into_memory(decoder, size)
+    // A frame may be as large as the screen, and a profile or a text is no longer than the file.
+    let most = u64::try_from(bytes.len()).map_err(corrupt)?;
+    let most = size.pixels().saturating_add(most);
+    let mut options = DecodeOptions::new();
+    options
+        .set_memory_limit(NonZeroU64::new(most).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
+    let mut decoder = options.read_info(bytes).map_err(corrupt)?;
+    let frame = decoder.read_next_frame().map_err(|error| match error {
+        DecodingError::OutOfMemory | DecodingError::MemoryLimit => {
+            corrupt("a frame beyond its screen")
+        }
+        other => corrupt(other),
+    })?;
+    frame.map(drop).ok_or_else(|| corrupt("no frame"))
 }

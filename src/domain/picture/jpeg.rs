@@ -100,8 +100,20 @@ fn until_end(bytes: &[u8]) -> Result<&[u8], PictureError> {
     }
 }
 
+/// How many of `max_pixels` it may have, so that colours that need more memory get no more of it.
+/// In several passes a pixel takes two bytes a colour, and its outcome one where grey will do.
+const fn affordable(max_pixels: u64, colours: ColorSpace) -> u64 {
+    const COMMON: u64 = 7;
+    let bytes_a_pixel = match colours {
+        ColorSpace::Luma | ColorSpace::YCbCr => COMMON,
+        ColorSpace::RGB => 9,
+        _ => 11,
+    };
+    max_pixels.saturating_mul(COMMON) / bytes_a_pixel
+}
+
 /// Decodes all of it.
-pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+pub(super) fn decode(bytes: &[u8], size: Size, max_pixels: u64) -> Result<(), PictureError> {
     let side = |pixels: u32| usize::try_from(pixels).map_err(corrupt);
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -112,7 +124,12 @@ pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
     let fenced = fence(until_end(bytes)?);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(fenced), options);
     decoder.decode_headers().map_err(|error| damage(&error))?;
-    if decoder.input_colorspace() == Some(ColorSpace::YCbCr) {
+    let colours = decoder.input_colorspace().unwrap_or(ColorSpace::Unknown);
+    let max = affordable(max_pixels, colours);
+    if size.pixels() > max {
+        return Err(PictureError::TooManyPixels { size, max });
+    }
+    if colours == ColorSpace::YCbCr {
         // All of the data is read all the same, and two thirds of the pixels need no room.
         decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
     }

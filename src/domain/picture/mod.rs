@@ -9,7 +9,7 @@ mod webp;
 
 use std::fmt;
 
-use image::{ImageDecoder, Limits};
+use image::ImageDecoder;
 use serde::{Serialize, Serializer};
 
 /// Width and height in pixels, as stored: no rotation.
@@ -80,6 +80,12 @@ pub enum PictureError {
         /// What is allowed.
         max: u64,
     },
+    /// One of its sides is longer than in any picture meant to be looked at.
+    #[error("{size} has a side over {MAX_SIDE} pixels")]
+    SideTooLong {
+        /// What its header says.
+        size: Size,
+    },
     /// It ends early.
     #[error("truncated")]
     Truncated,
@@ -87,6 +93,9 @@ pub enum PictureError {
     #[error("corrupt: {0}")]
     Corrupt(String),
 }
+
+/// The longest side of a picture. Only a PNG's could be longer, and its decoder holds whole rows.
+const MAX_SIDE: u32 = 65_535;
 
 /// Tells a picture by its first bytes.
 #[must_use]
@@ -121,7 +130,7 @@ pub fn sniff(first_bytes: &[u8]) -> Sniff {
 /// Reads a picture's size from its header, decoding nothing.
 ///
 /// # Errors
-/// When it is no picture or its header is cut or damaged.
+/// When it is no picture, its header is cut or damaged, or a side is too long.
 pub fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
     measure_as(format_of(bytes)?, bytes)
 }
@@ -136,16 +145,20 @@ fn measure_as(format: Format, bytes: &[u8]) -> Result<Size, PictureError> {
     if size.pixels() == 0 {
         return Err(corrupt(format_args!("a size of {size}")));
     }
+    if size.width.max(size.height) > MAX_SIDE {
+        return Err(PictureError::SideTooLong { size });
+    }
     Ok(size)
 }
 
 /// Decodes a picture's first frame, strictly, and tells its size.
 ///
-/// Beside a copy of `bytes` it takes at most 12 bytes of memory a pixel: an animated WebP does, a
-/// progressive JPEG 9, a baseline one 3.
+/// Beside a copy of `bytes` it takes at most 7 bytes of memory for each of `max_pixels`: a JPEG in
+/// several passes does, which may have fewer pixels if its colours take more. A WebP takes up to 5
+/// a pixel, a GIF one, a PNG a few rows.
 ///
 /// # Errors
-/// When it is no picture, has more than `max_pixels`, or is cut or damaged.
+/// When it is no picture, has more than `max_pixels` or too long a side, or is cut or damaged.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Size, PictureError> {
     let format = format_of(bytes)?;
     let size = measure_as(format, bytes)?;
@@ -156,7 +169,7 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Size, PictureError> {
         });
     }
     match format {
-        Format::Jpeg => jpeg::decode(bytes, size),
+        Format::Jpeg => jpeg::decode(bytes, size, max_pixels),
         Format::Png => png::decode(bytes, size),
         Format::Webp => webp::decode(bytes, size),
         Format::Gif => gif::decode(bytes, size),
@@ -171,15 +184,6 @@ fn format_of(bytes: &[u8]) -> Result<Format, PictureError> {
         Sniff::NeedMore => Err(PictureError::Truncated),
         Sniff::NotAPicture => Err(PictureError::NotAPicture),
     }
-}
-
-/// Limits for `image`'s decoders, which have none unless told: this size, so much memory.
-fn limits(size: Size, max_alloc: u64) -> Limits {
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(size.width);
-    limits.max_image_height = Some(size.height);
-    limits.max_alloc = Some(max_alloc);
-    limits
 }
 
 /// Runs one of `image`'s decoders to the end of its first frame.
@@ -276,12 +280,31 @@ mod tests {
         chunk(b"ANMF", &[header, chunks.concat()].concat())
     }
 
+    /// Two frames of one picture on a canvas of its size.
+    fn animated(size: Size, chunks: &[Vec<u8>]) -> Vec<u8> {
+        let frame = animation_frame(size, chunks);
+        let animation = chunk(b"ANIM", &[0; 6]);
+        riff(&[canvas(size, 2), animation, frame.clone(), frame])
+    }
+
     /// Two lossy frames on one canvas.
     fn animated_webp() -> Vec<u8> {
-        let picture = LOSSY[12..].to_vec();
-        let frame = animation_frame(size(480, 360), &[picture]);
-        let animation = chunk(b"ANIM", &[0; 6]);
-        riff(&[canvas(size(480, 360), 2), animation, frame.clone(), frame])
+        animated(size(480, 360), &[LOSSY[12..].to_vec()])
+    }
+
+    /// The transparency of a 480x360 lossy picture, as bytes or lossless.
+    fn transparency(is_lossless: bool) -> Vec<u8> {
+        if !is_lossless {
+            return chunk(b"ALPH", &vec![0; 1 + 480 * 360]);
+        }
+        // Without chunk header and size: both are those of the picture beside it.
+        let stream = &encoded(&scene(480, 360).into(), ImageFormat::WebP)[25..];
+        chunk(b"ALPH", &[&[1], stream].concat())
+    }
+
+    fn transparent_webp(is_lossless: bool) -> Vec<u8> {
+        let chunks = [transparency(is_lossless), LOSSY[12..].to_vec()];
+        riff(&[canvas(size(480, 360), 16), chunks.concat()])
     }
 
     fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
@@ -311,10 +334,51 @@ mod tests {
         [b"\xff\xd8\xff\xfe\0\x04hi".as_slice(), &frame].concat()
     }
 
+    /// Sound WebPs of every sort, with their sizes.
+    fn sound_webps() -> Vec<(&'static str, Vec<u8>, Size)> {
+        vec![
+            (
+                "lossless webp",
+                rgb(60, 40, ImageFormat::WebP),
+                size(60, 40),
+            ),
+            (
+                "transparent webp",
+                encoded(&scene(61, 41).into(), ImageFormat::WebP),
+                size(61, 41),
+            ),
+            ("lossy webp", LOSSY.to_vec(), size(480, 360)),
+            (
+                "lossy webp with bytes of transparency",
+                transparent_webp(false),
+                size(480, 360),
+            ),
+            (
+                "lossy webp with lossless transparency",
+                transparent_webp(true),
+                size(480, 360),
+            ),
+            ("animated webp", animated_webp(), size(480, 360)),
+            (
+                "animated lossless webp",
+                animated(
+                    size(60, 40),
+                    &[rgb(60, 40, ImageFormat::WebP)[12..].to_vec()],
+                ),
+                size(60, 40),
+            ),
+            (
+                "animated transparent webp",
+                animated(size(480, 360), &[transparency(true), LOSSY[12..].to_vec()]),
+                size(480, 360),
+            ),
+        ]
+    }
+
     /// Sound pictures of every sort, with their sizes.
     fn sound() -> Vec<(&'static str, Vec<u8>, Size)> {
         let sixteen_bits = DynamicImage::from(scene(60, 40)).into_rgba16().into();
-        vec![
+        let mut sound = vec![
             ("baseline jpeg", BASELINE.to_vec(), size(480, 360)),
             ("progressive jpeg", PROGRESSIVE.to_vec(), size(480, 360)),
             (
@@ -338,21 +402,11 @@ mod tests {
                 encoded(&sixteen_bits, ImageFormat::Png),
                 size(60, 40),
             ),
-            (
-                "lossless webp",
-                rgb(60, 40, ImageFormat::WebP),
-                size(60, 40),
-            ),
-            (
-                "transparent webp",
-                encoded(&scene(61, 41).into(), ImageFormat::WebP),
-                size(61, 41),
-            ),
-            ("lossy webp", LOSSY.to_vec(), size(480, 360)),
-            ("animated webp", animated_webp(), size(480, 360)),
             ("gif", gif_of(1), size(60, 40)),
             ("animated gif", gif_of(3), size(60, 40)),
-        ]
+        ];
+        sound.extend(sound_webps());
+        sound
     }
 
     #[test]
@@ -402,7 +456,7 @@ mod tests {
     fn sound_pictures_decode_to_their_size() {
         for (name, bytes, size) in sound() {
             assert_eq!(measure(&bytes), Ok(size), "{name}");
-            assert_eq!(decode(&bytes, size.pixels()), Ok(size), "{name}");
+            assert_eq!(decode(&bytes, SIXTEEN_MEGAPIXELS), Ok(size), "{name}");
         }
     }
 
@@ -475,7 +529,7 @@ mod tests {
         let vp8l = [0x2f, 0xff, 0xff, 0xff, 0x0f];
         let bombs = [
             (png_claiming(30_000, 30_000), size(30_000, 30_000)),
-            (png_claiming(0x7fff_ffff, 1), size(0x7fff_ffff, 1)),
+            (png_claiming(65_535, 257), size(65_535, 257)),
             (jpeg_claiming(65_500, 65_500), size(65_500, 65_500)),
             (b"GIF89a\xff\xff\xff\xff".to_vec(), size(65_535, 65_535)),
             (webp, size(16_383, 16_383)),
@@ -486,8 +540,32 @@ mod tests {
             let max = SIXTEEN_MEGAPIXELS;
             assert_eq!(refused, Err(PictureError::TooManyPixels { size, max }));
         }
-        let exactly = decode(BASELINE, 480 * 360 - 1);
-        assert!(matches!(exactly, Err(PictureError::TooManyPixels { .. })));
+        assert!(decode(BASELINE, 480 * 360).is_ok());
+        let one_over = decode(BASELINE, 480 * 360 - 1);
+        assert!(matches!(one_over, Err(PictureError::TooManyPixels { .. })));
+    }
+
+    #[test]
+    fn a_row_too_long_to_hold_is_refused_by_the_header_alone() {
+        for size in [size(65_536, 1), size(1, 65_536), size(0x7fff_ffff, 1)] {
+            let bytes = png_claiming(size.width, size.height);
+            let refused = Err(PictureError::SideTooLong { size });
+            assert_eq!(measure(&bytes), refused);
+            assert_eq!(decode(&bytes, u64::MAX), refused);
+        }
+        let longest = png_claiming(65_535, 1);
+        assert_eq!(measure(&longest), Ok(size(65_535, 1)));
+    }
+
+    #[test]
+    fn a_jpeg_whose_colours_take_more_memory_may_have_fewer_pixels() {
+        let cmyk = fixture!("cmyk-320x240.jpg");
+        let size = size(320, 240);
+        let enough = size.pixels() * 11 / 7 + 1;
+        assert_eq!(decode(cmyk, enough), Ok(size));
+        let max = size.pixels() - 1;
+        let refused = PictureError::TooManyPixels { size, max };
+        assert_eq!(decode(cmyk, enough - 1), Err(refused));
     }
 
     #[test]
@@ -520,12 +598,47 @@ mod tests {
     }
 
     #[test]
+    fn a_webp_is_refused_for_any_damaged_part_of_its_first_frame() {
+        let still = || canvas(size(480, 360), 16);
+        let moving = || canvas(size(480, 360), 2);
+        let lossy = || LOSSY[12..].to_vec();
+        let lossless = |signature: u8, flags: u8| {
+            let mut picture = rgb(480, 360, ImageFormat::WebP)[12..].to_vec();
+            (picture[8], picture[12]) = (signature, picture[12] | flags);
+            picture
+        };
+        let mut outside = animation_frame(size(480, 360), &[lossy()]);
+        outside[8] = 1;
+        let damaged = [
+            riff(&[still()]),
+            riff(&[still(), transparency(true)]),
+            riff(&[still(), chunk(b"ALPH", b""), lossy()]),
+            riff(&[still(), chunk(b"ALPH", &[0; 480 * 360]), lossy()]),
+            riff(&[still(), chunk(b"ALPH", &[1; 9]), lossy()]),
+            riff(&[still(), chunk(b"ALPH", &[2; 9]), lossy()]),
+            riff(&[still(), lossless(0x2e, 0)]),
+            riff(&[still(), lossless(0x2f, 0x20)]),
+            riff(&[moving(), lossy()]),
+            riff(&[moving(), outside]),
+            animated(size(480, 360), &[transparency(true)]),
+        ];
+        for (at, bytes) in damaged.iter().enumerate() {
+            let refused = decode(bytes, SIXTEEN_MEGAPIXELS);
+            let is_refused = matches!(
+                refused,
+                Err(PictureError::Corrupt(_) | PictureError::Truncated)
+            );
+            assert!(is_refused, "{at}: {refused:?}");
+        }
+    }
+
+    #[test]
     fn a_gif_frame_beyond_the_screen_takes_no_more_memory_than_allowed() {
         let mut gif = gif_of(1);
         let frame = gif.windows(5).position(|w| w == b",\0\0\0\0").unwrap();
         gif[frame + 5..frame + 9].fill(0xff);
         let text = decode(&gif, SIXTEEN_MEGAPIXELS).unwrap_err().to_string();
-        assert!(text.contains("limit exceeded"), "{text}");
+        assert!(text.contains("beyond its screen"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! WebP: a walk over its chunks, and `image`'s decoder.
+//! WebP: a walk over its chunks, and `image`'s decoder for the bitstreams in them.
 //!
 //! The decoder has no limits of its own, takes memory for the size inside a frame before it
-//! compares it with the canvas, and panics where the two differ; so the walk compares them first.
+//! compares it with the canvas, and panics where the two differ; so the walk compares them first
+//! and gives the decoder one bitstream at a time.
 
 use std::io::Cursor;
 
@@ -68,55 +69,150 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
     size_in(kind, header)?.ok_or_else(|| corrupt("no header chunk"))
 }
 
-/// Whether all chunks are there, and every frame has the size it should have.
-fn check_whole(bytes: &[u8], canvas: Size) -> Result<(), PictureError> {
-    let mut chunks = content(bytes)?;
-    while !chunks.is_at_end() {
-        match next_chunk(&mut chunks)? {
-            (b"ANMF", data) => check_animation_frame(data, canvas)?,
-            (kind, data) => check_size(kind, data, canvas)?,
-        }
-    }
-    Ok(())
+/// One frame's bitstreams, each of which decodes by itself.
+struct Frame<'a> {
+    size: Size,
+    pixels: Option<(&'a [u8], &'a [u8])>,
+    /// Beside a lossy picture, which has none of its own.
+    transparency: Option<&'a [u8]>,
 }
 
-fn check_animation_frame(data: &[u8], canvas: Size) -> Result<(), PictureError> {
-    let mut frame = Reader::new(data);
-    let _position = frame.take(6)?;
+impl<'a> Frame<'a> {
+    const fn new(size: Size) -> Self {
+        Self {
+            size,
+            pixels: None,
+            transparency: None,
+        }
+    }
+
+    /// Takes a chunk in, if it is one of the bitstreams. The first of a kind counts.
+    fn add(&mut self, kind: &'a [u8], data: &'a [u8]) -> Result<(), PictureError> {
+        if let Some(size) = size_in(kind, data)?
+            && size != self.size
+        {
+            return Err(corrupt(format_args!(
+                "a frame of {size} where {} was announced",
+                self.size
+            )));
+        }
+        match kind {
+            b"VP8 " | b"VP8L" => _ = self.pixels.get_or_insert((kind, data)),
+            b"ALPH" => _ = self.transparency.get_or_insert(data),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Decodes its bitstreams one after another: an animation's compositor would hold frame,
+    /// canvas and outcome at once.
+    fn decode(&self) -> Result<(), PictureError> {
+        match self.pixels {
+            None => Err(corrupt("no picture data")),
+            Some((b"VP8L", data)) => {
+                let (header, stream) = data.split_at_checked(5).ok_or(PictureError::Truncated)?;
+                self.decode_lossless(header, stream)
+            }
+            Some((_, data)) => {
+                self.decode_still(b"VP8 ", &[data])?;
+                self.transparency
+                    .map_or(Ok(()), |data| self.decode_transparency(data))
+            }
+        }
+    }
+
+    /// Transparency is a plane of bytes, or a lossless picture without its header.
+    fn decode_transparency(&self, data: &[u8]) -> Result<(), PictureError> {
+        let (flags, plane) = data.split_first().ok_or(PictureError::Truncated)?;
+        let length = u64::try_from(plane.len()).map_err(corrupt)?;
+        match flags & 3 {
+            0 if length < self.size.pixels() => Err(corrupt("transparency cut short")),
+            0 => Ok(()),
+            1 => {
+                let packed = (self.size.width - 1) | ((self.size.height - 1) << 14);
+                let [a, b, c, d] = packed.to_le_bytes();
+                self.decode_lossless(&[0x2f, a, b, c, d], plane)
+            }
+            other => Err(corrupt(format_args!("transparency of method {other}"))),
+        }
+    }
+
+    fn decode_lossless(&self, header: &[u8], stream: &[u8]) -> Result<(), PictureError> {
+        const HAS_TRANSPARENCY: u8 = 0x10;
+        let mut header = header.to_vec();
+        if let Some(flags) = header.last_mut() {
+            // The data are the same with it, and are decoded in place: 4 bytes a pixel, not 7.
+            *flags |= HAS_TRANSPARENCY;
+        }
+        self.decode_still(b"VP8L", &[&header, stream])
+    }
+
+    /// Decodes a bitstream as the only one of a picture.
+    fn decode_still(&self, kind: &[u8; 4], data: &[&[u8]]) -> Result<(), PictureError> {
+        let data = data.concat();
+        let length = u32::try_from(data.len()).map_err(corrupt)?;
+        let all = length.checked_add(12).ok_or_else(|| corrupt("too long"))?;
+        let still = [
+            b"RIFF".as_slice(),
+            &all.to_le_bytes(),
+            b"WEBP",
+            kind,
+            &length.to_le_bytes(),
+            &data,
+        ]
+        .concat();
+        let decoder = WebPDecoder::new(Cursor::new(still)).map_err(corrupt)?;
+        decode_into_memory(decoder, self.size)
+    }
+}
+
+/// The first frame, if all chunks are there and every frame has the size it should have.
+fn first_frame(bytes: &[u8], canvas: Size) -> Result<Frame<'_>, PictureError> {
+    const ANIMATED: u8 = 2;
+    let mut chunks = content(bytes)?;
+    let mut still = Frame::new(canvas);
+    let mut moving = None;
+    let mut is_animated = false;
+    while !chunks.is_at_end() {
+        let (kind, data) = next_chunk(&mut chunks)?;
+        if kind == b"ANMF" {
+            moving.get_or_insert(animation_frame(data, canvas)?);
+            continue;
+        }
+        if kind == b"VP8X" {
+            is_animated = data.first().is_some_and(|flags| flags & ANIMATED != 0);
+        }
+        still.add(kind, data)?;
+    }
+    if is_animated {
+        moving.ok_or_else(|| corrupt("an animation without a frame"))
+    } else {
+        Ok(still)
+    }
+}
+
+fn animation_frame(data: &[u8], canvas: Size) -> Result<Frame<'_>, PictureError> {
+    let mut reader = Reader::new(data);
+    let (left, top) = (reader.u24_le()? * 2, reader.u24_le()? * 2);
     let size = Size {
-        width: frame.u24_le()? + 1,
-        height: frame.u24_le()? + 1,
+        width: reader.u24_le()? + 1,
+        height: reader.u24_le()? + 1,
     };
-    if size.width > canvas.width || size.height > canvas.height {
+    if left + size.width > canvas.width || top + size.height > canvas.height {
         return Err(corrupt(format_args!(
             "a frame of {size} on a canvas of {canvas}"
         )));
     }
-    let _duration_and_flags = frame.take(4)?;
-    let mut before: &[u8] = b"";
-    while !frame.is_at_end() {
-        let (kind, data) = next_chunk(&mut frame)?;
-        if before == b"ALPH" && kind != b"VP8 " {
-            return Err(corrupt("transparency without a picture"));
-        }
-        check_size(kind, data, size)?;
-        before = kind;
+    let _duration_and_flags = reader.take(4)?;
+    let mut frame = Frame::new(size);
+    while !reader.is_at_end() {
+        let (kind, data) = next_chunk(&mut reader)?;
+        frame.add(kind, data)?;
     }
-    Ok(())
-}
-
-fn check_size(kind: &[u8], data: &[u8], wanted: Size) -> Result<(), PictureError> {
-    match size_in(kind, data)? {
-        Some(size) if size != wanted => Err(corrupt(format_args!(
-            "a frame of {size} where {wanted} was announced"
-        ))),
-        _ => Ok(()),
-    }
+    Ok(frame)
 }
 
 /// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
-    check_whole(bytes, size)?;
-    let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(corrupt)?;
-    decode_into_memory(decoder, size)
+    first_frame(bytes, size)?.decode()
 }

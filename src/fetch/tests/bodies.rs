@@ -158,19 +158,21 @@ async fn chunks_are_put_together() {
 }
 
 #[actix_rt::test]
-async fn a_malformed_chunk_is_a_protocol_error() {
+async fn a_malformed_chunk_breaks_the_body_off() {
     let server = Server::answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
     let error = fetched(&server).await.unwrap_err();
-    assert!(matches!(error, FetchError::Protocol(_)), "{error:?}");
+    assert!(matches!(error, FetchError::BrokenOff(_)), "{error:?}");
+    assert_eq!(error.status(), Some(200));
 }
 
 #[actix_rt::test]
-async fn a_reset_within_the_body_is_a_broken_connection() {
+async fn a_reset_within_the_body_breaks_it_off() {
     let server = Server::start(|peer| {
         peer.send_and_reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
     });
     let error = fetched(&server).await.unwrap_err();
-    assert!(matches!(error, FetchError::Broken(_)), "{error:?}");
+    assert!(matches!(error, FetchError::BrokenOff(_)), "{error:?}");
+    assert_eq!(error.status(), Some(200));
     assert!(error.is_transient());
 }
 

@@ -126,6 +126,7 @@ fn bombs(cases: &mut Cases<'_>) {
             pictures::png_header(0x7FFF_FFFF, 1),
         ),
         ("png of 30000x30000", pictures::png_bomb()),
+        ("png of 16000000x1 in 64 bits", pictures::png_wide()),
         (
             "gif screen of 65535x65535",
             pictures::gif_screen(most, most),
@@ -154,17 +155,23 @@ fn bombs(cases: &mut Cases<'_>) {
         ),
         ("png with a text of 256 MiB", pictures::png_text_bomb()),
         ("png of 4000x4000 in 64 bits", pictures::png_deep()),
+        ("jpg of 16 MP in rgb", pictures::jpeg_in_rgb()),
         ("jpg of 16 MP in 3000 scans", pictures::jpeg_scans(3_000)),
     ];
     for (name, picture) in heavy {
         cases.body(name, NO_HARM, picture);
     }
     cases.body("gif of 60 frames", VALID, pictures::gif_animation(60));
+    let moving = pictures::webp_animation_16_mp();
     for number in 1..=4 {
-        let jpeg = format!("progressive jpg of 16 MP, {number}");
-        cases.body(&jpeg, VALID, pictures::progressive_16_mp());
-        let webp = format!("lossy webp of 16 MP, {number}");
-        cases.body(&webp, VALID, pictures::lossy_webp_16_mp());
+        for (name, picture) in [
+            ("progressive jpg", pictures::progressive_16_mp()),
+            ("jpg of full colour", pictures::full_colour_16_mp()),
+            ("lossy webp", pictures::lossy_webp_16_mp()),
+            ("animated webp", &moving),
+        ] {
+            cases.body(&format!("{name} of 16 MP, {number}"), VALID, picture);
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
+use image::{ImageFormat, RgbImage};
 
-use super::{Picture, find, good, progressive_16_mp, sized};
+use super::{Picture, encoded, find, full_colour_16_mp, good, progressive_16_mp, sized};
 
 const MIB: usize = 1 << 20;
 
@@ -116,6 +117,13 @@ pub fn png_deep() -> Vec<u8> {
     png(4_000, 4_000, 16, 6, &[chunk(b"IDAT", &zlib_zeros(mib))])
 }
 
+/// A whole PNG of one row of 16-bit RGBA: 16 MP, 122 MiB a row.
+#[must_use]
+pub fn png_wide() -> Vec<u8> {
+    let mib = (16_000_000usize * 8 + 1).div_ceil(MIB);
+    png(16_000_000, 1, 16, 6, &[chunk(b"IDAT", &zlib_zeros(mib))])
+}
+
 /// A PNG of 480x360 grey pixels with a colour profile of 256 MiB.
 #[must_use]
 pub fn png_profile_bomb() -> Vec<u8> {
@@ -190,6 +198,14 @@ pub fn jpeg_scans(scans: usize) -> Vec<u8> {
     [start, &scan.repeat(scans), &[0xFF, 0xD9]].concat()
 }
 
+/// A progressive JPEG of 16 MP that says its colours are RGB.
+#[must_use]
+pub fn jpeg_in_rgb() -> Vec<u8> {
+    let adobe = b"\xFF\xEE\0\x0EAdobe\0\x64\0\0\0\0\0";
+    let jpeg = full_colour_16_mp();
+    [&jpeg[..2], adobe, &jpeg[2..]].concat()
+}
+
 /// A lossless WebP whose header claims a square of this side, 16384 at most. `image-webp` 0.2.4
 /// reads 16384 as 0.
 #[must_use]
@@ -201,4 +217,30 @@ pub fn webp_claiming(side: u32) -> Vec<u8> {
     let flags = u32::from_le_bytes(sizes.try_into().expect("four bytes")) & 0xF000_0000;
     sizes.copy_from_slice(&(flags | ((side - 1) << 14) | (side - 1)).to_le_bytes());
     bytes
+}
+
+/// A sound WebP of 4000x4000 pixels that moves: two lossless frames, each as large as the canvas.
+#[must_use]
+pub fn webp_animation_16_mp() -> Vec<u8> {
+    let side = 4_000;
+    let still = encoded(&RgbImage::new(side, side).into(), ImageFormat::WebP);
+    let [low, middle, high, _] = (side - 1).to_le_bytes();
+    let size = [low, middle, high, low, middle, high];
+    // Its place, its size, 100 ms, no flags; then what follows `RIFF....WEBP` in the still one.
+    let frame = riff_chunk(
+        b"ANMF",
+        &[&[0; 6], size.as_slice(), &[100, 0, 0, 0], &still[12..]].concat(),
+    );
+    let chunks = [
+        b"WEBP".to_vec(),
+        riff_chunk(b"VP8X", &[[2, 0, 0, 0].as_slice(), &size].concat()),
+        riff_chunk(b"ANIM", &[0; 6]),
+        frame.repeat(2),
+    ];
+    riff_chunk(b"RIFF", &chunks.concat())
+}
+
+fn riff_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u32).to_le_bytes();
+    [name, length.as_slice(), data, &[0][..data.len() % 2]].concat()
 }

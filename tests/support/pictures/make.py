@@ -52,4 +52,5 @@ save(scene(480, 360), "lossy-480x360.webp", quality=60, method=6)
 
 FLAT = Image.new("RGB", (4000, 4000), (30, 120, 200))
 save(FLAT, "progressive-4000x4000.jpg", quality=75, progressive=True, optimize=True)
+save(FLAT, "full-colour-4000x4000.jpg", quality=75, progressive=True, optimize=True, subsampling=0)
 save(FLAT, "lossy-4000x4000.webp", quality=50, method=6)
