@@ -8,6 +8,8 @@
 pub mod database;
 mod error;
 mod handle;
+mod lock_file;
+mod queue;
 mod selection;
 mod waiting;
 
@@ -18,14 +20,17 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
+pub use self::lock_file::LockFile;
+pub use self::queue::QueueView;
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
 use crate::actors::arbiters::Arbiters;
+use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Drain;
@@ -34,20 +39,28 @@ use crate::actors::rate_limiter::StopGranting;
 use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
 pub use crate::actors::supervisor::{Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
+pub use crate::actors::worker::JobMoved;
 use crate::actors::worker::{CallBudget, RunOptions};
 use crate::config::Config;
+pub use crate::domain::finding::{Findings, LivenessFound, ScoreFound, ThumbnailFound};
 pub use crate::domain::job::{
-    Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob,
+    Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob, once_each,
 };
 pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
 use crate::store::Writer;
-pub use crate::store::{SelectedVideo, Selection};
+pub use crate::store::{
+    Enqueued, FollowUps, GroupId, GroupSummary, JobDetail, JobFilter, JobId, JobRequest, JobState,
+    JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
+};
+use crate::store::{Moment, QueueHome, Recover};
 use crate::{fetch, store};
 
 /// How long threads may take to end once they were told to.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Moves of jobs that a slow listener may be behind before it misses some.
+const EVENTS_KEPT: usize = 4096;
 /// How long the last writes may take beyond the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -115,6 +128,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Works off the durable queue in the file, which no other process may do meanwhile. Jobs
+    /// outlive the engine.
+    #[must_use]
+    pub const fn durable(mut self) -> Self {
+        self.run.one_shot = false;
+        self
+    }
+
     /// Lets a test make things go wrong.
     #[doc(hidden)]
     #[must_use]
@@ -140,12 +161,17 @@ impl EngineBuilder {
         let (lost, is_lost) = tokio::sync::watch::channel(false);
         let calls = CallBudget::new(self.run.max_calls);
         let made = calls.clone();
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        let told = events.clone();
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
-            .spawn(move || live(self, calls, &ready, stops, &lost))
+            .spawn(move || live(self, calls, events, &ready, stops, &lost))
             .map_err(EngineError::Thread)?;
         match started.recv() {
-            Ok(Ok(supervisor)) => Ok(EngineHandle::new(supervisor, stop, is_lost, made, thread)),
+            Ok(Ok(supervisor)) => {
+                let handle = EngineHandle::new(supervisor, stop, is_lost, made, told, thread);
+                Ok(handle)
+            }
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
@@ -167,6 +193,7 @@ type Ready = std_mpsc::Sender<Result<Addr<Supervisor>, EngineError>>;
 fn live(
     builder: EngineBuilder,
     calls: CallBudget,
+    events: broadcast::Sender<JobMoved>,
     ready: &Ready,
     mut stops: mpsc::UnboundedReceiver<StopRequest>,
     lost: &tokio::sync::watch::Sender<bool>,
@@ -175,8 +202,8 @@ fn live(
     let system = actix_rt::System::new();
     let request = system.block_on(async {
         let (alive, gone) = oneshot::channel::<()>();
-        let supervisor = match launch(builder, calls, arbiters.clone(), alive) {
-            Ok(supervisor) => supervisor,
+        let (supervisor, _queue) = match launch(builder, calls, events, arbiters.clone(), alive) {
+            Ok(launched) => launched,
             Err(error) => {
                 let _ = ready.send(Err(error));
                 return None;
@@ -214,15 +241,25 @@ fn live(
 fn launch(
     builder: EngineBuilder,
     calls: CallBudget,
+    events: broadcast::Sender<JobMoved>,
     arbiters: Arbiters,
     alive: oneshot::Sender<()>,
-) -> Result<Addr<Supervisor>, EngineError> {
+) -> Result<(Addr<Supervisor>, Option<LockFile>), EngineError> {
     let config = Arc::new(builder.config);
     let fetch_settings = fetch::Settings::new(&config.fetch)
         .map_err(|error| EngineError::Fetch(error.to_string()))?;
-    let store = Arc::new(store_options(&config));
+    let mut store = store_options(&config);
+    let mut lock_file = None;
+    if !builder.run.one_shot {
+        store.queue = QueueHome::File;
+        lock_file = Some(LockFile::take(&store.path)?);
+    }
+    let store = Arc::new(store);
     // The writer opens before any reader: it makes the tables they look for.
-    let writer = patiently(&store.path, builder.open_within, || Writer::open(&store))?;
+    let mut writer = patiently(&store.path, builder.open_within, || Writer::open(&store))?;
+    if !builder.run.one_shot {
+        recover(&mut writer, &config, builder.open_within)?;
+    }
     warn_without_index(&writer, &store);
     let decoder = Decoder::start(
         config.thumbnails.max_pixels,
@@ -231,7 +268,7 @@ fn launch(
     )
     .map_err(EngineError::Thread)?;
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
-    Ok(Supervisor::launch(Launch {
+    let supervisor = Supervisor::launch(Launch {
         config,
         run: builder.run,
         calls,
@@ -242,8 +279,32 @@ fn launch(
         writer_arbiter,
         arbiters,
         faults: builder.faults,
+        events,
         alive,
-    }))
+    });
+    Ok((supervisor, lock_file))
+}
+
+/// Takes back what a process that died had claimed, before anybody claims.
+fn recover(
+    writer: &mut Writer,
+    config: &Config,
+    within: Option<Duration>,
+) -> Result<(), EngineError> {
+    let recover = Recover {
+        max_crashes: Queue::ALL.map(|queue| (queue, config.queues.get(queue).max_crashes)),
+        now: Moment(Clock::system().unix_ms()),
+    };
+    let path = &config.database.path;
+    let recovered = patiently(path, within, || writer.run(recover.clone()))?;
+    if recovered.suspects > 0 || !recovered.given_up.is_empty() {
+        tracing::warn!(
+            suspects = recovered.suspects,
+            given_up = recovered.given_up.len(),
+            "the process before died with jobs in its hands; they are tried one at a time"
+        );
+    }
+    Ok(())
 }
 
 fn store_options(config: &Config) -> store::Options {
@@ -252,6 +313,7 @@ fn store_options(config: &Config) -> store::Options {
         database: config.database.clone(),
         schema: config.schema.clone(),
         keep_details: config.scoring.keep_details,
+        queue: QueueHome::Memory,
     }
 }
 

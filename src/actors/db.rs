@@ -20,6 +20,8 @@ use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pendi
 const LONGEST_WAIT: Duration = Duration::from_millis(25);
 /// So many operations are worth a transaction without waiting for more.
 const WORTH_A_GROUP: usize = 128;
+/// How often a daemon looks whether other processes have written to the file.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// After so many in a row the actor gives up.
@@ -37,6 +39,8 @@ pub struct DbActor {
     locked_since: Option<Instant>,
     failed_opens: u32,
     reopened: Recipient<WriterReopened>,
+    /// Who is told when another process has written to the file.
+    changed: Option<Recipient<FileChanged>>,
     /// Why the last connection was given up.
     doubt: String,
     faults: Faults,
@@ -60,8 +64,26 @@ impl DbActor {
             locked_since: None,
             failed_opens: 0,
             reopened,
+            changed: None,
             doubt: String::new(),
             faults,
+        }
+    }
+
+    /// Tells of what other processes write, within a second.
+    #[must_use]
+    pub fn watching(mut self, changed: Recipient<FileChanged>) -> Self {
+        self.changed = Some(changed);
+        self
+    }
+
+    fn look_for_changes(&mut self, _: &mut Context<Self>) {
+        let (Some(writer), Some(changed)) = (&mut self.writer, &self.changed) else {
+            return;
+        };
+        // A lock is another's writing: the next look sees what came of it.
+        if writer.has_changed().unwrap_or(false) {
+            changed.do_send(FileChanged);
         }
     }
 
@@ -174,7 +196,18 @@ impl DbActor {
 
 impl Actor for DbActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if self.changed.is_some() {
+            context.run_interval(LOOK_EVERY, Self::look_for_changes);
+        }
+    }
 }
+
+/// Tells that another process has written to the file.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FileChanged;
 
 /// A change to the database.
 pub struct Write<O: Operation>(pub O);
@@ -320,6 +353,7 @@ mod tests {
             database: config.database,
             schema: config.schema,
             keep_details: true,
+            queue: store::QueueHome::Memory,
         });
         let writer = Writer::open(&options).unwrap();
         let nobody = Nobody.start().recipient();

@@ -1,5 +1,6 @@
 //! Asks the provider, under permits, whether the videos of a job still exist.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal};
 use super::tickets::{Origin, TicketEvent};
 use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, patiently};
 use crate::config::LivenessPolicy;
+use crate::domain::finding::{Findings, LivenessFound};
 use crate::domain::job::{Job, LivenessJob};
 use crate::domain::liveness::{
     Evidence, Judgement, Policy, is_oembed, is_possible_id, is_reusable, is_transient, judge,
@@ -69,6 +71,7 @@ impl Handler<RunJob> for LivenessActor {
                 claim: run.claim,
                 origin: run.origin,
                 last_try: run.last_try,
+                found: RefCell::default(),
             };
             attempt.run(job.video_ids, &run.control).await
         })
@@ -82,6 +85,8 @@ struct Attempt {
     claim: Claim,
     origin: Origin,
     last_try: bool,
+    /// What was found, if it is to be kept with the job.
+    found: RefCell<Vec<LivenessFound>>,
 }
 
 /// How a call went.
@@ -103,16 +108,20 @@ impl Attempt {
                 return AttemptEnd::Unfinished {
                     remaining: Job::Liveness(LivenessJob { video_ids: ids }),
                     why: Why::Stopped,
+                    found: None,
                 };
             }
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.cleanup.in_flight;
         match work_through(to_ask, in_flight, control, |id| self.check(id, control)).await {
-            Rest::None => AttemptEnd::Finished,
+            Rest::None => AttemptEnd::Finished {
+                found: self.found(),
+            },
             Rest::Items(video_ids, why) => AttemptEnd::Unfinished {
                 remaining: Job::Liveness(LivenessJob { video_ids }),
                 why,
+                found: self.found(),
             },
             Rest::Dropped => AttemptEnd::Dropped,
             Rest::Lost(error) => AttemptEnd::Failed(error),
@@ -319,7 +328,15 @@ impl Attempt {
         self.deps.db.write(record).await
     }
 
+    fn found(&self) -> Option<Findings> {
+        (!self.deps.run.one_shot).then(|| Findings::Liveness(self.found.take()))
+    }
+
     fn tell(&self, video_id: String, judgement: Judgement, cached: bool) {
+        if !self.deps.run.one_shot {
+            let found = LivenessFound::new(&video_id, &judgement, cached);
+            self.found.borrow_mut().push(found);
+        }
         self.deps.tell(
             self.origin,
             TicketEvent::Liveness {

@@ -5,6 +5,7 @@ mod outcome;
 mod workers;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -22,7 +23,7 @@ use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
 use crate::store::StoreError;
-use crate::store::{ClaimJobs, Claimed, ClaimedJob, Lease, ReleaseJobs};
+use crate::store::{ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseJobs};
 
 /// How often workers and their time limits are looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -48,6 +49,8 @@ pub struct Pool {
     claiming: bool,
     /// Whether the queue may hold more than was claimed last.
     may_hold_more: bool,
+    /// Whether suspects are tried, one at a time and alone.
+    trial: bool,
     /// Whether jobs came while a claim was on its way, which may have missed them.
     woken: bool,
     timer: Option<SpawnHandle>,
@@ -78,6 +81,7 @@ impl Pool {
             uncommitted: 0,
             claiming: false,
             may_hold_more: true,
+            trial: false,
             woken: false,
             timer: None,
             budget,
@@ -114,10 +118,19 @@ impl Pool {
         self.claim(context);
     }
 
+    /// Whether no job of the queue is held.
+    fn is_alone(&self) -> bool {
+        let busy = self.slots.iter().any(WorkerSlot::is_busy);
+        !busy && self.ready.is_empty() && self.uncommitted == 0
+    }
+
     fn claim(&mut self, context: &mut Context<Self>) {
         let most = self.prefetch();
         let enough = self.ready.len() > most / 2;
         if self.claiming || !self.may_hold_more || self.timer.is_some() || enough {
+            return;
+        }
+        if self.trial && !self.is_alone() {
             return;
         }
         let stalled = self.degraded_until_ms.is_some() && !self.deps.run.one_shot;
@@ -129,7 +142,8 @@ impl Pool {
             queue: self.queue,
             limit: most.saturating_sub(self.ready.len()),
             lease: Lease(fastrand::i64(..)),
-            now_ms: self.deps.queue_now_ms(),
+            alone: self.is_alone(),
+            now: self.deps.queue_now(),
         };
         let limit = claim.limit;
         let db = self.deps.db.clone();
@@ -148,10 +162,14 @@ impl Pool {
     ) {
         match claimed {
             Ok(claimed) => {
-                self.may_hold_more = claimed.jobs.len() == limit || self.woken;
+                self.trial = claimed.suspects;
+                self.may_hold_more = claimed.suspects || claimed.jobs.len() == limit || self.woken;
+                for job in &claimed.jobs {
+                    self.moved(job, JobState::Running, None);
+                }
                 self.ready.extend(claimed.jobs);
                 if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
-                    let wait = due_ms.saturating_sub(self.deps.queue_now_ms());
+                    let wait = due_ms.saturating_sub(self.deps.queue_now().0);
                     self.look_again(
                         Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
                         context,
@@ -383,6 +401,24 @@ impl Handler<ForgetClaims> for Pool {
     fn handle(&mut self, _: ForgetClaims, _: &mut Self::Context) {
         self.ready.clear();
         self.slots.iter().for_each(WorkerSlot::drop_work);
+    }
+}
+
+/// Lets go of jobs that were cancelled: their claims are lost already.
+#[derive(Message, Clone)]
+#[rtype(result = "()")]
+pub struct Abandon(pub Arc<[JobId]>);
+
+impl Handler<Abandon> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, Abandon(ids): Abandon, context: &mut Self::Context) {
+        self.ready
+            .retain(|claimed| !ids.contains(&claimed.claim.job));
+        for slot in &self.slots {
+            slot.drop_work_of(&ids);
+        }
+        self.go_on(context);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Spawns every other actor, watches them, replaces the dead within a budget, and knows who waits
 //! for which job.
 
+pub mod durable;
 mod factories;
 mod watch;
 
@@ -13,7 +14,7 @@ use actix::{
 };
 use futures_util::future::join_all;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::factories::Launch;
 use self::factories::{Seat, make_deps, seat_pool};
@@ -22,7 +23,7 @@ use super::db::{DbActor, GetWriterState, WriterReopened, WriterState};
 use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
 use super::rate_limiter::RateLimiter;
 use super::tickets::{Origin, TicketEvent, Tickets};
-use super::worker::{Deps, JobNews};
+use super::worker::{Deps, JobMoved, JobNews};
 use crate::domain::job::{Job, Queue};
 use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
@@ -48,6 +49,12 @@ pub struct Supervisor {
     tickets: Tickets,
     stopping: bool,
     started: Instant,
+    /// Where the moves of durable jobs are told.
+    events: broadcast::Sender<JobMoved>,
+    taking_in: bool,
+    take_in_again: bool,
+    /// By how much the wall clock is ahead of the clock since boot.
+    clock_offset_ms: i64,
     /// Falls with the actor, which tells the engine that it is lost.
     _alive: oneshot::Sender<()>,
 }
@@ -60,7 +67,9 @@ impl Supervisor {
             let (gone, _) = oneshot::channel();
             let mut launch = launch;
             let alive = std::mem::replace(&mut launch.alive, gone);
+            let events = launch.events.clone();
             let deps = make_deps(launch, &context.address());
+            let offset_ms = deps.clock.unix_ms().saturating_sub(deps.clock.boot().ms);
             Self {
                 limiter: Seat::new(deps.limiter.get(), &deps.config),
                 writer: Seat::new(deps.db.slot().get(), &deps.config),
@@ -73,6 +82,10 @@ impl Supervisor {
                 tickets: Tickets::default(),
                 stopping: false,
                 started: Instant::now(),
+                events,
+                taking_in: false,
+                take_in_again: false,
+                clock_offset_ms: offset_ms,
                 _alive: alive,
             }
         })
@@ -90,8 +103,8 @@ impl Supervisor {
             let jobs = piece.to_vec();
             let origins: Vec<i64> = jobs.iter().map(|job| job.origin).collect();
             let queue = jobs.first().map(|job| job.kind.queue());
-            let (db, now_ms) = (self.deps.db.clone(), self.deps.queue_now_ms());
-            let submit = async move { db.write(SubmitJobs { jobs, now_ms }).await };
+            let (db, now) = (self.deps.db.clone(), self.deps.queue_now());
+            let submit = async move { db.write(SubmitJobs { jobs, now }).await };
             context.spawn(submit.into_actor(self).map(move |submitted, actor, _| {
                 actor.submitted(submitted.map(drop), &origins, queue);
             }));
@@ -118,6 +131,10 @@ impl Supervisor {
 
     /// The queue's temporary tables are new and empty: what is open goes in once more.
     fn submit_again(&mut self, reason: &str, context: &mut Context<Self>) {
+        if !self.deps.run.one_shot {
+            // The queue is in the file: what was claimed still is, and every outcome is fenced.
+            return self.wake_all();
+        }
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(ForgetClaims);
         }
@@ -143,6 +160,7 @@ impl Actor for Supervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(TICK, Self::tick);
+        self.take_in(context);
     }
 }
 
@@ -160,6 +178,9 @@ pub enum SubmitError {
     /// The engine is stopping.
     #[error("submit: the engine is stopping")]
     Stopping,
+    /// The engine's queue does not outlive it, so there is nothing to steer.
+    #[error("use the durable queue: this engine has none")]
+    NotDurable,
     /// Nobody would ever do it.
     #[error("submit: the {0} queue is switched off (queues.{0}.workers = 0)")]
     SwitchedOff(Queue),

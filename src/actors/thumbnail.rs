@@ -1,5 +1,6 @@
 //! Fetches the thumbnails of a job and judges each.
 
+use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::items::{ItemEnd, Rest, work_through};
 use super::tickets::{Origin, TicketEvent};
 use super::worker::{AttemptEnd, Deps, RunJob, Tools, Why, panic_message, patiently};
 use crate::config::ThumbnailPolicy;
+use crate::domain::finding::{Findings, ThumbnailFound};
 use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
 use crate::domain::picture::{PictureError, Sniff, sniff};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
@@ -62,6 +64,7 @@ impl Handler<RunJob> for ThumbnailActor {
                 claim: run.claim,
                 origin: run.origin,
                 last_try: run.last_try,
+                found: RefCell::default(),
             };
             attempt.run(job.videos, &run.control).await
         })
@@ -75,6 +78,8 @@ struct Attempt {
     claim: Claim,
     origin: Origin,
     last_try: bool,
+    /// What was found, if it is to be kept with the job.
+    found: RefCell<Vec<ThumbnailFound>>,
 }
 
 impl Attempt {
@@ -86,16 +91,20 @@ impl Attempt {
                 return AttemptEnd::Unfinished {
                     remaining: Job::Thumbnails(ThumbnailsJob { videos: items }),
                     why: Why::Stopped,
+                    found: None,
                 };
             }
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.thumbnails.in_flight;
         match work_through(to_fetch, in_flight, control, |item| self.check(item)).await {
-            Rest::None => AttemptEnd::Finished,
+            Rest::None => AttemptEnd::Finished {
+                found: self.found(),
+            },
             Rest::Items(videos, why) => AttemptEnd::Unfinished {
                 remaining: Job::Thumbnails(ThumbnailsJob { videos }),
                 why,
+                found: self.found(),
             },
             Rest::Dropped => AttemptEnd::Dropped,
             Rest::Lost(error) => AttemptEnd::Failed(error),
@@ -213,7 +222,15 @@ impl Attempt {
         self.deps.db.write(record).await
     }
 
+    fn found(&self) -> Option<Findings> {
+        (!self.deps.run.one_shot).then(|| Findings::Thumbnails(self.found.take()))
+    }
+
     fn tell(&self, item: ThumbnailItem, verdict: Verdict, cached: bool) {
+        if !self.deps.run.one_shot {
+            let found = ThumbnailFound::new(&item, &verdict, cached);
+            self.found.borrow_mut().push(found);
+        }
         self.deps.tell(
             self.origin,
             TicketEvent::Thumbnail {

@@ -19,9 +19,10 @@ use super::slot::Slot;
 use super::tickets::{Origin, TicketEvent};
 use crate::config::Config;
 use crate::domain::backoff;
-use crate::domain::job::Job;
+use crate::domain::finding::Findings;
+use crate::domain::job::{Job, Queue};
 use crate::domain::score::{Baselines, Score};
-use crate::store::Claim;
+use crate::store::{Claim, JobId, JobState, Moment};
 use crate::store::{Reader, StoreError};
 use crate::{fetch, store};
 
@@ -52,13 +53,18 @@ pub enum AttemptEnd {
         rest: Option<Job>,
     },
     /// Every item is recorded.
-    Finished,
+    Finished {
+        /// What was found, if it is to be kept.
+        found: Option<Findings>,
+    },
     /// Some items wait for another attempt.
     Unfinished {
         /// The items without a record.
         remaining: Job,
         /// Why, and when to go on.
         why: Why,
+        /// What was found of the others, if it is to be kept.
+        found: Option<Findings>,
     },
     /// The work was dropped: at its time limit, or at the end of a drain.
     Dropped,
@@ -102,10 +108,25 @@ pub struct JobNews {
     pub event: TicketEvent,
 }
 
+/// A job of the durable queue is in another state now.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct JobMoved {
+    /// The job.
+    pub id: JobId,
+    /// Its queue.
+    pub queue: Queue,
+    /// Where it is now.
+    pub state: JobState,
+    /// Why it failed, or waits.
+    pub error: Option<String>,
+}
+
 /// Choices of one run that are no configuration.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    /// Ends when its tickets end, rather than waiting for a queue to recover.
+    /// Its jobs are this process's alone: it ends when its tickets end, rather than waiting for a
+    /// queue to recover. Otherwise they are in the file, and outlive it.
     pub one_shot: bool,
     /// Reuse no earlier verdict.
     pub fresh: bool,
@@ -142,6 +163,8 @@ pub struct Deps {
     pub baselines: Arc<Baselines>,
     /// Where news of jobs goes.
     pub news: Recipient<JobNews>,
+    /// Where the moves of durable jobs go.
+    pub moves: Recipient<JobMoved>,
     /// Calls made and allowed; outlives the limiter.
     pub calls: CallBudget,
     /// Faults a test brings.
@@ -195,15 +218,15 @@ impl Deps {
         !(last_try || self.run.one_shot && too_long)
     }
 
-    /// Now on the clock that jobs wait by, milliseconds. Jobs that do not outlive the process wait by
-    /// the one that nobody sets.
+    /// Now on the clock that jobs wait by. Jobs that do not outlive the process wait by the one
+    /// that nobody sets.
     #[must_use]
-    pub fn queue_now_ms(&self) -> i64 {
-        if self.run.one_shot {
+    pub fn queue_now(&self) -> Moment {
+        Moment(if self.run.one_shot {
             self.clock.boot().ms
         } else {
             self.clock.unix_ms()
-        }
+        })
     }
 
     /// The mark of a piece of work in this run: items recorded under it are not done again.
@@ -221,6 +244,13 @@ impl Deps {
         }
         let age = i64::try_from(fresh_for.as_secs()).unwrap_or(i64::MAX);
         Some(self.clock.unix().saturating_sub(age))
+    }
+
+    /// Tells where a job of the durable queue is now, after the commit that says so.
+    pub fn moved(&self, moved: JobMoved) {
+        if !self.run.one_shot {
+            self.moves.do_send(moved);
+        }
     }
 
     /// Passes committed news on.

@@ -123,6 +123,11 @@ fn engine_and_queues(config: &Config, rules: &mut Rules) {
         );
         demand(settings.chunk >= 1, "chunk", "must be 1 or more");
         demand(
+            settings.max_crashes >= 1,
+            "max_crashes",
+            "must be 1 or more",
+        );
+        demand(
             !settings.soft_limit.is_zero(),
             "soft_limit",
             "must be longer than 0s",

@@ -172,6 +172,8 @@ pub struct QueueSettings {
     pub chunk: usize,
     /// Retries after the first attempt.
     pub max_retries: u32,
+    /// Deaths of the process that a job of the durable queue may be suspected of.
+    pub max_crashes: u32,
     /// The wait before the first retry; it doubles.
     #[serde(with = "units::duration")]
     pub retry_delay: Duration,

@@ -3,6 +3,7 @@
 //! A closed enum is the registry: a new kind is a new variant, and the compiler's exhaustive
 //! matches list every other place that has to know of it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,12 @@ impl Queue {
         }
     }
 
+    /// Reads a queue by its name, or that of its kind of job.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Kind::from_name(name).map(Kind::queue)
+    }
+
     /// The kind of job this queue holds.
     #[must_use]
     pub const fn kind(self) -> Kind {
@@ -179,6 +186,9 @@ pub struct PayloadError {
 }
 
 impl Job {
+    /// The priority of a job that nobody gave one; 0 is first, 9 last.
+    pub const DEFAULT_PRIORITY: u8 = 5;
+
     /// Reads a payload as stored in the queue.
     ///
     /// # Errors
@@ -211,6 +221,36 @@ impl Job {
             Self::Score(_) => Kind::Score,
             Self::Thumbnails(_) => Kind::Thumbnails,
             Self::Liveness(_) => Kind::Liveness,
+        }
+    }
+
+    /// A job of this kind with nothing to do.
+    #[must_use]
+    pub const fn nothing(kind: Kind) -> Self {
+        match kind {
+            Kind::Score => Self::Score(ScoreJob {
+                video_ids: Vec::new(),
+            }),
+            Kind::Thumbnails => Self::Thumbnails(ThumbnailsJob { videos: Vec::new() }),
+            Kind::Liveness => Self::Liveness(LivenessJob {
+                video_ids: Vec::new(),
+            }),
+        }
+    }
+
+    /// Each item once, where it first stood.
+    #[must_use]
+    pub fn once_each(self) -> Self {
+        match self {
+            Self::Score(job) => Self::Score(ScoreJob {
+                video_ids: once_each(job.video_ids),
+            }),
+            Self::Thumbnails(job) => Self::Thumbnails(ThumbnailsJob {
+                videos: once_each(job.videos),
+            }),
+            Self::Liveness(job) => Self::Liveness(LivenessJob {
+                video_ids: once_each(job.video_ids),
+            }),
         }
     }
 
@@ -256,6 +296,14 @@ impl Job {
             }),
         }
     }
+}
+
+/// Each value once, where it first stood.
+#[must_use]
+pub fn once_each<T: Clone + Eq + std::hash::Hash>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.retain(|value| seen.insert(value.clone()));
+    values
 }
 
 fn cut<T>(items: Vec<T>, size: usize, make: impl Fn(Vec<T>) -> Job) -> Vec<Job> {

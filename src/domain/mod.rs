@@ -1,6 +1,7 @@
 //! What the project knows, as pure functions over values: no actor, I/O, clock or randomness.
 
 pub mod backoff;
+pub mod finding;
 pub mod job;
 pub mod liveness;
 pub mod picture;

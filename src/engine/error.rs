@@ -1,5 +1,7 @@
 //! Why an engine did not start, or does not go on.
 
+use std::path::PathBuf;
+
 use super::SubmitError;
 use crate::store::StoreError;
 
@@ -19,6 +21,25 @@ pub enum EngineError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another process works off this database's queue.
+    #[error("work off the queue: another process does ({holder}), it holds {}", path.display())]
+    QueueTaken {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it.
+        holder: String,
+    },
+    /// The lock file cannot be used.
+    #[error("lock the queue by {}: {error}", path.display())]
+    LockFile {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// There is no durable queue in the file.
+    #[error("look into the queue: the database has none yet; vvv-actors daemon makes it")]
+    NoQueue,
     /// The HTTP client's settings cannot be used.
     #[error("start the engine: {0}")]
     Fetch(String),

@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::Addr;
-use tokio::sync::{mpsc, oneshot, watch};
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Message};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{EngineError, Status, StopRequest, TicketEvent};
-use crate::actors::supervisor::{GetStatus, Submit, Supervisor};
-use crate::actors::worker::CallBudget;
-use crate::domain::job::Job;
+use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
+use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
+use crate::actors::worker::{CallBudget, JobMoved};
+use crate::domain::job::{Job, Queue};
+use crate::store::{Enqueued, FollowUps, GroupId, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
 #[derive(Clone)]
@@ -19,6 +22,7 @@ pub struct EngineHandle {
     stop: mpsc::UnboundedSender<StopRequest>,
     lost: watch::Receiver<bool>,
     calls: CallBudget,
+    events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -28,6 +32,7 @@ impl EngineHandle {
         stop: mpsc::UnboundedSender<StopRequest>,
         lost: watch::Receiver<bool>,
         calls: CallBudget,
+        events: broadcast::Sender<JobMoved>,
         thread: JoinHandle<()>,
     ) -> Self {
         Self {
@@ -35,6 +40,7 @@ impl EngineHandle {
             stop,
             lost,
             calls,
+            events,
             thread: Arc::new(Mutex::new(Some(thread))),
         }
     }
@@ -53,6 +59,76 @@ impl EngineHandle {
                     ended: false,
                 })
             }
+            Err(_) => Err(EngineError::Lost),
+        }
+    }
+
+    /// Queues work in the durable queue; answers after the commit.
+    ///
+    /// # Errors
+    /// When the engine is stopping, lost or has no durable queue, or the database refuses. After
+    /// [`StoreError::Unknown`](super::StoreError::Unknown) the work may be queued all the same.
+    pub async fn enqueue(
+        &self,
+        requests: Vec<JobRequest>,
+        group: Option<FollowUps>,
+    ) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
+        self.ask(EnqueueJobs { requests, group }).await
+    }
+
+    /// Cancels jobs that have not ended, running ones too; those it cancelled.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+        self.ask(Cancel(ids)).await
+    }
+
+    /// Has failed and cancelled jobs done again; those that will be.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn retry(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+        self.ask(Retry(ids)).await
+    }
+
+    /// Pauses a queue or lets it go on, until told otherwise; whether that changed anything.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn pause(&self, queue: Queue, pause: bool) -> Result<bool, EngineError> {
+        self.ask(Pause { queue, pause }).await
+    }
+
+    /// Cancels every job of a queue that waits; how many.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn purge(&self, queue: Queue) -> Result<usize, EngineError> {
+        let mut purged = 0;
+        loop {
+            match self.ask(Purge(queue)).await?.len() {
+                0 => return Ok(purged),
+                more => purged += more,
+            }
+        }
+    }
+
+    /// The moves of durable jobs from now on, each after the commit that says so.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<JobMoved> {
+        self.events.subscribe()
+    }
+
+    async fn ask<M, T>(&self, message: M) -> Result<T, EngineError>
+    where
+        M: Message<Result = Result<T, SubmitError>> + Send + 'static,
+        T: Send + 'static,
+        Supervisor: Handler<M>,
+        <Supervisor as Actor>::Context: ToEnvelope<Supervisor, M>,
+    {
+        match self.supervisor.send(message).await {
+            Ok(answer) => Ok(answer?),
             Err(_) => Err(EngineError::Lost),
         }
     }

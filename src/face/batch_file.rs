@@ -1,12 +1,11 @@
 //! Reads a batch file: what to score, which thumbnails to check, which videos to ask for.
 
-use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::engine::{Kind, ThumbnailItem};
+use crate::engine::{Kind, ThumbnailItem, once_each};
 
 /// What a run is to do, each piece once, in the order of the input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -175,13 +174,6 @@ fn plan(document: Document) -> Plan {
         ));
     }
     plan
-}
-
-/// Each value once, where it first stood.
-pub fn once_each<T: Clone + Eq + std::hash::Hash>(mut values: Vec<T>) -> Vec<T> {
-    let mut seen = HashSet::with_capacity(values.len());
-    values.retain(|value| seen.insert(value.clone()));
-    values
 }
 
 #[cfg(test)]

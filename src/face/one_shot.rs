@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::batch_file::{Plan, once_each};
+use super::batch_file::Plan;
 use super::cli::selection::{FailOn, RunArgs, SelectionArgs};
 use super::cli::{Console, Format, Global};
 use super::exit::{Code, Failure, printed};
@@ -14,6 +14,7 @@ use super::signals::Signals;
 use crate::config::{Config, Loaded, ThumbnailPolicy};
 use crate::engine::{
     self, Engine, EngineError, EngineHandle, Kind, SelectedVideo, Selection, ThumbnailItem,
+    once_each,
 };
 
 /// One run: what to do, where, and under which limits.
@@ -144,6 +145,9 @@ pub fn failure(error: EngineError) -> Failure {
         EngineError::PanicAborts
         | EngineError::Store(_)
         | EngineError::Fetch(_)
+        | EngineError::QueueTaken { .. }
+        | EngineError::LockFile { .. }
+        | EngineError::NoQueue
         | EngineError::Thread(_)
         | EngineError::Submit(_) => Code::Unusable,
     };

@@ -27,8 +27,8 @@ impl Operation for ReadQueue {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let mut counts = Vec::new();
-        let mut count =
-            scope.prepare("SELECT count(*) FROM temp.vvv_jobs WHERE queue = ?1 AND state = ?2")?;
+        let mut count = scope
+            .prepare_queue("SELECT count(*) FROM queue.vvv_jobs WHERE queue = ?1 AND state = ?2")?;
         for queue in Queue::ALL {
             for state in JobState::ALL {
                 let jobs: i64 = count.query_row((queue.name(), state.name()), |row| row.get(0))?;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Options;
 use super::error::StoreError;
 use super::inspect::{Inspector, quote};
-use super::operation::{Operation, Scope};
+use super::operation::{Operation, QueueHome, Scope};
 use super::permits::CountPermits;
 use super::site::Site;
 use crate::domain::rate_window::{BootTime, Limit};
@@ -233,6 +233,7 @@ impl Inspector {
             });
         }
         let scope = Scope {
+            home: QueueHome::Memory,
             connection: &self.connection,
             site: &known.site,
             keep_details: known.options.keep_details,

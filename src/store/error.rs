@@ -69,6 +69,9 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("read the database: {0}")]
     Corrupt(String),
+    /// A payload could not be written.
+    #[error("write a job's payload: {0}")]
+    Payload(#[source] serde_json::Error),
     /// Anything else SQLite says.
     #[error("run a statement: {0}")]
     Sqlite(#[source] rusqlite::Error),

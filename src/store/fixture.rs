@@ -8,9 +8,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::queue::{ClaimJobs, Lease, NewJob, SubmitJobs};
+use super::queue::{ClaimJobs, Lease, Moment, NewJob, SubmitJobs};
 use super::{
-    Claim, GroupEnd, Operation, Options, Patience, Pending, Reader, StoreError, Writer, pending,
+    Claim, GroupEnd, Operation, Options, Patience, Pending, QueueHome, Reader, StoreError, Writer,
+    pending,
 };
 use crate::config::{Database, FetchedAt, JournalMode, Schema, SnapshotsTable, VideosTable};
 use crate::domain::job::{Kind, Queue};
@@ -141,6 +142,7 @@ fn options(path: PathBuf) -> Options {
             },
         },
         keep_details: true,
+        queue: QueueHome::Memory,
     }
 }
 
@@ -204,7 +206,8 @@ pub(super) fn claim(writer: &mut Writer, kind: Kind) -> Claim {
         origin: 0,
     };
     let jobs = vec![job];
-    run(writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();
+    let now = Moment(0);
+    run(writer, SubmitJobs { jobs, now }).unwrap();
     claim_next(writer, kind.queue(), Lease(7))
 }
 
@@ -214,7 +217,8 @@ pub(super) fn claim_next(writer: &mut Writer, queue: Queue, lease: Lease) -> Cla
         queue,
         limit: 1,
         lease,
-        now_ms: 0,
+        alone: true,
+        now: Moment(0),
     };
     run(writer, next).unwrap().jobs[0].claim
 }

@@ -11,9 +11,13 @@ mod cell;
 mod connection;
 mod copy;
 mod doctor;
+mod ending;
+mod enqueue;
 mod error;
+mod groups;
 mod inspect;
 mod known;
+mod listing;
 mod liveness;
 mod maintenance;
 mod migrations;
@@ -23,6 +27,7 @@ mod patience;
 mod permits;
 mod queue;
 mod reader;
+mod recovery;
 mod sample;
 mod scores;
 mod selection;
@@ -43,22 +48,27 @@ pub use backlog::{QueueCount, ReadQueue};
 pub use cell::{Cell, seconds};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
+pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
+pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, JobRequest, TakeIn, TakenIn};
 pub use error::{Missing, StoreError};
+pub use groups::GroupId;
 pub use inspect::{Inspector, Intent, with_suffix};
 pub use known::Since;
+pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary, QueueSummary};
 pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
-pub use operation::{Operation, Pending, Scope, pending};
+pub use operation::{Operation, Pending, QueueHome, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use patience::Patience;
 pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, NewJob, ReleaseJobs,
+    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs,
     ReleaseRunning, SubmitJobs,
 };
 pub use reader::Reader;
+pub use recovery::{Recover, Recovered, ShortenWaits};
 pub use rusqlite::InterruptHandle;
 pub use sample::SampledTime;
 pub use scores::FinishScores;
@@ -83,4 +93,6 @@ pub struct Options {
     pub schema: config::Schema,
     /// Whether `vvv_scores` is kept, and when a video without a score was last tried.
     pub keep_details: bool,
+    /// Where the queue is.
+    pub queue: QueueHome,
 }

@@ -36,12 +36,32 @@ pub struct Scope<'a> {
     pub(super) connection: &'a Connection,
     pub(super) site: &'a Site,
     pub(super) keep_details: bool,
+    pub(super) home: QueueHome,
+}
+
+/// Where the queue's tables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueHome {
+    /// In this connection's memory: no job is left behind.
+    #[default]
+    Memory,
+    /// In the site's file: no job is lost.
+    File,
 }
 
 impl<'a> Scope<'a> {
     /// A statement, prepared once a connection.
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
         Ok(self.connection.prepare_cached(sql)?)
+    }
+
+    /// A statement over the queue's tables, which it names as `queue.vvv_…`.
+    pub(super) fn prepare_queue(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
+        let schema = match self.home {
+            QueueHome::Memory => "temp.vvv_",
+            QueueHome::File => "main.vvv_",
+        };
+        self.prepare(&sql.replace("queue.vvv_", schema))
     }
 }
 

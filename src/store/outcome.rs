@@ -1,14 +1,17 @@
 //! What becomes of a claimed job. Every outcome is fenced by the claim's lease: a claim that was
 //! taken back can write nothing.
 
+use super::ending::{Ending, end_job};
 use super::error::StoreError;
-use super::operation::{Operation, Scope};
-use super::queue::Claim;
+use super::operation::{Operation, QueueHome, Scope};
+use super::queue::{Claim, JobState, Moment};
 
 /// Checks that a claim is still held, before anything is written on its behalf.
 pub(super) fn fence(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
     let held = scope
-        .prepare("SELECT 1 FROM temp.vvv_jobs WHERE id = ?1 AND lease = ?2 AND state = 'running'")?
+        .prepare_queue(
+            "SELECT 1 FROM queue.vvv_jobs WHERE id = ?1 AND lease = ?2 AND state = 'running'",
+        )?
         .exists((claim.job.0, claim.lease.0))?;
     if held {
         Ok(())
@@ -17,34 +20,48 @@ pub(super) fn fence(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
     }
 }
 
-/// Ends a claimed job well. Its row goes: nothing is asked of it any more.
-pub(super) fn succeed(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
-    let ended = scope
-        .prepare("DELETE FROM temp.vvv_jobs WHERE id = ?1 AND lease = ?2 AND state = 'running'")?
-        .execute((claim.job.0, claim.lease.0))?;
-    one(ended)
-}
-
-const fn one(changed: usize) -> Result<(), StoreError> {
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::LeaseLost)
+/// Ends a claimed job well. In a one-shot run its row goes: nothing is asked of it any more.
+pub(super) fn succeed(
+    scope: &Scope<'_>,
+    claim: Claim,
+    result: Option<&str>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    fence(scope, claim)?;
+    match scope.home {
+        QueueHome::Memory => {
+            scope
+                .prepare("DELETE FROM temp.vvv_jobs WHERE id = ?1")?
+                .execute([claim.job.0])?;
+            Ok(())
+        }
+        QueueHome::File => {
+            let ending = Ending {
+                state: JobState::Succeeded,
+                error: None,
+                result,
+            };
+            end_job(scope, claim.job, &ending, now)
+        }
     }
 }
 
 /// Marks a job succeeded; its effects were recorded item by item.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FinishJob {
     /// The claim it was worked on under.
     pub claim: Claim,
+    /// What was found, JSON, if it is to be kept.
+    pub result: Option<String>,
+    /// Now.
+    pub now: Moment,
 }
 
 impl Operation for FinishJob {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        succeed(scope, self.claim)
+        succeed(scope, self.claim, self.result.as_deref(), self.now)
     }
 
     fn touches_file(&self) -> bool {
@@ -59,8 +76,12 @@ pub struct RetryJob {
     pub claim: Claim,
     /// What is left to do, JSON.
     pub payload: String,
-    /// Not before this, on the clock of [`NewJob::run_at_ms`](super::NewJob::run_at_ms).
-    pub run_at_ms: i64,
+    /// What was found so far, JSON, if it is to be kept.
+    pub result: Option<String>,
+    /// How long it waits, milliseconds.
+    pub delay_ms: i64,
+    /// Now.
+    pub now: Moment,
     /// Why.
     pub error: String,
     /// Whether this attempt does not count.
@@ -71,21 +92,23 @@ impl Operation for RetryJob {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        let retried = scope
-            .prepare(
-                "UPDATE temp.vvv_jobs SET state = 'retryable', lease = NULL, payload = ?3, \
-                 run_at_ms = ?4, error = ?5, attempts = attempts - ?6 \
-                 WHERE id = ?1 AND lease = ?2 AND state = 'running'",
+        fence(scope, self.claim)?;
+        scope
+            .prepare_queue(
+                "UPDATE queue.vvv_jobs SET state = 'retryable', lease = NULL, suspect = 0, \
+                 remaining = ?2, run_at_ms = ?3, delay_ms = ?4, error = ?5, \
+                 attempts = attempts - ?6, result = coalesce(?7, result) WHERE id = ?1",
             )?
             .execute((
                 self.claim.job.0,
-                self.claim.lease.0,
                 &self.payload,
-                self.run_at_ms,
+                self.now.0.saturating_add(self.delay_ms),
+                self.delay_ms,
                 &self.error,
                 self.give_back_attempt,
+                &self.result,
             ))?;
-        one(retried)
+        Ok(())
     }
 
     fn touches_file(&self) -> bool {
@@ -100,19 +123,34 @@ pub struct FailJob {
     pub claim: Claim,
     /// Why.
     pub error: String,
+    /// Now.
+    pub now: Moment,
 }
 
 impl Operation for FailJob {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        let failed = scope
-            .prepare(
-                "UPDATE temp.vvv_jobs SET state = 'failed', lease = NULL, error = ?3 \
-                 WHERE id = ?1 AND lease = ?2 AND state = 'running'",
-            )?
-            .execute((self.claim.job.0, self.claim.lease.0, &self.error))?;
-        one(failed)
+        fence(scope, self.claim)?;
+        match scope.home {
+            QueueHome::Memory => {
+                scope
+                    .prepare(
+                        "UPDATE temp.vvv_jobs SET state = 'failed', lease = NULL, error = ?2 \
+                         WHERE id = ?1",
+                    )?
+                    .execute((self.claim.job.0, &self.error))?;
+                Ok(())
+            }
+            QueueHome::File => {
+                let ending = Ending {
+                    state: JobState::Failed,
+                    error: Some(&self.error),
+                    result: None,
+                };
+                end_job(scope, self.claim.job, &ending, self.now)
+            }
+        }
     }
 
     fn touches_file(&self) -> bool {
@@ -129,11 +167,21 @@ mod tests {
     use super::*;
     use crate::domain::job::{Kind, Queue};
 
+    fn finish(claim: Claim) -> FinishJob {
+        FinishJob {
+            claim,
+            result: None,
+            now: Moment(0),
+        }
+    }
+
     fn retry(claim: Claim, give_back_attempt: bool) -> RetryJob {
         RetryJob {
             claim,
             payload: "the rest".to_owned(),
-            run_at_ms: 50,
+            result: None,
+            delay_ms: 10,
+            now: Moment(40),
             error: "no answer".to_owned(),
             give_back_attempt,
         }
@@ -156,11 +204,12 @@ mod tests {
         run(&mut writer, ReleaseJobs { claims: vec![late] }).unwrap();
         let error = "too late".to_owned();
         for _ in 0..2 {
-            assert!(is_lost(&run(&mut writer, FinishJob { claim: late })));
+            assert!(is_lost(&run(&mut writer, finish(late))));
             assert!(is_lost(&run(&mut writer, retry(late, false))));
             let fail = FailJob {
                 claim: late,
                 error: error.clone(),
+                now: Moment(0),
             };
             assert!(is_lost(&run(&mut writer, fail)));
             // The second time the job is another's.
@@ -176,9 +225,9 @@ mod tests {
         let fixture = Fixture::new("wal");
         let mut writer = fixture.writer();
         let claim = claim(&mut writer, Kind::Thumbnails);
-        run(&mut writer, FinishJob { claim }).unwrap();
+        run(&mut writer, finish(claim)).unwrap();
         assert_eq!(states(&mut writer), []);
-        assert!(is_lost(&run(&mut writer, FinishJob { claim })));
+        assert!(is_lost(&run(&mut writer, finish(claim))));
     }
 
     #[test]
@@ -193,7 +242,8 @@ mod tests {
                 queue: Queue::Scoring,
                 limit: 1,
                 lease: Lease(9),
-                now_ms,
+                alone: true,
+                now: Moment(now_ms),
             };
             let early = run(&mut writer, next(49)).unwrap();
             assert_eq!((early.jobs.len(), early.next_due_ms), (0, Some(50)));
@@ -210,13 +260,22 @@ mod tests {
         let mut writer = fixture.writer();
         let claim = claim(&mut writer, Kind::Score);
         let error = "crashed".to_owned();
-        run(&mut writer, FailJob { claim, error }).unwrap();
+        run(
+            &mut writer,
+            FailJob {
+                claim,
+                error,
+                now: Moment(0),
+            },
+        )
+        .unwrap();
         assert_eq!(states(&mut writer), [JobState::Failed]);
         let next = ClaimJobs {
             queue: Queue::Scoring,
             limit: 1,
             lease: Lease(9),
-            now_ms: i64::MAX,
+            alone: true,
+            now: Moment(i64::MAX),
         };
         assert_eq!(run(&mut writer, next).unwrap().jobs, []);
     }

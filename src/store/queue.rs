@@ -1,13 +1,14 @@
-//! The queue of a one-shot run: jobs in a TEMP table of the writer's connection, so nothing is
-//! left behind. What becomes of a claimed job is in `outcome`, what is left in `backlog`.
+//! The queue that pools work off: a table of the writer's connection alone in a one-shot run, a
+//! table of the site's file for a daemon. What becomes of a claimed job is in `outcome`; how jobs
+//! get into the durable one is in `enqueue`.
 
 use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::operation::{Operation, Scope};
+use super::operation::{Operation, QueueHome, Scope};
 use crate::domain::job::{Kind, Queue};
 
 /// Makes the queue's table, empty.
@@ -16,15 +17,20 @@ pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// A job's number, unique within its queue's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct JobId(pub(super) i64);
+pub struct JobId(pub i64);
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
+
+/// A time on the clock that jobs wait by, milliseconds: Unix time for the durable queue, time since
+/// boot for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub i64);
 
 /// Names one claimant's turn; the caller takes care that no two turns share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,7 +46,7 @@ pub struct Claim {
 }
 
 /// Where a job is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Waits for its time.
@@ -60,7 +66,8 @@ pub enum JobState {
 }
 
 impl JobState {
-    pub(super) const ALL: [Self; 7] = [
+    /// Every state, in the order of a life.
+    pub const ALL: [Self; 7] = [
         Self::Scheduled,
         Self::Available,
         Self::Running,
@@ -81,6 +88,21 @@ impl JobState {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads a state by its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether nothing more is done.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        match self {
+            Self::Succeeded | Self::Failed | Self::Cancelled => true,
+            Self::Scheduled | Self::Available | Self::Running | Self::Retryable => false,
         }
     }
 }
@@ -105,8 +127,8 @@ pub struct NewJob {
 pub struct SubmitJobs {
     /// The jobs.
     pub jobs: Vec<NewJob>,
-    /// Now, on the clock of their `run_at_ms`.
-    pub now_ms: i64,
+    /// Now.
+    pub now: Moment,
 }
 
 impl Operation for SubmitJobs {
@@ -118,7 +140,7 @@ impl Operation for SubmitJobs {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         let submit = |job: &NewJob| {
-            let state = if job.run_at_ms > self.now_ms {
+            let state = if job.run_at_ms > self.now.0 {
                 JobState::Scheduled
             } else {
                 JobState::Available
@@ -142,7 +164,8 @@ impl Operation for SubmitJobs {
     }
 }
 
-/// Claims the next jobs of a queue that are due, by priority, then time, then number.
+/// Claims the next jobs of a queue that are due, by priority, then time, then number. A suspect
+/// goes before all others, and alone.
 #[derive(Debug, Clone)]
 pub struct ClaimJobs {
     /// The queue.
@@ -151,17 +174,21 @@ pub struct ClaimJobs {
     pub limit: usize,
     /// The lease they are held under.
     pub lease: Lease,
-    /// Now, on the clock of `run_at_ms`.
-    pub now_ms: i64,
+    /// Whether no job of the queue is held: only then may a suspect be tried.
+    pub alone: bool,
+    /// Now.
+    pub now: Moment,
 }
 
 /// What [`ClaimJobs`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claimed {
     /// The jobs, in the order they are to run.
     pub jobs: Vec<ClaimedJob>,
     /// When the next waiting job of the queue is due; none when none waits for a time.
     pub next_due_ms: Option<i64>,
+    /// Whether suspects are left or tried now: until they are cleared nothing else may run.
+    pub suspects: bool,
 }
 
 /// A claimed job.
@@ -171,8 +198,10 @@ pub struct ClaimedJob {
     pub claim: Claim,
     /// What it does.
     pub kind: Kind,
-    /// Its items, JSON.
+    /// The items that are left, JSON.
     pub payload: String,
+    /// What earlier attempts found, JSON.
+    pub result: Option<String>,
     /// Attempts so far, this one included.
     pub attempts: u32,
     /// 0 (first) to 9.
@@ -181,46 +210,93 @@ pub struct ClaimedJob {
     pub origin: i64,
 }
 
+const CLAIMABLE: &str = "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, \
+     origin, result FROM queue.vvv_jobs WHERE queue = ?1 AND state = 'available' ";
+
 impl Operation for ClaimJobs {
     type Output = Claimed;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Claimed, StoreError> {
-        let queue = self.queue.name();
+        if scope.home == QueueHome::File {
+            if is_paused(scope, self.queue)? {
+                return Ok(Claimed::default());
+            }
+            if let Some(claimed) = self.suspect(scope)? {
+                return Ok(claimed);
+            }
+        }
         scope
-            .prepare(
-                "UPDATE temp.vvv_jobs SET state = 'available' WHERE queue = ?1 \
+            .prepare_queue(
+                "UPDATE queue.vvv_jobs SET state = 'available' WHERE queue = ?1 \
                  AND state IN ('scheduled', 'retryable') AND run_at_ms <= ?2",
             )?
-            .execute((queue, self.now_ms))?;
+            .execute((self.queue.name(), self.now.0))?;
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
         let jobs: Vec<ClaimedJob> = scope
-            .prepare(
-                "SELECT id, kind, payload, attempts + 1, priority, origin FROM temp.vvv_jobs \
-                 WHERE queue = ?1 AND state = 'available' \
-                 ORDER BY priority, run_at_ms, id LIMIT ?2",
-            )?
-            .query_map((queue, limit), |row| claimed(row, self.lease))?
+            .prepare_queue(&format!(
+                "{CLAIMABLE} ORDER BY priority, run_at_ms, id LIMIT ?2"
+            ))?
+            .query_map((self.queue.name(), limit), |row| claimed(row, self.lease))?
             .collect::<Result<_, _>>()?;
-        let mut claim = scope.prepare(
-            "UPDATE temp.vvv_jobs SET state = 'running', lease = ?2, attempts = ?3, error = NULL \
-             WHERE id = ?1",
-        )?;
-        for job in &jobs {
-            claim.execute((job.claim.job.0, self.lease.0, job.attempts))?;
-        }
+        self.hold(scope, &jobs, 0)?;
         let next_due_ms = scope
-            .prepare(
-                "SELECT run_at_ms FROM temp.vvv_jobs WHERE queue = ?1 \
+            .prepare_queue(
+                "SELECT run_at_ms FROM queue.vvv_jobs WHERE queue = ?1 \
                  AND state IN ('scheduled', 'retryable') ORDER BY run_at_ms LIMIT 1",
             )?
-            .query_row([queue], |row| row.get(0))
+            .query_row([self.queue.name()], |row| row.get(0))
             .optional()?;
-        Ok(Claimed { jobs, next_due_ms })
+        Ok(Claimed {
+            jobs,
+            next_due_ms,
+            suspects: false,
+        })
     }
 
     fn touches_file(&self) -> bool {
         false
     }
+}
+
+impl ClaimJobs {
+    /// The next suspect, if there is one; it is claimed only if nothing else is held.
+    fn suspect(&self, scope: &Scope<'_>) -> Result<Option<Claimed>, StoreError> {
+        let suspect = scope
+            .prepare_queue(&format!("{CLAIMABLE} AND suspect = 1 ORDER BY id LIMIT 1"))?
+            .query_row([self.queue.name()], |row| claimed(row, self.lease))
+            .optional()?;
+        let Some(job) = suspect else { return Ok(None) };
+        let jobs = if self.alone { vec![job] } else { Vec::new() };
+        self.hold(scope, &jobs, 2)?;
+        Ok(Some(Claimed {
+            jobs,
+            next_due_ms: None,
+            suspects: true,
+        }))
+    }
+
+    fn hold(&self, scope: &Scope<'_>, jobs: &[ClaimedJob], suspect: u8) -> Result<(), StoreError> {
+        let mut hold = scope.prepare_queue(
+            "UPDATE queue.vvv_jobs SET state = 'running', lease = ?2, attempts = ?3, \
+             error = NULL, suspect = ?4, started_ms = ?5 WHERE id = ?1",
+        )?;
+        for job in jobs {
+            hold.execute((
+                job.claim.job.0,
+                self.lease.0,
+                job.attempts,
+                suspect,
+                self.now.0,
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_paused(scope: &Scope<'_>, queue: Queue) -> Result<bool, StoreError> {
+    Ok(scope
+        .prepare("SELECT 1 FROM main.vvv_paused_queues WHERE queue = ?1")?
+        .exists([queue.name()])?)
 }
 
 fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
@@ -234,6 +310,7 @@ fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
         attempts: row.get(3)?,
         priority: row.get(4)?,
         origin: row.get(5)?,
+        result: row.get(6)?,
     })
 }
 
@@ -254,8 +331,9 @@ impl Operation for ReleaseJobs {
     type Output = usize;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
-        let mut release = scope.prepare(
-            "UPDATE temp.vvv_jobs SET state = 'available', lease = NULL, attempts = attempts - 1 \
+        let mut release = scope.prepare_queue(
+            "UPDATE queue.vvv_jobs SET state = 'available', lease = NULL, \
+             attempts = attempts - 1, suspect = min(suspect, 1) \
              WHERE id = ?1 AND lease = ?2 AND state = 'running'",
         )?;
         let mut released = 0;
@@ -283,14 +361,14 @@ impl Operation for ReleaseRunning {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Vec<i64>, StoreError> {
         scope
-            .prepare(
-                "UPDATE temp.vvv_jobs SET state = 'available', lease = NULL \
-                 WHERE queue = ?1 AND state = 'running'",
+            .prepare_queue(
+                "UPDATE queue.vvv_jobs SET state = 'available', lease = NULL, \
+                 suspect = min(suspect, 1) WHERE queue = ?1 AND state = 'running'",
             )?
             .execute([self.queue.name()])?;
         let origins = scope
-            .prepare(
-                "SELECT origin FROM temp.vvv_jobs WHERE queue = ?1 \
+            .prepare_queue(
+                "SELECT origin FROM queue.vvv_jobs WHERE queue = ?1 \
                  AND state NOT IN ('succeeded', 'failed', 'cancelled')",
             )?
             .query_map([self.queue.name()], |row| row.get(0))?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
 use super::outcome::{RetryJob, succeed};
-use super::queue::Claim;
+use super::queue::{Claim, Moment};
 use crate::domain::score::{Score, Scored};
 
 /// Writes a job's scores and ends the job, together. A video without a score keeps its old one.
@@ -17,6 +17,10 @@ pub struct FinishScores {
     pub scores: Arc<Vec<(String, Score)>>,
     /// Unix seconds.
     pub scored_at: i64,
+    /// What was found, JSON, if it is to be kept.
+    pub result: Option<String>,
+    /// Now, on the queue's clock.
+    pub now: Moment,
     /// What of the job is left for later; it ends if nothing is.
     pub rest: Option<RetryJob>,
     /// False: nothing is written but what becomes of the job (a dry run).
@@ -46,7 +50,7 @@ impl Operation for FinishScores {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
         match &self.rest {
-            None => succeed(scope, self.claim)?,
+            None => succeed(scope, self.claim, self.result.as_deref(), self.now)?,
             Some(rest) => rest.apply(scope)?,
         }
         if !self.effects {
@@ -147,6 +151,8 @@ mod tests {
             claim: claim(writer, Kind::Score),
             scores: Arc::new(scores.collect()),
             scored_at: 1_700_000_000,
+            result: None,
+            now: Moment(0),
             rest: None,
             effects: true,
             more_follow: false,
@@ -281,7 +287,9 @@ mod tests {
             finish.rest = Some(RetryJob {
                 claim: finish.claim,
                 payload: "the rest".to_owned(),
-                run_at_ms: 0,
+                result: None,
+                delay_ms: 0,
+                now: Moment(0),
                 error: "asked to stop".to_owned(),
                 give_back_attempt: true,
             });

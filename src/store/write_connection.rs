@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connection::LOCK_STEP;
 use super::error::StoreError;
-use super::operation::{Pending, Scope};
+use super::operation::{Pending, QueueHome, Scope};
 use super::site::Site;
 
 /// How long a COMMIT is retried while readers of a rollback journal hold their locks. Meanwhile
@@ -26,6 +26,7 @@ pub(super) struct WriteConnection {
     pub(super) connection: Connection,
     pub(super) site: Site,
     pub(super) keep_details: bool,
+    pub(super) home: QueueHome,
 }
 
 /// Why a transaction cannot go on as it is.
@@ -57,6 +58,7 @@ impl WriteConnection {
             connection: &self.connection,
             site: &self.site,
             keep_details: self.keep_details,
+            home: self.home,
         };
         // Nothing of the connection outlives the transaction that is rolled back after a panic.
         let outcome = match catch_unwind(AssertUnwindSafe(|| next.apply(&scope))) {

@@ -6,6 +6,7 @@
 //! transaction, so that only the culprit fails.
 
 use std::collections::VecDeque;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, InterruptHandle};
@@ -14,7 +15,7 @@ use super::Options;
 use super::connection::connect;
 use super::error::StoreError;
 use super::migrations;
-use super::operation::Pending;
+use super::operation::{Operation, Pending, QueueHome, pending};
 use super::queue;
 use super::write_connection::{Applied, Commit, Stop, WriteConnection};
 use crate::config::JournalMode;
@@ -51,6 +52,8 @@ pub enum GroupEnd {
 pub struct Writer {
     file: WriteConnection,
     max_hold: Duration,
+    /// What the file's version was when it was last looked at.
+    seen_version: i64,
     is_wal: bool,
     /// Why the writer must be opened again, once it must.
     doubt: String,
@@ -74,14 +77,18 @@ impl Writer {
         }
         let is_wal = journal_mode(&connection, options.database.journal_mode)?;
         migrations::migrate(&mut connection)?;
-        queue::create(&connection)?;
+        if options.queue == QueueHome::Memory {
+            queue::create(&connection)?;
+        }
         Ok(Self {
             file: WriteConnection {
                 connection,
                 site,
                 keep_details: options.keep_details,
+                home: options.queue,
             },
             max_hold: options.database.max_write_hold,
+            seen_version: 0,
             is_wal,
             doubt: "the transaction could not be rolled back".to_owned(),
         })
@@ -112,6 +119,32 @@ impl Writer {
         self.file.connection.get_interrupt_handle()
     }
 
+    /// Runs one operation in a transaction of its own.
+    ///
+    /// # Errors
+    /// The operation's; [`StoreError::Locked`] if another connection was in the way.
+    pub fn run<O: Operation>(&mut self, operation: O) -> Result<O::Output, StoreError> {
+        let (answer, answered) = mpsc::channel();
+        let operation = pending(operation, move |result| {
+            let _ = answer.send(result);
+        });
+        self.commit_group(&mut VecDeque::from([operation]));
+        answered.try_recv().unwrap_or(Err(StoreError::Locked))
+    }
+
+    /// Whether another connection has committed since the last call.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn has_changed(&mut self) -> Result<bool, StoreError> {
+        let version: i64 = self
+            .file
+            .connection
+            .prepare_cached("PRAGMA main.data_version")?
+            .query_row([], |row| row.get(0))?;
+        Ok(std::mem::replace(&mut self.seen_version, version) != version)
+    }
+
     /// Closes the connection; SQLite folds the WAL back if no one else has the file open.
     pub fn close(self) {
         if let Err((_, error)) = self.file.connection.close() {
@@ -127,7 +160,7 @@ impl Writer {
         let touches_file = waiting
             .iter()
             .take(MAX_GROUP)
-            .any(|next| next.touches_file());
+            .any(|next| self.touches_file(next.as_ref()));
         match self.file.begin(touches_file) {
             Ok(()) => {}
             Err(StoreError::Locked) => return GroupEnd::Locked,
@@ -175,6 +208,11 @@ impl Writer {
         }
     }
 
+    /// A queue in the file is the file.
+    fn touches_file(&self, next: &dyn Pending) -> bool {
+        self.file.home == QueueHome::File || next.touches_file()
+    }
+
     /// Applies the first `count` operations in a transaction each.
     fn replay(&mut self, waiting: &mut VecDeque<Box<dyn Pending>>, count: usize) -> GroupEnd {
         let operations = count.min(waiting.len());
@@ -183,8 +221,9 @@ impl Writer {
             let Some(next) = waiting.front_mut() else {
                 break;
             };
+            let touches_file = self.file.home == QueueHome::File || next.touches_file();
             let begun = Instant::now();
-            let (outcome, end) = match self.file.begin(next.touches_file()) {
+            let (outcome, end) = match self.file.begin(touches_file) {
                 Ok(()) => self.alone(next.as_mut()),
                 Err(StoreError::Locked) => (None, Some(GroupEnd::Locked)),
                 Err(error) => (Some(Err(error)), None),

@@ -7,12 +7,13 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Pool;
 use crate::actors::tickets::{Failure, Origin, TicketEvent};
-use crate::actors::worker::{AttemptEnd, Why};
+use crate::actors::worker::{AttemptEnd, JobMoved, Why};
 use crate::domain::backoff;
+use crate::domain::finding::{Findings, ScoreFound};
 use crate::domain::job::Job;
 use crate::domain::score::Score;
 use crate::store::FinishScores;
-use crate::store::{ClaimedJob, FailJob, FinishJob, RetryJob};
+use crate::store::{ClaimedJob, FailJob, FinishJob, JobState, RetryJob};
 use crate::store::{Operation, StoreError};
 
 impl Pool {
@@ -23,27 +24,17 @@ impl Pool {
         end: AttemptEnd,
         context: &mut Context<Self>,
     ) {
-        let claim = claimed.claim;
         match end {
             AttemptEnd::Scored { scores, rest } => self.scored(claimed, scores, rest, context),
-            AttemptEnd::Finished => {
-                self.commit(
-                    claimed,
-                    FinishJob { claim },
-                    vec![TicketEvent::End],
-                    context,
-                );
-            }
-            AttemptEnd::Unfinished { remaining, why } => {
-                self.left_over(claimed, &remaining, why, context);
-            }
+            AttemptEnd::Finished { found } => self.finished(claimed, found, context),
+            AttemptEnd::Unfinished {
+                remaining,
+                why,
+                found,
+            } => self.left_over(claimed, &remaining, why, found, context),
             AttemptEnd::Dropped if self.draining.is_some() => {
-                self.go_back(
-                    claimed,
-                    Duration::ZERO,
-                    "dropped at the end of a drain",
-                    context,
-                );
+                let why = "dropped at the end of a drain";
+                self.go_back(claimed, Duration::ZERO, why, context);
             }
             AttemptEnd::Dropped => {
                 let error = "dropped at its time limit".to_owned();
@@ -53,6 +44,20 @@ impl Pool {
         }
     }
 
+    fn finished(
+        &mut self,
+        claimed: ClaimedJob,
+        found: Option<Findings>,
+        context: &mut Context<Self>,
+    ) {
+        let finish = FinishJob {
+            claim: claimed.claim,
+            result: with_found(&claimed, found).result,
+            now: self.deps.queue_now(),
+        };
+        self.commit(claimed, finish, vec![TicketEvent::End], context);
+    }
+
     fn scored(
         &mut self,
         claimed: ClaimedJob,
@@ -60,6 +65,11 @@ impl Pool {
         rest: Option<Job>,
         context: &mut Context<Self>,
     ) {
+        let found = (!self.deps.run.one_shot).then(|| {
+            let found = scores.iter().map(|(id, score)| ScoreFound::new(id, score));
+            Findings::Score(found.collect())
+        });
+        let claimed = with_found(&claimed, found);
         let rest = match rest.map(|rest| rest.payload()).transpose() {
             Ok(rest) => {
                 rest.map(|payload| self.retry(&claimed, payload, Duration::ZERO, "asked to stop"))
@@ -71,6 +81,8 @@ impl Pool {
             claim: claimed.claim,
             scores: Arc::clone(&scores),
             scored_at: self.deps.clock.unix(),
+            result: claimed.result.clone(),
+            now: self.deps.queue_now(),
             rest,
             effects: !self.deps.run.dry_run,
             more_follow: !self.ready.is_empty(),
@@ -86,28 +98,24 @@ impl Pool {
         claimed: ClaimedJob,
         remaining: &Job,
         why: Why,
+        found: Option<Findings>,
         context: &mut Context<Self>,
     ) {
         let payload = match remaining.payload() {
             Ok(payload) => payload,
             Err(error) => return self.fail(claimed, error.to_string(), context),
         };
-        let claimed = ClaimedJob { payload, ..claimed };
+        let claimed = ClaimedJob {
+            payload,
+            ..with_found(&claimed, found)
+        };
         match why {
             Why::Transient { error, retry_after } => {
                 self.attempt_failed(claimed, error, retry_after, context);
             }
             Why::Parked(wait) => self.go_back(claimed, wait, "upstream parked", context),
             Why::Stopped => self.go_back(claimed, Duration::ZERO, "asked to stop", context),
-            Why::CallsSpent => {
-                let claim = claimed.claim;
-                self.commit(
-                    claimed,
-                    FinishJob { claim },
-                    vec![TicketEvent::End],
-                    context,
-                );
-            }
+            Why::CallsSpent => self.finished(claimed, None, context),
         }
     }
 
@@ -153,6 +161,7 @@ impl Pool {
         give_back_attempt: bool,
         context: &mut Context<Self>,
     ) {
+        let why = error.clone();
         let retry = RetryJob {
             give_back_attempt,
             ..self.retry(&claimed, claimed.payload.clone(), wait, &error)
@@ -161,7 +170,10 @@ impl Pool {
             retry,
             context,
             move |pool, written, context| match written {
-                Ok(()) => pool.look_again_at_once(context),
+                Ok(()) => {
+                    pool.moved(&claimed, JobState::Retryable, Some(why));
+                    pool.look_again_at_once(context);
+                }
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
                     pool.no_longer_ours(&claimed);
                 }
@@ -171,11 +183,12 @@ impl Pool {
     }
 
     fn retry(&self, claimed: &ClaimedJob, payload: String, wait: Duration, why: &str) -> RetryJob {
-        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         RetryJob {
             claim: claimed.claim,
             payload,
-            run_at_ms: self.deps.queue_now_ms().saturating_add(wait_ms),
+            result: claimed.result.clone(),
+            delay_ms: i64::try_from(wait.as_millis()).unwrap_or(i64::MAX),
+            now: self.deps.queue_now(),
             error: why.to_owned(),
             give_back_attempt: true,
         }
@@ -188,6 +201,7 @@ impl Pool {
         let fail = FailJob {
             claim: claimed.claim,
             error,
+            now: self.deps.queue_now(),
         };
         let news = vec![TicketEvent::Failed(failure), TicketEvent::End];
         self.commit(claimed, fail, news, context);
@@ -221,7 +235,25 @@ impl Pool {
         );
     }
 
+    /// Tells where a durable job is now.
+    pub(super) fn moved(&self, claimed: &ClaimedJob, state: JobState, error: Option<String>) {
+        self.deps.moved(JobMoved {
+            id: claimed.claim.job,
+            queue: self.queue,
+            state,
+            error,
+        });
+    }
+
     fn tell(&self, claimed: &ClaimedJob, news: Vec<TicketEvent>) {
+        match &*news {
+            [TicketEvent::Failed(failure), ..] => {
+                let error = Some(failure.error.clone());
+                self.moved(claimed, JobState::Failed, error);
+            }
+            [.., TicketEvent::End] => self.moved(claimed, JobState::Succeeded, None),
+            _ => self.moved(claimed, JobState::Retryable, None),
+        }
         for event in news {
             self.deps.tell(Origin(claimed.origin), event);
         }
@@ -255,4 +287,18 @@ impl Pool {
         }
         (self.may_hold_more, self.woken) = (true, true);
     }
+}
+
+/// The job with what this attempt found beside what was found before.
+fn with_found(claimed: &ClaimedJob, found: Option<Findings>) -> ClaimedJob {
+    let mut claimed = claimed.clone();
+    let Some(found) = found else { return claimed };
+    let before = claimed.result.as_deref().map(Findings::from_json);
+    let found = match before {
+        Some(Ok(before)) => before.and(found),
+        // What cannot be read is not ours, and is written over.
+        Some(Err(_)) | None => found,
+    };
+    claimed.result = found.to_json().ok();
+    claimed
 }

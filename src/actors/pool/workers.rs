@@ -15,7 +15,7 @@ use crate::actors::thumbnail::ThumbnailActor;
 use crate::actors::tickets::Origin;
 use crate::actors::worker::{Deps, RunJob};
 use crate::domain::job::{Job, Queue};
-use crate::store::ClaimedJob;
+use crate::store::{ClaimedJob, JobId};
 
 /// A place for one worker.
 pub struct WorkerSlot {
@@ -133,6 +133,15 @@ impl WorkerSlot {
     /// Drops the running job's work.
     pub fn drop_work(&self) {
         if let Some(running) = &self.running {
+            running.control.drop_work();
+        }
+    }
+
+    /// Drops the work of the running job if it is one of these.
+    pub fn drop_work_of(&self, ids: &[JobId]) {
+        if let Some(running) = &self.running
+            && ids.contains(&running.claimed.claim.job)
+        {
             running.control.drop_work();
         }
     }

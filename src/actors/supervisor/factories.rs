@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_rt::ArbiterHandle;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::Supervisor;
 use crate::actors::arbiters::Arbiters;
@@ -16,7 +16,7 @@ use crate::actors::faults::Faults;
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::RateLimiter;
 use crate::actors::slot::Slot;
-use crate::actors::worker::{CallBudget, Deps, RunOptions};
+use crate::actors::worker::{CallBudget, Deps, JobMoved, RunOptions};
 use crate::config::Config;
 use crate::domain::job::Queue;
 use crate::domain::rate_window::Limit;
@@ -47,6 +47,8 @@ pub struct Launch {
     pub arbiters: Arbiters,
     /// Faults a test brings.
     pub faults: Faults,
+    /// Where the moves of durable jobs are told.
+    pub events: broadcast::Sender<JobMoved>,
     /// Falls with the supervisor.
     pub alive: oneshot::Sender<()>,
 }
@@ -140,8 +142,13 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
     let db_actor = {
         let (store, faults) = (Arc::clone(&store), faults.clone());
         let reopened = supervisor.clone().recipient();
+        let changed = (!run.one_shot).then(|| supervisor.clone().recipient());
         DbActor::start_in_arbiter(&writer_arbiter, move |_| {
-            DbActor::new(writer, store, reopened, faults)
+            let actor = DbActor::new(writer, store, reopened, faults);
+            match changed {
+                Some(changed) => actor.watching(changed),
+                None => actor,
+            }
         })
     };
     let db = Db::new(Slot::new(db_actor));
@@ -153,13 +160,19 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         faults.clone(),
     );
     Deps {
-        run_id: format!("{:016x}", fastrand::u64(..)).into(),
+        // A durable job keeps its mark from one process to the next.
+        run_id: if run.one_shot {
+            format!("{:016x}", fastrand::u64(..)).into()
+        } else {
+            "job".into()
+        },
         fetch: fetch::Shared::new(&fetch_settings),
         fetch_settings: Arc::new(fetch_settings),
         decoder,
         limiter: Slot::new(limiter.start()),
         baselines: Arc::new(Baselines::new(&config.scoring.baselines)),
         news: supervisor.clone().recipient(),
+        moves: supervisor.clone().recipient(),
         run: Arc::new(run),
         config,
         calls,

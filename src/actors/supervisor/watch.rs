@@ -20,6 +20,7 @@ impl Supervisor {
         if self.stopping {
             return;
         }
+        self.mind_clock(context);
         let now_ms = milliseconds(self.started.elapsed());
         for index in 0..self.pools.len() {
             let Some((queue, seat)) = self.pools.get_mut(index) else {
@@ -148,8 +149,13 @@ impl Supervisor {
         };
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
         let reopened = context.address().recipient();
+        let changed = (!self.deps.run.one_shot).then(|| context.address().recipient());
         let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
-            DbActor::new(writer, store, reopened, faults)
+            let actor = DbActor::new(writer, store, reopened, faults);
+            match changed {
+                Some(changed) => actor.watching(changed),
+                None => actor,
+            }
         });
         self.deps.db.slot().replace(writer.clone());
         self.writer.fill(writer);

@@ -125,7 +125,7 @@ pub struct Scored {
 }
 
 /// The class of a score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Label {
     /// 85 and above.
@@ -209,6 +209,25 @@ pub enum Reason {
     /// A count, a baseline or a result that no finite number can hold.
     #[error("out of range")]
     OutOfRange,
+}
+
+impl Reason {
+    /// Reads a reason by its text.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        const FIELDS: [Field; 3] = [Field::Views, Field::Likes, Field::Comments];
+        [
+            Self::InsufficientData,
+            Self::NoTimeDelta,
+            Self::UnreadableDate,
+            Self::UnreadableRegion,
+            Self::OutOfRange,
+        ]
+        .into_iter()
+        .chain(FIELDS.map(Self::Missing))
+        .chain(FIELDS.map(Self::Unreadable))
+        .find(|reason| reason.to_string() == text)
+    }
 }
 
 impl Serialize for Score {

@@ -17,7 +17,8 @@ fn job(kind: Kind, priority: u8, run_at_ms: i64) -> NewJob {
 }
 
 fn submit(writer: &mut Writer, jobs: Vec<NewJob>, now_ms: i64) -> Vec<JobId> {
-    run(writer, SubmitJobs { jobs, now_ms }).unwrap()
+    let now = Moment(now_ms);
+    run(writer, SubmitJobs { jobs, now }).unwrap()
 }
 
 fn claim(writer: &mut Writer, limit: usize, lease: i64, now_ms: i64) -> Claimed {
@@ -25,9 +26,18 @@ fn claim(writer: &mut Writer, limit: usize, lease: i64, now_ms: i64) -> Claimed 
         queue: Queue::Scoring,
         limit,
         lease: Lease(lease),
-        now_ms,
+        alone: true,
+        now: Moment(now_ms),
     };
     run(writer, next).unwrap()
+}
+
+fn finish(claim: Claim) -> FinishJob {
+    FinishJob {
+        claim,
+        result: None,
+        now: Moment(0),
+    }
 }
 
 fn payloads(claimed: &Claimed) -> Vec<&str> {
@@ -102,7 +112,7 @@ fn what_a_dead_pool_held_comes_back_with_its_attempt_counted() {
     );
     submit(&mut writer, vec![job(Kind::Score, 5, 7)], 0);
     let first = claim(&mut writer, 1, 1, 0).jobs[0].claim;
-    run(&mut writer, FinishJob { claim: first }).unwrap();
+    run(&mut writer, finish(first)).unwrap();
     submit(&mut writer, vec![job(Kind::Score, 5, 9)], 0);
     claim(&mut writer, 1, 1, 9);
     for (queue, left) in [
@@ -152,6 +162,5 @@ fn a_queue_is_its_writers_alone_and_leaves_nothing_behind() {
     assert_eq!(claim(&mut other, 9, 1, 0).jobs, []);
     one.close();
     assert_eq!(run(&mut fixture.writer(), ReadQueue).unwrap(), []);
-    let tables = fixture.rows("SELECT name FROM sqlite_master WHERE name LIKE '%jobs%'");
-    assert_eq!(tables, [""; 0]);
+    assert_eq!(fixture.rows("SELECT * FROM vvv_jobs"), [""; 0]);
 }

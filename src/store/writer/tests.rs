@@ -8,7 +8,7 @@ use std::thread;
 use super::super::connection::LOCK_STEP;
 use super::super::fixture::{Fixture, JOURNALS, Line, rows, run};
 use super::super::operation::{Operation, Scope};
-use super::super::queue::{NewJob, SubmitJobs};
+use super::super::queue::{Moment, NewJob, SubmitJobs};
 use super::*;
 use crate::domain::job::Kind;
 
@@ -202,7 +202,8 @@ fn what_is_only_in_memory_does_not_wait_for_the_file() {
             origin: 0,
         };
         let jobs = vec![job];
-        let ids = run(&mut writer, SubmitJobs { jobs, now_ms: 0 }).unwrap();
+        let now = Moment(0);
+        let ids = run(&mut writer, SubmitJobs { jobs, now }).unwrap();
         assert_eq!(ids.len(), 1);
     }
 }

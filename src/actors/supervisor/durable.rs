@@ -1,0 +1,272 @@
+//! The durable queue's side of the supervisor: jobs handed in, cancelled and tried again, queues
+//! paused and emptied, rows of the site's taken in, and a clock that is set.
+
+use std::sync::Arc;
+
+use actix::{
+    ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
+};
+
+use super::{SubmitError, Supervisor};
+use crate::actors::db::FileChanged;
+use crate::actors::pool::Abandon;
+use crate::actors::worker::JobMoved;
+use crate::config::Config;
+use crate::domain::job::{Kind, Queue};
+use crate::store::{
+    CancelJobs, Chunks, Enqueue, Enqueued, FollowUps, GroupId, JobId, JobRequest, JobState,
+    Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, TakeIn, TakenIn,
+};
+
+/// A wall clock that runs apart from the clock since boot by more than this was set.
+const CLOCK_WAS_SET_MS: i64 = 1_000;
+
+/// Where work is cut into jobs.
+pub(super) fn chunks(config: &Config) -> Chunks {
+    Chunks {
+        scoring: config.queues.scoring.chunk,
+        thumbnails: config.queues.thumbnails.chunk,
+        cleanup: config.queues.cleanup.chunk,
+    }
+}
+
+type Answer<T> = ResponseActFuture<Supervisor, Result<T, SubmitError>>;
+
+impl Supervisor {
+    /// Writes to the durable queue, then lets `then` act on what was written.
+    fn steer<O: Operation>(
+        &self,
+        operation: O,
+        then: impl FnOnce(&mut Self, &O::Output) + 'static,
+    ) -> Answer<O::Output> {
+        let refusal = if self.deps.run.one_shot {
+            Some(SubmitError::NotDurable)
+        } else if self.stopping {
+            Some(SubmitError::Stopping)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            return Box::pin(async { Err(refusal) }.into_actor(self));
+        }
+        let db = self.deps.db.clone();
+        let write = async move { db.write(operation).await };
+        Box::pin(write.into_actor(self).map(|written, actor, _| {
+            let written = written?;
+            then(actor, &written);
+            Ok(written)
+        }))
+    }
+
+    fn tell_ended(&self, ids: &[JobId], queue: Option<Queue>, state: JobState) {
+        for id in ids {
+            let queue = queue.unwrap_or(Queue::Scoring);
+            let _ = self.events.send(JobMoved {
+                id: *id,
+                queue,
+                state,
+                error: None,
+            });
+        }
+    }
+
+    fn abandon(&self, ids: &[JobId]) {
+        let ids: Arc<[JobId]> = ids.into();
+        for (_, seat) in &self.pools {
+            seat.slot.get().do_send(Abandon(Arc::clone(&ids)));
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        for queue in Queue::ALL {
+            self.wake(queue);
+        }
+    }
+
+    /// Takes in what the site inserted itself, a turn at a time.
+    pub(super) fn take_in(&mut self, context: &mut Context<Self>) {
+        if self.deps.run.one_shot || self.stopping {
+            return;
+        }
+        if self.taking_in {
+            self.take_in_again = true;
+            return;
+        }
+        self.taking_in = true;
+        let take_in = TakeIn {
+            chunks: chunks(&self.deps.config),
+            now: self.deps.queue_now(),
+        };
+        let db = self.deps.db.clone();
+        let write = async move { db.write(take_in).await };
+        context.spawn(write.into_actor(self).map(|taken, actor, context| {
+            actor.taking_in = false;
+            let again = std::mem::take(&mut actor.take_in_again);
+            match taken {
+                Ok(TakenIn { rows, more }) => {
+                    if rows > 0 {
+                        actor.wake_all();
+                    }
+                    if more || again {
+                        actor.take_in(context);
+                    }
+                }
+                // The next change of the file brings us back.
+                Err(error) => tracing::warn!(%error, "failed to take in jobs"),
+            }
+        }));
+    }
+
+    /// After the clock was set back no job waits longer than it was told to.
+    pub(super) fn mind_clock(&mut self, context: &mut Context<Self>) {
+        let offset_ms = self
+            .deps
+            .clock
+            .unix_ms()
+            .saturating_sub(self.deps.clock.boot().ms);
+        let was_set = (offset_ms - self.clock_offset_ms).abs() > CLOCK_WAS_SET_MS;
+        self.clock_offset_ms = offset_ms;
+        if !was_set || self.deps.run.one_shot {
+            return;
+        }
+        tracing::warn!("the clock was set; waits are measured anew");
+        let shorten = ShortenWaits {
+            now: self.deps.queue_now(),
+        };
+        let db = self.deps.db.clone();
+        let write = async move { db.write(shorten).await };
+        context.spawn(write.into_actor(self).map(|shortened, actor, _| {
+            if let Err(error) = shortened {
+                tracing::warn!(%error, "failed to shorten waits");
+            }
+            actor.wake_all();
+        }));
+    }
+}
+
+impl Handler<JobMoved> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, moved: JobMoved, context: &mut Self::Context) {
+        let ended = moved.state.is_ended();
+        // Nobody may be listening.
+        let _ = self.events.send(moved);
+        if ended {
+            // It may have been its group's last, and what follows is queued as the site would.
+            self.take_in(context);
+        }
+    }
+}
+
+impl Handler<FileChanged> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: FileChanged, context: &mut Self::Context) {
+        self.take_in(context);
+    }
+}
+
+/// Queues work; answers after the commit.
+#[derive(Message)]
+#[rtype(result = "Result<(Vec<Enqueued>, Option<GroupId>), SubmitError>")]
+pub struct EnqueueJobs {
+    /// The work.
+    pub requests: Vec<JobRequest>,
+    /// Whether all of it is one group, and what follows its end.
+    pub group: Option<FollowUps>,
+}
+
+impl Handler<EnqueueJobs> for Supervisor {
+    type Result = Answer<(Vec<Enqueued>, Option<GroupId>)>;
+
+    fn handle(&mut self, jobs: EnqueueJobs, _: &mut Self::Context) -> Self::Result {
+        let mut kinds: Vec<Kind> = jobs.requests.iter().map(|new| new.job.kind()).collect();
+        kinds.dedup();
+        let enqueue = Enqueue {
+            requests: jobs.requests,
+            group: jobs.group,
+            chunks: chunks(&self.deps.config),
+            now: self.deps.queue_now(),
+        };
+        self.steer(enqueue, move |actor, _| {
+            for kind in kinds {
+                actor.wake(kind.queue());
+            }
+        })
+    }
+}
+
+/// Cancels jobs; answers with those it cancelled.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+pub struct Cancel(pub Vec<JobId>);
+
+impl Handler<Cancel> for Supervisor {
+    type Result = Answer<Vec<JobId>>;
+
+    fn handle(&mut self, Cancel(ids): Cancel, _: &mut Self::Context) -> Self::Result {
+        let now = self.deps.queue_now();
+        self.steer(CancelJobs { ids, now }, |actor, cancelled| {
+            actor.abandon(cancelled);
+            actor.tell_ended(cancelled, None, JobState::Cancelled);
+        })
+    }
+}
+
+/// Has failed and cancelled jobs done again; answers with those that will be.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+pub struct Retry(pub Vec<JobId>);
+
+impl Handler<Retry> for Supervisor {
+    type Result = Answer<Vec<JobId>>;
+
+    fn handle(&mut self, Retry(ids): Retry, context: &mut Self::Context) -> Self::Result {
+        let now = self.deps.queue_now();
+        let address = context.address();
+        self.steer(RetryEnded { ids, now }, move |actor, again| {
+            if !again.is_empty() {
+                actor.wake_all();
+                // Rows that were never understood are read once more.
+                address.do_send(FileChanged);
+            }
+        })
+    }
+}
+
+/// Pauses a queue or lets it go on; answers whether that changed anything.
+#[derive(Message)]
+#[rtype(result = "Result<bool, SubmitError>")]
+pub struct Pause {
+    /// The queue.
+    pub queue: Queue,
+    /// Whether it is to pause.
+    pub pause: bool,
+}
+
+impl Handler<Pause> for Supervisor {
+    type Result = Answer<bool>;
+
+    fn handle(&mut self, Pause { queue, pause }: Pause, _: &mut Self::Context) -> Self::Result {
+        let now = self.deps.queue_now();
+        let operation = PauseQueue { queue, pause, now };
+        self.steer(operation, move |actor, _| actor.wake(queue))
+    }
+}
+
+/// Cancels jobs of a queue that wait, a thousand at most; answers with those it cancelled.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+pub struct Purge(pub Queue);
+
+impl Handler<Purge> for Supervisor {
+    type Result = Answer<Vec<JobId>>;
+
+    fn handle(&mut self, Purge(queue): Purge, _: &mut Self::Context) -> Self::Result {
+        let now = self.deps.queue_now();
+        self.steer(PurgeQueue { queue, now }, move |actor, purged| {
+            actor.abandon(purged);
+            actor.tell_ended(purged, Some(queue), JobState::Cancelled);
+        })
+    }
+}

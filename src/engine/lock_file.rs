@@ -1,0 +1,84 @@
+//! One process works off a database's durable queue: it holds a lock on a file beside it.
+//!
+//! The file is another one than the database, whose locks a plain open and close would drop. It
+//! stays when the process ends: whoever unlinks a lock file can leave two holders of two files.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::EngineError;
+use crate::store::with_suffix;
+
+/// The lock; let go when it falls, or with the process.
+#[derive(Debug)]
+pub struct LockFile {
+    _file: File,
+}
+
+impl LockFile {
+    /// Takes the lock beside this database.
+    ///
+    /// # Errors
+    /// When another process holds it, which is named, or the file cannot be made.
+    pub fn take(database: &Path) -> Result<Self, EngineError> {
+        let path = Self::path(database);
+        let unusable = |error: std::io::Error| EngineError::LockFile {
+            path: path.clone(),
+            error,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(unusable)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                return Err(EngineError::QueueTaken {
+                    path,
+                    holder: holder.trim().to_owned(),
+                });
+            }
+            Err(error) => return Err(unusable(error.into())),
+        }
+        let note = format!("pid {}\n", std::process::id());
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(note.as_bytes()))
+            .map_err(unusable)?;
+        Ok(Self { _file: file })
+    }
+
+    /// Where the lock of this database's queue is.
+    #[must_use]
+    pub fn path(database: &Path) -> PathBuf {
+        with_suffix(database, "-vvv-lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_holds_it_and_the_next_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("vault.db");
+        let first = LockFile::take(&database).unwrap();
+        let error = LockFile::take(&database).unwrap_err().to_string();
+        let pid = format!("pid {}", std::process::id());
+        assert!(
+            error.contains(&pid) && error.contains("vault.db-vvv-lock"),
+            "{error}"
+        );
+        drop(first);
+        LockFile::take(&database).unwrap();
+    }
+}

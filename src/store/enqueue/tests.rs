@@ -1,0 +1,530 @@
+//! The durable queue on real files: handed in by calls and by plain SQL, cut, ended, grouped,
+//! taken back after a death.
+
+use super::super::fixture::{Fixture, JOURNALS, run};
+use super::super::listing::{JobFilter, JobSummary};
+use super::super::outcome::{FailJob, FinishJob};
+use super::super::queue::{Claim, ClaimJobs, Claimed, Lease, ReleaseJobs};
+use super::super::writer::Writer;
+use super::super::{
+    CancelJobs, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded, ShortenWaits,
+};
+use super::*;
+use crate::domain::job::LivenessJob;
+
+const CHUNKS: Chunks = Chunks {
+    scoring: 2,
+    thumbnails: 2,
+    cleanup: 2,
+};
+
+fn queue(journal: &str) -> (Fixture, Writer) {
+    let mut fixture = Fixture::new(journal);
+    fixture.options.queue = QueueHome::File;
+    let writer = fixture.writer();
+    (fixture, writer)
+}
+
+fn liveness(ids: &[&str]) -> Job {
+    Job::Liveness(LivenessJob {
+        video_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    })
+}
+
+fn request(job: Job) -> JobRequest {
+    JobRequest {
+        job,
+        priority: 5,
+        delay_ms: 0,
+        unique_key: None,
+        unique_for: None,
+    }
+}
+
+fn enqueue(writer: &mut Writer, requests: Vec<JobRequest>, now: i64) -> Vec<Enqueued> {
+    let enqueue = Enqueue {
+        requests,
+        group: None,
+        chunks: CHUNKS,
+        now: Moment(now),
+    };
+    run(writer, enqueue).unwrap().0
+}
+
+fn take_in(writer: &mut Writer, now: i64) -> TakenIn {
+    let take_in = TakeIn {
+        chunks: CHUNKS,
+        now: Moment(now),
+    };
+    run(writer, take_in).unwrap()
+}
+
+fn claim(writer: &mut Writer, limit: usize, now: i64, alone: bool) -> Claimed {
+    let claim = ClaimJobs {
+        queue: Queue::Cleanup,
+        limit,
+        lease: Lease(now),
+        alone,
+        now: Moment(now),
+    };
+    run(writer, claim).unwrap()
+}
+
+fn finish(writer: &mut Writer, claim: Claim, now: i64) {
+    let finish = FinishJob {
+        claim,
+        result: Some("found".to_owned()),
+        now: Moment(now),
+    };
+    run(writer, finish).unwrap();
+}
+
+fn fail(writer: &mut Writer, claim: Claim, now: i64) {
+    let fail = FailJob {
+        claim,
+        error: "no answer".to_owned(),
+        now: Moment(now),
+    };
+    run(writer, fail).unwrap();
+}
+
+fn listed(fixture: &Fixture) -> Vec<JobSummary> {
+    let mut jobs = fixture.reader().jobs(&JobFilter::default()).unwrap();
+    jobs.reverse();
+    jobs
+}
+
+fn states(fixture: &Fixture) -> Vec<JobState> {
+    listed(fixture).iter().map(|job| job.state).collect()
+}
+
+fn recover(writer: &mut Writer, now: i64) -> Recovered {
+    let recover = Recover {
+        max_crashes: Queue::ALL.map(|queue| (queue, 3)),
+        now: Moment(now),
+    };
+    run(writer, recover).unwrap()
+}
+
+#[test]
+fn a_kind_and_a_payload_are_enough_for_the_site() {
+    for journal in JOURNALS {
+        let (fixture, mut writer) = queue(journal);
+        fixture.sql(
+            r#"INSERT INTO vvv_jobs (kind, payload) VALUES
+               ('liveness', '{"video_ids": ["a", "b", "a", "c"]}'),
+               ('tasks.detect_dead_videos', '{"video_ids": ["d"]}'),
+               ('liveness', '{"video_ids": []}')"#,
+        );
+        assert_eq!(
+            take_in(&mut writer, 10),
+            TakenIn {
+                rows: 3,
+                more: false
+            }
+        );
+        let jobs = listed(&fixture);
+        let seen: Vec<_> = jobs
+            .iter()
+            .map(|job| (job.id.0, job.state.name(), job.items, job.group.is_some()))
+            .collect();
+        // The first was cut: its row keeps the first two, a new one has the rest.
+        assert_eq!(
+            seen,
+            [
+                (1, "available", 2, true),
+                (2, "available", 1, false),
+                (3, "succeeded", 0, false),
+                (4, "available", 1, true),
+            ]
+        );
+        let claimed = claim(&mut writer, 9, 20, true).jobs;
+        let payloads: Vec<_> = claimed.iter().map(|job| job.payload.as_str()).collect();
+        assert_eq!(
+            payloads,
+            [
+                r#"{"video_ids":["a","b"]}"#,
+                r#"{"video_ids":["d"]}"#,
+                r#"{"video_ids":["c"]}"#,
+            ]
+        );
+        assert_eq!(
+            take_in(&mut writer, 30),
+            TakenIn {
+                rows: 0,
+                more: false
+            }
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        r#"INSERT INTO vvv_jobs (kind, payload, priority, run_at_ms, state) VALUES
+           ('karaoke', '{}', 5, 0, 'available'), (NULL, NULL, 5, 0, 'available'),
+           (x'00', '{}', 5, 0, 'available'), ('score', 'not json', 5, 0, 'available'),
+           ('score', '{"videos": []}', 5, 0, 'available'),
+           ('score', '{"video_ids": ["a"]}', 10, 0, 'available'),
+           ('score', '{"video_ids": ["a"]}', 'high', 0, 'available'),
+           ('score', '{"video_ids": ["a"]}', NULL, 'soon', 'available'),
+           ('score', '{"video_ids": ["a"]}', 5, 0, 'on fire')"#,
+    );
+    take_in(&mut writer, 10);
+    let errors: Vec<String> = listed(&fixture)
+        .into_iter()
+        .map(|job| job.error.unwrap())
+        .collect();
+    let expected = [
+        "kind = \"karaoke\": must be one of score, thumbnails, liveness",
+        "kind: must be text",
+        "kind: must be text",
+        "read the payload of a score job: expected",
+        "read the payload of a score job: ",
+        "priority = 10: must be 0 to 9",
+        "priority: must be a whole number",
+        "run_at_ms: must be a whole number",
+        "state = Some(\"on fire\"): leave it to us",
+    ];
+    for (error, expected) in errors.iter().zip(expected) {
+        assert!(error.starts_with(expected), "{error} / {expected}");
+    }
+    assert!(
+        states(&fixture)
+            .iter()
+            .all(|state| *state == JobState::Failed)
+    );
+    fixture.sql(
+        "UPDATE vvv_jobs SET kind = 'liveness', payload = '{\"video_ids\": [\"a\"]}' WHERE id = 1",
+    );
+    let again = RetryEnded {
+        ids: vec![JobId(1), JobId(99)],
+        now: Moment(20),
+    };
+    assert_eq!(run(&mut writer, again).unwrap(), [JobId(1)]);
+    take_in(&mut writer, 30);
+    assert_eq!(claim(&mut writer, 9, 40, true).jobs.len(), 1);
+}
+
+#[test]
+fn a_key_is_held_until_its_time_is_over_and_the_job_has_ended() {
+    for journal in JOURNALS {
+        let (fixture, mut writer) = queue(journal);
+        let keyed = |unique_for| JobRequest {
+            unique_key: Some("daily".to_owned()),
+            unique_for,
+            ..request(liveness(&["a"]))
+        };
+        let first = enqueue(&mut writer, vec![keyed(Some(10))], 0);
+        assert!(!first[0].duplicate);
+        let second = enqueue(&mut writer, vec![keyed(Some(10)), keyed(None)], 20_000);
+        assert!(second.iter().all(|queued| queued.duplicate));
+        assert_eq!(second[1].ids, first[0].ids);
+        let held = claim(&mut writer, 1, 20_000, true).jobs[0].claim;
+        finish(&mut writer, held, 20_001);
+        let third = enqueue(&mut writer, vec![keyed(None)], 20_002);
+        assert!(!third[0].duplicate, "its ten seconds were over");
+        let held = claim(&mut writer, 1, 20_003, true).jobs[0].claim;
+        finish(&mut writer, held, 20_004);
+        let fourth = enqueue(&mut writer, vec![keyed(None)], i64::MAX / 2);
+        assert!(fourth[0].duplicate, "without a time it is held for good");
+        // The site's own way to say the same.
+        fixture.sql(
+            "INSERT INTO vvv_jobs (kind, payload, unique_key) VALUES ('score', '{}', 'daily') \
+             ON CONFLICT DO NOTHING",
+        );
+        assert_eq!(listed(&fixture).len(), 2);
+    }
+}
+
+#[test]
+fn waits_come_due_and_are_never_longer_than_they_were_meant() {
+    let (_fixture, mut writer) = queue("wal");
+    let later = JobRequest {
+        delay_ms: 500,
+        ..request(liveness(&["later"]))
+    };
+    enqueue(&mut writer, vec![later], 10_000);
+    let early = claim(&mut writer, 1, 10_499, true);
+    assert_eq!((early.jobs.len(), early.next_due_ms), (0, Some(10_500)));
+    // The clock was set back by nine seconds.
+    let shorten = ShortenWaits { now: Moment(1_000) };
+    assert_eq!(run(&mut writer, shorten).unwrap(), 1);
+    assert_eq!(claim(&mut writer, 1, 1_499, true).next_due_ms, Some(1_500));
+    assert_eq!(claim(&mut writer, 1, 1_500, true).jobs.len(), 1);
+}
+
+#[test]
+fn a_group_counts_its_ends_and_is_followed_exactly_once() {
+    for journal in JOURNALS {
+        let (fixture, mut writer) = queue(journal);
+        let follow =
+            |id: &str| format!(r#"{{"kind":"liveness","payload":{{"video_ids":["{id}"]}}}}"#);
+        let group = Enqueue {
+            requests: vec![
+                request(liveness(&["a", "b", "c"])),
+                request(liveness(&["d"])),
+            ],
+            group: Some(FollowUps {
+                on_success: Some(follow("well")),
+                on_finish: Some(follow("done")),
+            }),
+            chunks: CHUNKS,
+            now: Moment(0),
+        };
+        let (queued, id) = run(&mut writer, group).unwrap();
+        assert_eq!((queued[0].ids.len(), queued[1].ids.len()), (2, 1));
+        let held: Vec<Claim> = claim(&mut writer, 9, 1, true)
+            .jobs
+            .iter()
+            .map(|job| job.claim)
+            .collect();
+        finish(&mut writer, held[0], 2);
+        fail(&mut writer, held[1], 3);
+        assert_eq!(take_in(&mut writer, 4).rows, 0, "one is still at work");
+        finish(&mut writer, held[2], 5);
+        let summary = fixture.reader().group(id.unwrap()).unwrap().unwrap();
+        assert_eq!((summary.jobs, summary.succeeded, summary.failed), (3, 2, 1));
+        assert_eq!(summary.ended_ms, Some(5));
+        // Not all went well, so only one follows.
+        assert_eq!(take_in(&mut writer, 6).rows, 1);
+        let again = RetryEnded {
+            ids: vec![held[1].job],
+            now: Moment(7),
+        };
+        run(&mut writer, again).unwrap();
+        assert_eq!(
+            fixture
+                .reader()
+                .group(id.unwrap())
+                .unwrap()
+                .unwrap()
+                .ended_ms,
+            None
+        );
+        for job in claim(&mut writer, 9, 8, true).jobs {
+            finish(&mut writer, job.claim, 9);
+        }
+        let summary = fixture.reader().group(id.unwrap()).unwrap().unwrap();
+        assert_eq!((summary.succeeded, summary.failed), (3, 0));
+        assert_eq!(summary.ended_ms, Some(9));
+        assert_eq!(take_in(&mut writer, 10).rows, 0, "it was followed already");
+    }
+}
+
+#[test]
+fn after_a_death_suspects_run_alone_and_only_then_are_struck() {
+    for journal in JOURNALS {
+        let (fixture, mut writer) = queue(journal);
+        let requests = ["a", "b", "c"].map(|id| request(liveness(&[id])));
+        enqueue(&mut writer, requests.to_vec(), 0);
+        assert_eq!(claim(&mut writer, 2, 1, true).jobs.len(), 2);
+        let recovered = recover(&mut writer, 2);
+        assert_eq!((recovered.suspects, recovered.given_up.len()), (2, 0));
+        let crowded = claim(&mut writer, 9, 3, false);
+        assert!(
+            crowded.jobs.is_empty() && crowded.suspects,
+            "others are at work"
+        );
+        for death in 1..=3 {
+            let tried = claim(&mut writer, 9, 10 * death, true);
+            assert!(tried.suspects);
+            assert_eq!(tried.jobs.len(), 1, "one at a time");
+            assert_eq!(
+                (tried.jobs[0].claim.job, tried.jobs[0].attempts),
+                (JobId(1), 1)
+            );
+            let recovered = recover(&mut writer, 10 * death + 1);
+            let struck = listed(&fixture)[0].crashes;
+            assert_eq!(i64::from(struck), death);
+            assert_eq!(recovered.given_up.len(), usize::from(death == 3));
+        }
+        let culprit = &listed(&fixture)[0];
+        assert_eq!(culprit.state, JobState::Failed);
+        assert_eq!(culprit.error.as_deref(), Some("crashed 3 times"));
+        // The innocent one answers, and all is as before.
+        let innocent = claim(&mut writer, 9, 50, true);
+        assert!(innocent.suspects);
+        finish(&mut writer, innocent.jobs[0].claim, 51);
+        let rest = claim(&mut writer, 9, 52, false);
+        assert_eq!((rest.jobs.len(), rest.suspects), (1, false));
+        assert_eq!(listed(&fixture)[1].crashes, 0);
+    }
+}
+
+#[test]
+fn a_suspect_that_is_released_stays_one() {
+    let (_fixture, mut writer) = queue("wal");
+    enqueue(&mut writer, vec![request(liveness(&["a"]))], 0);
+    claim(&mut writer, 1, 1, true);
+    recover(&mut writer, 2);
+    let held = claim(&mut writer, 1, 3, true).jobs[0].claim;
+    run(&mut writer, ReleaseJobs { claims: vec![held] }).unwrap();
+    assert!(claim(&mut writer, 1, 4, true).suspects);
+}
+
+#[test]
+fn a_cancelled_job_can_write_nothing_more() {
+    for journal in JOURNALS {
+        let (fixture, mut writer) = queue(journal);
+        let requests = ["a", "b", "c"].map(|id| request(liveness(&[id])));
+        enqueue(&mut writer, requests.to_vec(), 0);
+        let held = claim(&mut writer, 1, 1, true).jobs[0].claim;
+        let cancel = CancelJobs {
+            ids: vec![JobId(1), JobId(2), JobId(77)],
+            now: Moment(2),
+        };
+        assert_eq!(
+            run(&mut writer, cancel.clone()).unwrap(),
+            [JobId(1), JobId(2)]
+        );
+        assert_eq!(run(&mut writer, cancel).unwrap(), []);
+        let late = FinishJob {
+            claim: held,
+            result: None,
+            now: Moment(3),
+        };
+        assert!(matches!(run(&mut writer, late), Err(StoreError::LeaseLost)));
+        assert_eq!(
+            states(&fixture),
+            [
+                JobState::Cancelled,
+                JobState::Cancelled,
+                JobState::Available
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_paused_queue_gives_nothing_and_a_purged_one_is_empty() {
+    let (fixture, mut writer) = queue("wal");
+    let requests = ["a", "b"].map(|id| request(liveness(&[id])));
+    enqueue(&mut writer, requests.to_vec(), 0);
+    let pause = |pause| PauseQueue {
+        queue: Queue::Cleanup,
+        pause,
+        now: Moment(1),
+    };
+    assert!(run(&mut writer, pause(true)).unwrap());
+    assert!(!run(&mut writer, pause(true)).unwrap());
+    assert_eq!(claim(&mut writer, 9, 2, true), Claimed::default());
+    let summary = fixture.reader().queues().unwrap()[2];
+    assert_eq!((summary.paused_ms, summary.available), (Some(1), 2));
+    assert_eq!(summary.oldest_ms, Some(0));
+    writer.close();
+    let mut writer = fixture.writer();
+    assert_eq!(
+        claim(&mut writer, 9, 2, true),
+        Claimed::default(),
+        "a restart changes nothing"
+    );
+    assert!(run(&mut writer, pause(false)).unwrap());
+    assert_eq!(claim(&mut writer, 1, 3, true).jobs.len(), 1);
+    let purge = PurgeQueue {
+        queue: Queue::Cleanup,
+        now: Moment(4),
+    };
+    assert_eq!(run(&mut writer, purge).unwrap(), [JobId(2)]);
+    assert_eq!(states(&fixture), [JobState::Running, JobState::Cancelled]);
+}
+
+#[test]
+fn jobs_are_listed_by_state_queue_group_and_text_page_by_page() {
+    let (fixture, mut writer) = queue("wal");
+    let requests: Vec<JobRequest> = (0..5)
+        .map(|n| request(liveness(&[format!("id_{n}%").as_str()])))
+        .collect();
+    enqueue(&mut writer, requests, 0);
+    let held = claim(&mut writer, 1, 1, true).jobs[0].claim;
+    finish(&mut writer, held, 2);
+    let reader = fixture.reader();
+    let ids = |filter: &JobFilter| -> Vec<i64> {
+        reader
+            .jobs(filter)
+            .unwrap()
+            .iter()
+            .map(|job| job.id.0)
+            .collect()
+    };
+    let page = JobFilter {
+        limit: 2,
+        ..JobFilter::default()
+    };
+    assert_eq!(ids(&page), [5, 4]);
+    let next = JobFilter {
+        before: Some(JobId(4)),
+        ..page
+    };
+    assert_eq!(ids(&next), [3, 2]);
+    let of = |filter: JobFilter| ids(&filter);
+    let states = vec![JobState::Succeeded];
+    assert_eq!(
+        of(JobFilter {
+            states,
+            ..JobFilter::default()
+        }),
+        [1]
+    );
+    let text = |text: &str| JobFilter {
+        text: Some(text.to_owned()),
+        ..JobFilter::default()
+    };
+    assert_eq!(of(text("id_3%")), [4]);
+    assert_eq!(of(text("id%3")), [0; 0], "a sign that is no wildcard");
+    let queue = Some(Queue::Scoring);
+    assert_eq!(
+        of(JobFilter {
+            queue,
+            ..JobFilter::default()
+        }),
+        [0; 0]
+    );
+    let detail = reader.job(JobId(1)).unwrap().unwrap();
+    assert_eq!(detail.result.as_deref(), Some("found"));
+    assert_eq!(detail.summary.ended_ms, Some(2));
+    assert_eq!(reader.job(JobId(9)).unwrap(), None);
+}
+
+#[test]
+fn no_question_of_the_queue_reads_all_of_it() {
+    let (fixture, _writer) = queue("wal");
+    for (sql, index) in [
+        (
+            "SELECT id FROM main.vvv_jobs WHERE queue IS NULL ORDER BY id LIMIT 1",
+            "vvv_jobs_new",
+        ),
+        (
+            "SELECT id FROM main.vvv_jobs WHERE queue = 'x' AND state = 'available' \
+             ORDER BY priority, run_at_ms, id LIMIT 1",
+            "vvv_jobs_available",
+        ),
+        (
+            "SELECT id FROM main.vvv_jobs WHERE queue = 'x' AND state = 'available' \
+             AND suspect = 1 ORDER BY id LIMIT 1",
+            "vvv_jobs_suspect",
+        ),
+        (
+            "SELECT run_at_ms FROM main.vvv_jobs WHERE queue = 'x' \
+             AND state IN ('scheduled', 'retryable') ORDER BY run_at_ms LIMIT 1",
+            "vvv_jobs_waiting",
+        ),
+        (
+            "SELECT id FROM main.vvv_jobs WHERE unique_key = 'k'",
+            "vvv_jobs_by_key",
+        ),
+        (
+            "SELECT id FROM main.vvv_jobs WHERE state = 'running' AND queue = 'x'",
+            "vvv_jobs_running",
+        ),
+    ] {
+        let plan = fixture
+            .rows(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .join("\n");
+        assert!(
+            plan.contains(index) && !plan.contains("TEMP B-TREE"),
+            "{sql}: {plan}"
+        );
+    }
+}
