@@ -8,6 +8,7 @@
 
 mod backlog;
 mod cell;
+mod claim;
 mod connection;
 mod copy;
 mod doctor;
@@ -16,6 +17,7 @@ mod enqueue;
 mod error;
 mod groups;
 mod inspect;
+mod intake;
 mod known;
 mod listing;
 mod liveness;
@@ -25,7 +27,9 @@ mod operation;
 mod outcome;
 mod patience;
 mod permits;
+mod placing;
 mod queue;
+mod queues;
 mod reader;
 mod recovery;
 mod sample;
@@ -46,15 +50,17 @@ use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue};
 pub use cell::{Cell, seconds};
+pub use claim::{ClaimJobs, Claimed, ClaimedJob};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
-pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, JobRequest, TakeIn, TakenIn};
+pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, JobRequest};
 pub use error::{Missing, StoreError};
 pub use groups::GroupId;
 pub use inspect::{Inspector, Intent, with_suffix};
+pub use intake::{TakeIn, TakenIn};
 pub use known::Since;
-pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary, QueueSummary};
+pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary};
 pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, QueueHome, Scope, pending};
@@ -64,9 +70,9 @@ pub use permits::{
     CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs,
-    ReleaseRunning, SubmitJobs,
+    Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseRunning, SubmitJobs,
 };
+pub use queues::QueueSummary;
 pub use reader::Reader;
 pub use recovery::{Recover, Recovered, ShortenWaits};
 pub use rusqlite::InterruptHandle;

@@ -1,10 +1,12 @@
 //! The durable queue on real files: handed in by calls and by plain SQL, cut, ended, grouped,
 //! taken back after a death.
 
+use super::super::claim::{ClaimJobs, Claimed};
 use super::super::fixture::{Fixture, JOURNALS, run};
+use super::super::intake::{TakeIn, TakenIn};
 use super::super::listing::{JobFilter, JobSummary};
 use super::super::outcome::{FailJob, FinishJob};
-use super::super::queue::{Claim, ClaimJobs, Claimed, Lease, ReleaseJobs};
+use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
     CancelJobs, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded, ShortenWaits,
