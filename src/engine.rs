@@ -25,7 +25,7 @@ pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
-pub use self::queue::QueueView;
+pub use self::queue::{QueueView, RateStatus};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
@@ -51,8 +51,8 @@ pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
 use crate::store::Writer;
 pub use crate::store::{
-    Enqueued, FollowUps, GroupId, GroupSummary, JobDetail, JobFilter, JobId, JobRequest, JobState,
-    JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
+    Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
+    JobState, JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
 };
 use crate::store::{Moment, QueueHome, Recover};
 use crate::{fetch, store};

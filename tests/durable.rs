@@ -18,8 +18,8 @@ use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineError, EngineHandle, Findings, FollowUps, Job, JobDetail, JobId, JobRequest,
-    JobState, LivenessJob, Queue, QueueView, ScoreJob,
+    Engine, EngineError, EngineHandle, Findings, FollowUps, Grouping, Job, JobDetail, JobId,
+    JobRequest, JobState, LivenessJob, Queue, QueueView, ScoreJob,
 };
 
 struct Scene {
@@ -75,7 +75,7 @@ impl Scene {
         let requests = vec![request(job)];
         let queued = self
             .runtime
-            .block_on(engine.enqueue(requests, None))
+            .block_on(engine.enqueue(requests, Grouping::None))
             .unwrap();
         queued.0[0].ids.clone()
     }
@@ -256,10 +256,14 @@ fn what_follows_a_group_runs_once_and_after_it() {
         on_success: Some(follow.to_string()),
         on_finish: None,
     };
+    let grouping = Grouping::New {
+        follow_ups,
+        open: false,
+    };
     let requests = vec![request(liveness(&ids))];
     let (_, group) = scene
         .runtime
-        .block_on(engine.enqueue(requests, Some(follow_ups)))
+        .block_on(engine.enqueue(requests, grouping))
         .unwrap();
     let asked = |calls: &[support::site::Call]| calls.len() == 26;
     assert!(scene.site.wait_until(Duration::from_secs(20), asked));
@@ -268,5 +272,37 @@ fn what_follows_a_group_runs_once_and_after_it() {
     let group = view.group(group.unwrap()).unwrap().unwrap();
     assert_eq!((group.jobs, group.succeeded), (3, 3));
     scene.wait_for(JobId(4), JobState::Succeeded);
+    scene.stop(&engine);
+}
+
+#[test]
+fn a_new_configuration_is_taken_over_while_jobs_run() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start();
+    let workers = |engine: &EngineHandle| -> Vec<usize> {
+        let status = scene.runtime.block_on(engine.status()).unwrap();
+        status.pools.iter().map(|pool| pool.workers).collect()
+    };
+    assert_eq!(workers(&engine), [4, 8, 2]);
+    let mut config = scene.config.clone();
+    config.queues.scoring.workers = 1;
+    config.queues.cleanup.workers = 3;
+    config.database.path = "elsewhere.db".into();
+    let reloaded = scene.runtime.block_on(engine.reload(config)).unwrap();
+    assert_eq!(
+        reloaded.applied,
+        ["queues.cleanup.workers", "queues.scoring.workers"]
+    );
+    assert_eq!(reloaded.needs_restart, ["database.path"]);
+    assert_eq!(workers(&engine), [1, 8, 3]);
+    let ids = scene.enqueue(
+        &engine,
+        Job::Score(ScoreJob {
+            video_ids: scene.vault.ids.clone(),
+        }),
+    );
+    for id in ids {
+        scene.wait_for(id, JobState::Succeeded);
+    }
     scene.stop(&engine);
 }

@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use super::error::StoreError;
-use super::groups::{GroupId, open_group};
+use super::groups::{GroupId, close_group, open_group, open_still};
 use super::operation::{Operation, Scope};
 use super::placing::Placing;
 use super::queue::{JobId, Moment};
@@ -54,13 +54,35 @@ pub struct FollowUps {
     pub on_finish: Option<String>,
 }
 
+/// Whether work is a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Grouping {
+    /// Each piece by itself; one that is cut is a group of its own.
+    #[default]
+    None,
+    /// All of it is a new group.
+    New {
+        /// What follows its end.
+        follow_ups: FollowUps,
+        /// Whether more is to come: until then it does not end.
+        open: bool,
+    },
+    /// All of it joins a group that was left open.
+    Join {
+        /// The group.
+        group: GroupId,
+        /// Whether more is to come.
+        open: bool,
+    },
+}
+
 /// Queues work; all of it or, after an error, nothing.
 #[derive(Debug, Clone)]
 pub struct Enqueue {
     /// The work.
     pub requests: Vec<JobRequest>,
-    /// Whether all of it is one group, and what follows its end.
-    pub group: Option<FollowUps>,
+    /// Whether it is a group.
+    pub grouping: Grouping,
     /// Where it is cut.
     pub chunks: Chunks,
     /// Now.
@@ -80,13 +102,22 @@ impl Operation for Enqueue {
     type Output = (Vec<Enqueued>, Option<GroupId>);
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
-        let group = match &self.group {
-            Some(follow_ups) => Some(open_group(scope, 0, follow_ups, self.now)?),
-            None => None,
+        // An open group counts one job more than it has, so that its last end is not the last.
+        let group = match &self.grouping {
+            Grouping::None => None,
+            Grouping::New { follow_ups, .. } => Some(open_group(scope, 1, follow_ups, self.now)?),
+            Grouping::Join { group, .. } => Some(open_still(scope, *group)?),
         };
         let mut queued = Vec::with_capacity(self.requests.len());
         for request in &self.requests {
             queued.push(self.enqueue(scope, request, group)?);
+        }
+        let stays_open = match self.grouping {
+            Grouping::None => true,
+            Grouping::New { open, .. } | Grouping::Join { open, .. } => open,
+        };
+        if let (Some(group), false) = (group, stays_open) {
+            close_group(scope, group, self.now)?;
         }
         Ok((queued, group))
     }

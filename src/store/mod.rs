@@ -40,6 +40,7 @@ mod snapshots;
 mod table;
 mod thumbnails;
 mod video;
+mod window;
 mod write_connection;
 mod writer;
 
@@ -54,7 +55,7 @@ pub use claim::{ClaimJobs, Claimed, ClaimedJob};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
-pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, JobRequest};
+pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
 pub use groups::GroupId;
 pub use inspect::{Inspector, Intent, with_suffix};
@@ -67,7 +68,7 @@ pub use operation::{Operation, Pending, QueueHome, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use patience::Patience;
 pub use permits::{
-    CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
+    ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
     Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseRunning, SubmitJobs,
@@ -84,6 +85,7 @@ pub use video::{
     Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
     VideoFacts,
 };
+pub use window::RateWindow;
 pub use writer::{GroupEnd, Writer};
 
 use crate::config;

@@ -50,7 +50,7 @@ pub enum GroupEnd {
 
 /// The read-write connection to the site's file.
 pub struct Writer {
-    file: WriteConnection,
+    pub(super) file: WriteConnection,
     max_hold: Duration,
     /// What the file's version was when it was last looked at.
     seen_version: i64,
