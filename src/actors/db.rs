@@ -126,6 +126,9 @@ impl DbActor {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
                 self.breath.after_hold(held, Instant::now());
+                if let (true, Some(changed)) = (writer.has_new_rows(), &self.changed) {
+                    changed.do_send(FileChanged);
+                }
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
                 }

@@ -179,5 +179,6 @@ fn queue_follow_up(scope: &Scope<'_>, spec: &str) -> Result<(), StoreError> {
     scope
         .prepare("INSERT INTO main.vvv_jobs (kind, payload) VALUES (?1, ?2)")?
         .execute((kind, payload))?;
+    scope.new_rows.set(true);
     Ok(())
 }

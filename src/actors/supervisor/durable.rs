@@ -132,6 +132,11 @@ impl Supervisor {
             return;
         }
         tracing::warn!("the clock was set; waits are measured anew");
+        self.shorten_waits(context);
+    }
+
+    /// No job waits longer than it was told to, however the clock was set meanwhile.
+    pub(super) fn shorten_waits(&self, context: &mut Context<Self>) {
         let shorten = ShortenWaits {
             now: self.deps.queue_now(),
         };
@@ -149,14 +154,9 @@ impl Supervisor {
 impl Handler<JobMoved> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, moved: JobMoved, context: &mut Self::Context) {
-        let ended = moved.state.is_ended();
+    fn handle(&mut self, moved: JobMoved, _: &mut Self::Context) {
         // Nobody may be listening.
         let _ = self.events.send(moved);
-        if ended {
-            // It may have been its group's last, and what follows is queued as the site would.
-            self.take_in(context);
-        }
     }
 }
 
