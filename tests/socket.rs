@@ -17,8 +17,8 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::daemon::{Client, Daemon, until};
 use support::scene::Scene;
+use support::talk::{Client, Daemon, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
@@ -52,7 +52,7 @@ fn each_mistake_has_its_code_and_the_connection_goes_on() {
         (b"{\"jsonrpc\":\"2.0\",\"id\":1}".to_vec(), -32600),
         (with("{}", "no.such").into(), -32601),
         (with("{}", "jobs.get").into(), -32602),
-        (with(r#"{"id":1e400}"#, "jobs.get").into(), -32700),
+        (with(r#"{"id":1e400}"#, "jobs.get").into(), -32602),
         (
             with(r#"{"id":99999999999999999999}"#, "jobs.get").into(),
             -32602,
@@ -157,10 +157,11 @@ fn requests_of_one_connection_do_not_wait_for_each_other() {
     let job = json!({"kind": "score", "payload": {"video_ids": ["a"]}, "delay": "1h"});
     let id = client.call("jobs.submit", job)["ids"][0].clone();
     let waiting = client.ask("jobs.wait", &json!({"ids": [id]}));
-    let cancelled = client.call("jobs.cancel", json!({"ids": [id]}));
-    assert_eq!(cancelled["cancelled"][0], id);
-    let waited = client.line().unwrap();
-    assert_eq!(waited["id"], waiting);
+    let cancelling = client.ask("jobs.cancel", &json!({"ids": [id]}));
+    let answers = [client.line().unwrap(), client.line().unwrap()];
+    let answer_to = |id: u64| answers.iter().find(|answer| answer["id"] == id).unwrap();
+    assert_eq!(answer_to(cancelling)["result"]["cancelled"][0], id);
+    let waited = answer_to(waiting);
     assert_eq!(
         waited["result"]["jobs"][0]["state"], "cancelled",
         "{waited}"

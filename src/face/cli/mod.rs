@@ -220,7 +220,7 @@ fn dispatch(
             thumbnails::run(arguments, global, &load(console)?, console)
         }
         Command::Liveness(arguments) => liveness::run(arguments, global, &load(console)?, console),
-        Command::Daemon(arguments) => daemon::run(arguments, global, &environment, console),
+        Command::Daemon(arguments) => daemon::run(arguments, global, environment, console),
         Command::Video(arguments) => video::run(arguments, global, &load(console)?, console),
         Command::Db(arguments) => db::run(arguments, global, &load(console)?, console),
         Command::Config(arguments) => config::run(arguments, global, &load(console)?, console),

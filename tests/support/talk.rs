@@ -116,6 +116,10 @@ impl Client {
     }
 
     /// The result of a call that must succeed.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "calls read better with json!(…)"
+    )]
     pub fn call(&mut self, method: &str, params: Value) -> Value {
         let reply = self.reply(method, &params);
         assert!(reply.get("error").is_none(), "{method} {params}: {reply}");
@@ -123,6 +127,10 @@ impl Client {
     }
 
     /// The error of a call that must fail.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "calls read better with json!(…)"
+    )]
     pub fn refused(&mut self, method: &str, params: Value) -> Value {
         let reply = self.reply(method, &params);
         assert!(reply.get("result").is_none(), "{method} {params}: {reply}");
