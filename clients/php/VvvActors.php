@@ -15,6 +15,7 @@ declare(strict_types=1);
 final class VvvActors
 {
     private const LINE_LIMIT = 1 << 20;
+    private const JOBS_A_CALL = 1000;
     private const WAIT_AT_MOST = 30;
     private const ENDED = ['succeeded', 'failed', 'cancelled'];
     private const UNKNOWN = -32003;
@@ -171,7 +172,11 @@ final class VvvActors
     public function cancel(int $id): bool
     {
         $ids = array_column($this->jobs($id, 0), 'id');
-        return $ids !== [] && $this->call('jobs.cancel', ['ids' => $ids])['cancelled'] !== [];
+        $cancelled = 0;
+        foreach (array_chunk($ids, self::JOBS_A_CALL) as $some) {
+            $cancelled += count($this->call('jobs.cancel', ['ids' => $some])['cancelled']);
+        }
+        return $cancelled > 0;
     }
 
     /** Calls any method of the daemon's. */
@@ -264,7 +269,7 @@ final class VvvActors
         $ids = [$id];
         if (isset($job['group'])) {
             $ids = [];
-            $wanted = ['group' => $job['group'], 'kind' => $job['kind'], 'limit' => 1000];
+            $wanted = ['group' => $job['group'], 'kind' => $job['kind'], 'limit' => self::JOBS_A_CALL];
             do {
                 $page = $this->call('jobs.list', $wanted);
                 array_push($ids, ...array_column($page['jobs'], 'id'));
@@ -272,8 +277,13 @@ final class VvvActors
             } while ($page['next'] !== null);
             sort($ids);
         }
-        $params = ['ids' => $ids, 'timeout' => (int) round($seconds * 1000) . 'ms'];
-        $jobs = $this->call('jobs.wait', $params, $seconds)['jobs'];
+        $deadline = microtime(true) + $seconds;
+        $jobs = [];
+        foreach (array_chunk($ids, self::JOBS_A_CALL) as $some) {
+            $left = max(0, $deadline - microtime(true));
+            $params = ['ids' => $some, 'timeout' => (int) round($left * 1000) . 'ms'];
+            array_push($jobs, ...$this->call('jobs.wait', $params, $left)['jobs']);
+        }
         if (count($jobs) < count($ids)) {
             throw new VvvActorsException("parts of job $id are not kept any more", self::NOT_FOUND);
         }

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 LINE_LIMIT = 1 << 20  # bytes of a request, the daemon's limit
+JOBS_A_CALL = 1000  # jobs that one request names or lists, the daemon's limit
 WAIT_AT_MOST = 30  # seconds one request waits for the end of jobs
 RESTART_PATIENCE = 30  # seconds a result waits for a daemon that is gone
 BUSY_TIMEOUT = 60  # seconds to wait for another writer of the file
@@ -345,7 +346,8 @@ class Socket:
 
     def cancel(self, numbers):
         """Cancels jobs, running ones too; those it cancelled."""
-        return self.call("jobs.cancel", {"ids": numbers})["cancelled"]
+        calls = [self.call("jobs.cancel", {"ids": some}) for some in slices(numbers)]
+        return [number for call in calls for number in call["cancelled"]]
 
     def check(self, _db_path):
         """The daemon has one database: a path says nothing to it."""
@@ -369,7 +371,7 @@ class Socket:
         return sorted(part["id"] for part in parts)
 
     def _list(self, wanted):
-        params = dict(wanted, limit=1000)
+        params = dict(wanted, limit=JOBS_A_CALL)
         while True:
             page = self.call("jobs.list", params)
             yield from page["jobs"]
@@ -378,12 +380,21 @@ class Socket:
             params["before"] = page["next"]
 
     def _wait(self, ids, seconds):
-        params = {"ids": ids, "timeout": "{}ms".format(round(seconds * 1000))}
+        deadline = time.monotonic() + seconds
+        jobs = []
         with known(ids[0]):
-            jobs = self.call("jobs.wait", params, patience=seconds)["jobs"]
+            for some in slices(ids):
+                left = max(0, deadline - time.monotonic())
+                params = {"ids": some, "timeout": "{}ms".format(round(left * 1000))}
+                jobs += self.call("jobs.wait", params, patience=left)["jobs"]
         if len(jobs) < len(ids):
             raise NotKept("job {}: parts of it are not kept any more".format(ids[0]))
         return sorted(jobs, key=lambda job: job["id"])
+
+
+def slices(numbers):
+    """As many at a time as a request may name."""
+    return (numbers[at : at + JOBS_A_CALL] for at in range(0, len(numbers), JOBS_A_CALL))
 
 
 @contextlib.contextmanager

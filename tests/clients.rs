@@ -1,0 +1,231 @@
+//! What a site's own programs do to hand work over: the examples of clients/README.md, the Python
+//! module and the PHP class, against an engine that works off the queue in the file.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use vvv_actors::config::Config;
+use vvv_actors::engine::{Engine, EngineHandle};
+
+use support::run::{Output, Run};
+use support::scene::Scene;
+use support::vault::{Journal, VaultSpec};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
+
+/// A vault with an engine on its durable queue.
+struct Stage {
+    scene: Scene,
+    engine: EngineHandle,
+}
+
+impl Stage {
+    fn new(journal: Journal) -> Self {
+        let mut scene = Scene::with(PROGRAM, journal, |site, path| {
+            VaultSpec {
+                journal,
+                thumbnails: site.url(""),
+                ..VaultSpec::new(120)
+            }
+            .create(path)
+        });
+        let counts = |hour, views| (views, 50, 5, hour);
+        let (earlier, later) = ("2026-11-25 10:00:00", "2026-11-25 11:00:00");
+        let snapshots = [counts(earlier, 1000), counts(later, 9000)];
+        scene.vault.add("dQw4w9WgXcQ", "PL", &snapshots);
+        let mut config = Config::defaults().unwrap();
+        config.database.path = scene.vault.path.clone();
+        config.fetch.allow = vec![scene.site.authority()];
+        config.liveness.endpoint = scene.site.oembed_endpoint();
+        config.rate_limits.oembed.calls = 1000;
+        let engine = Engine::builder(config).durable().start().unwrap();
+        Self { scene, engine }
+    }
+
+    /// A run of a program in the vault's folder, which finds our clients.
+    fn run(&self, program: &str, args: &[&str]) -> Run {
+        Run::new(program)
+            .args(args)
+            .folder(self.scene.folder.path())
+            .env("PYTHONPATH", at("clients/python"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("VVV_DATABASE__PATH", &self.scene.vault.path)
+    }
+
+    /// Runs an example to its end, and the jobs it handed in to theirs.
+    fn try_out(&self, block: &Block) {
+        let code = &block.code;
+        let stdout = match block.language.as_str() {
+            "sql" => {
+                self.scene.vault.connect().execute_batch(code).expect(code);
+                String::new()
+            }
+            "python" => well(self.run("python3", &["-W", "error", "-c", code])),
+            "php" => well(self.run("php", &php_args(code))),
+            other => panic!("an example in {other}"),
+        };
+        if let Some(expected) = &block.prints {
+            assert_eq!(&stdout, expected, "{code}");
+        }
+        self.wait_for_the_end();
+        let failed = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        assert_eq!(self.scene.vault.ask(failed), "0", "{code}");
+    }
+
+    fn wait_for_the_end(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self
+            .scene
+            .vault
+            .ask("SELECT count(*) FROM vvv_jobs WHERE ended_ms IS NULL")
+            != "0"
+        {
+            assert!(Instant::now() < deadline, "jobs do not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(self.engine.shutdown(Duration::from_secs(5)));
+    }
+}
+
+fn at(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+/// Whatever PHP complains of goes to stdout, where it spoils what is expected there.
+fn php_args(code: &str) -> [&str; 8] {
+    let include = concat!("include_path=", env!("CARGO_MANIFEST_DIR"), "/clients/php");
+    let (all, shown) = ("error_reporting=-1", "display_errors=1");
+    ["-d", include, "-d", all, "-d", shown, "-r", code]
+}
+
+/// Whether PHP can open the file; said aloud if not.
+fn has_php() -> bool {
+    let probe = "exit(extension_loaded('pdo_sqlite') && PHP_MAJOR_VERSION >= 8 ? 0 : 1);";
+    let has = Command::new("php").args(["-r", probe]).status();
+    let has = has.is_ok_and(|status| status.success());
+    if !has {
+        support::skip("no php 8 with pdo_sqlite (Debian: php-cli php-sqlite3)");
+    }
+    has
+}
+
+fn well(run: Run) -> String {
+    let output: Output = run.output();
+    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+    output.stdout
+}
+
+/// A piece of code in the README.
+struct Block {
+    language: String,
+    code: String,
+    /// What the README says it prints.
+    prints: Option<String>,
+}
+
+fn blocks() -> Vec<Block> {
+    let readme = fs::read_to_string(at("clients/README.md")).unwrap();
+    let mut blocks: Vec<Block> = Vec::new();
+    for fenced in readme.split("\n```").skip(1).step_by(2) {
+        let (language, code) = fenced.split_once('\n').unwrap();
+        let code = format!("{code}\n");
+        if language == "text" {
+            blocks.last_mut().unwrap().prints = Some(code);
+        } else {
+            blocks.push(Block {
+                language: language.to_owned(),
+                code,
+                prints: None,
+            });
+        }
+    }
+    blocks
+}
+
+fn examples_work(language: &str, at_least: usize) {
+    for journal in Journal::ALL {
+        let stage = Stage::new(journal);
+        let blocks = blocks();
+        let wanted = blocks.iter().filter(|block| block.language == language);
+        let tried = wanted.map(|block| stage.try_out(block)).count();
+        assert!(tried >= at_least, "{tried} examples in {language}");
+        assert_eq!(stage.scene.vault.integrity(), "ok");
+    }
+}
+
+#[test]
+fn the_readmes_sql_works() {
+    examples_work("sql", 3);
+}
+
+#[test]
+fn the_readmes_python_works() {
+    examples_work("python", 3);
+}
+
+#[test]
+fn the_readmes_php_works() {
+    if has_php() {
+        examples_work("php", 2);
+    }
+}
+
+#[test]
+fn the_article_changes_one_import() {
+    let stage = Stage::new(Journal::Wal);
+    let script = at("clients/example/background_processing.py");
+    let vault = stage.scene.vault.path.to_str().unwrap();
+    let printed = well(stage.run("python3", &[script.to_str().unwrap(), vault]));
+    // 121 videos without a score: three batches to score, their thumbnails, and nothing stale.
+    assert_eq!(printed.lines().count(), 5, "{printed}");
+    assert!(printed.contains("'dQw4w9WgXcQ': {'score': "), "{printed}");
+    assert!(printed.contains("{'valid': 120, 'broken': 0,"), "{printed}");
+    assert!(printed.contains("{'alive': 0, 'dead': 0,"), "{printed}");
+}
+
+#[test]
+fn rows_by_the_python_module() {
+    let stage = Stage::new(Journal::Wal);
+    let script = at("tests/clients/rows.py");
+    well(stage.run("python3", &["-W", "error", script.to_str().unwrap()]));
+}
+
+#[test]
+fn the_socket_by_the_python_module() {
+    let stage = Stage::new(Journal::Wal);
+    let script = at("tests/clients/scripted.py");
+    well(stage.run("python3", &["-W", "error", script.to_str().unwrap()]));
+}
+
+#[test]
+fn rows_by_the_php_class() {
+    if !has_php() {
+        return;
+    }
+    let stage = Stage::new(Journal::Wal);
+    let code = fs::read_to_string(at("tests/clients/rows.php")).unwrap();
+    let code = code.trim_start_matches("<?php");
+    assert_eq!(well(stage.run("php", &php_args(code))), "well\n");
+}
