@@ -243,7 +243,7 @@ final class VvvActors
     {
         // One statement, so that all of it is of one moment.
         $jobs = $this->rows(
-            'SELECT job.id, job.state, job.error, job.result, grp.jobs AS parts, '
+            'SELECT job.id, job.kind, job.state, job.error, job.result, grp.jobs AS parts, '
             . '(SELECT count(*) FROM vvv_jobs part WHERE part.group_id = own.group_id) AS kept, '
             . 'job.kind IS own.kind AS same FROM vvv_jobs own '
             . 'JOIN vvv_jobs job ON job.id = own.id OR job.group_id = own.group_id '
@@ -287,7 +287,7 @@ final class VvvActors
         if (count($jobs) < count($ids)) {
             throw new VvvActorsException("parts of job $id are not kept any more", self::NOT_FOUND);
         }
-        return $jobs;
+        return array_map(static fn (array $part) => $part + ['kind' => $job['kind']], $jobs);
     }
 
     private function rows(string $query, array $bound): array
@@ -302,13 +302,10 @@ final class VvvActors
 
     private static function outcome(int $id, array $jobs): array
     {
-        $kind = null;
         $found = [];
         $wrong = [];
         foreach ($jobs as $job) {
-            foreach ($job['result'] ?? [] as $kind => $items) {
-                array_push($found, ...$items);
-            }
+            array_push($found, ...($job['result'][$job['kind']] ?? []));
             if ($job['state'] !== 'succeeded') {
                 $wrong[] = $job['error'] ?? $job['state'];
             }
@@ -316,7 +313,7 @@ final class VvvActors
         if ($wrong !== []) {
             throw new VvvActorsException("job $id: " . implode('; ', array_unique($wrong)));
         }
-        return match ($kind) {
+        return match ($jobs[0]['kind']) {
             'score' => self::scores($found),
             'thumbnails' => self::verdicts($found),
             'liveness' => self::lives($found),

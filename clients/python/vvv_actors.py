@@ -182,11 +182,9 @@ class Database:
                 counted = ask(connection, "SELECT jobs FROM vvv_groups WHERE id = ?", (group,))
                 if counted is None or counted[0] > len(rows):
                     raise NotKept("job {}: parts of it are not kept any more".format(number))
-        return [
-            {"id": row[0], "state": row[2], "error": row[3], "result": row[4] and json.loads(row[4])}
-            for row in rows
-            if row[1] == kind
-        ]
+        names = ("id", "kind", "state", "error", "result")
+        jobs = [dict(zip(names, row)) for row in rows if row[1] == kind]
+        return [dict(job, result=job["result"] and json.loads(job["result"])) for job in jobs]
 
     def wait(self, number, ids, seconds, interval):
         """Looks again and again."""
@@ -557,9 +555,8 @@ def overall(jobs):
 def in_the_articles_shape(kind, jobs):
     """What the jobs found, as the article's tasks return it."""
     results = [job["result"] for job in jobs if job.get("result")]
-    for result in results[:1]:
-        (kind,) = result
-    task = TASKS.get(kind)
+    kinds = [kind] + [job.get("kind") for job in jobs] + [name for result in results for name in result]
+    task = next((TASKS[kind] for kind in kinds if kind in TASKS), None)
     if task is None:
         return {}
     return task.shape([item for result in results for item in result[task.kind]])
