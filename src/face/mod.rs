@@ -7,6 +7,7 @@ pub mod exit;
 pub mod logging;
 pub mod one_shot;
 pub mod progress;
+pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod signals;
