@@ -1,5 +1,5 @@
 //! What a site's own programs do to hand work over: the examples of clients/README.md, the Python
-//! module and the PHP class, against an engine that works off the queue in the file.
+//! module and the PHP class, against a running daemon.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,24 +12,23 @@
 mod support;
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use vvv_actors::config::Config;
-use vvv_actors::engine::{Engine, EngineHandle};
-
-use support::run::{Output, Run};
+use support::run::{Output, Run, Running};
 use support::scene::Scene;
 use support::vault::{Journal, VaultSpec};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
-/// A vault with an engine on its durable queue.
+/// A vault with a daemon on it. Dropped, the daemon is killed.
 struct Stage {
     scene: Scene,
-    engine: EngineHandle,
+    socket: PathBuf,
+    _daemon: Running,
 }
 
 impl Stage {
@@ -46,13 +45,20 @@ impl Stage {
         let (earlier, later) = ("2026-11-25 10:00:00", "2026-11-25 11:00:00");
         let snapshots = [counts(earlier, 1000), counts(later, 9000)];
         scene.vault.add("dQw4w9WgXcQ", "PL", &snapshots);
-        let mut config = Config::defaults().unwrap();
-        config.database.path = scene.vault.path.clone();
-        config.fetch.allow = vec![scene.site.authority()];
-        config.liveness.endpoint = scene.site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        let engine = Engine::builder(config).durable().start().unwrap();
-        Self { scene, engine }
+        let socket = scene.path("daemon.sock");
+        scene.set("VVV_DAEMON__SOCKET", socket.to_str().unwrap());
+        scene.set("VVV_DATABASE__PATH", scene.vault.path.to_str().unwrap());
+        let daemon = scene.run(["daemon"]).start();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < deadline, "the daemon does not listen");
+            std::thread::yield_now();
+        }
+        Self {
+            scene,
+            socket,
+            _daemon: daemon,
+        }
     }
 
     /// A run of a program in the vault's folder, which finds our clients.
@@ -96,16 +102,6 @@ impl Stage {
             assert!(Instant::now() < deadline, "jobs do not end");
             std::thread::yield_now();
         }
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(self.engine.shutdown(Duration::from_secs(5)));
     }
 }
 
@@ -205,27 +201,36 @@ fn the_article_changes_one_import() {
     assert!(printed.contains("{'alive': 12, 'dead': 0,"), "{printed}");
 }
 
+/// Runs a script of tests in a vault's folder.
+fn tested(stage: &Stage, script: &str) -> Run {
+    let script = at("tests/clients").join(script);
+    stage.run("python3", &["-W", "error", script.to_str().unwrap()])
+}
+
 #[test]
 fn rows_by_the_python_module() {
     let stage = Stage::new(Journal::Wal);
-    let script = at("tests/clients/rows.py");
-    well(stage.run("python3", &["-W", "error", script.to_str().unwrap()]));
+    well(tested(&stage, "over_rows.py"));
 }
 
 #[test]
 fn the_socket_by_the_python_module() {
     let stage = Stage::new(Journal::Wal);
-    let script = at("tests/clients/scripted.py");
-    well(stage.run("python3", &["-W", "error", script.to_str().unwrap()]));
+    well(tested(&stage, "scripted.py"));
+    well(tested(&stage, "over_socket.py").env("VVV_DAEMON__SOCKET", &stage.socket));
 }
 
 #[test]
-fn rows_by_the_php_class() {
+fn the_php_class() {
     if !has_php() {
         return;
     }
-    let stage = Stage::new(Journal::Wal);
-    let code = fs::read_to_string(at("tests/clients/rows.php")).unwrap();
-    let code = code.trim_start_matches("<?php");
-    assert_eq!(well(stage.run("php", &php_args(code))), "well\n");
+    for script in ["over_rows.php", "over_socket.php"] {
+        let stage = Stage::new(Journal::Wal);
+        let code = fs::read_to_string(at("tests/clients").join(script)).unwrap();
+        let code = code.trim_start_matches("<?php");
+        let run = stage.run("php", &php_args(code));
+        let run = run.env("VVV_DAEMON__SOCKET", &stage.socket);
+        assert_eq!(well(run), "well\n");
+    }
 }
