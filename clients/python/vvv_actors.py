@@ -108,6 +108,7 @@ class RpcError(VvvError):
     UNKNOWN = -32003
     NOT_FOUND = -32004
     STOPPING = -32005
+    OF_A_RESTART = (None, UNKNOWN, STOPPING)
 
     def __init__(self, code, message, data=None):
         super().__init__(message)
@@ -510,29 +511,27 @@ class AsyncResult:
 
     def _wait(self, timeout, interval):
         deadline = None if timeout is None else time.monotonic() + timeout
-        lost = None
+        lost_since = None
         while True:
             left = WAIT_AT_MOST if deadline is None else max(0, deadline - time.monotonic())
+            jobs, error = [], None
             try:
                 number = self._number()
-                jobs = []
                 if number is not None:
                     jobs = self.backend.wait(number, self._ids, left, interval)
-                lost = None
-            except (NoDaemon, RpcError) as error:
+                lost_since = None
+            except (NoDaemon, RpcError) as lost:
                 # A daemon that restarts goes on with its jobs.
-                gone = isinstance(error, NoDaemon) or error.code in (
-                    RpcError.UNKNOWN,
-                    RpcError.STOPPING,
-                )
-                lost = lost or time.monotonic()
-                if not gone or time.monotonic() - lost > RESTART_PATIENCE:
+                error = lost
+                lost_since = lost_since or time.monotonic()
+                patient = time.monotonic() - lost_since < RESTART_PATIENCE
+                if not patient or getattr(lost, "code", None) not in RpcError.OF_A_RESTART:
                     raise
-                jobs = []
             if has_ended(jobs):
                 return jobs
             if deadline is not None and time.monotonic() >= deadline:
-                raise WaitTimeout("job {} has not ended in {} s".format(self.id, timeout))
+                late = "job {} has not ended in {} s".format(self.id, timeout)
+                raise WaitTimeout(late) from error
             if not jobs:
                 time.sleep(interval if deadline is None else min(interval, left))
 
