@@ -3,6 +3,7 @@
 
 pub mod batch_file;
 pub mod cli;
+pub mod daemon;
 pub mod exit;
 pub mod logging;
 pub mod one_shot;
@@ -11,4 +12,5 @@ pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod signals;
+pub mod socket;
 pub mod text;

@@ -4,12 +4,14 @@
 pub mod batch;
 pub mod completions;
 pub mod config;
+pub mod daemon;
 pub mod db;
 mod ids;
 pub mod liveness;
 pub mod score;
 pub mod selection;
 pub mod thumbnails;
+pub mod unit;
 pub mod video;
 mod waiting;
 
@@ -29,6 +31,7 @@ Examples:
   pipeline | vvv-actors batch - --format json     the same from a pipe, as JSON
   vvv-actors liveness --stale 7d --limit 500      ask about the 500 longest unchecked videos
   vvv-actors score -- -Bg3w_kVyPQ                 an id that begins with a dash
+  vvv-actors daemon --db vault.db                 work a durable queue off until told to stop
   vvv-actors config show                          what is in force, and where it was set
 
 Configuration: --config FILE, else $XDG_CONFIG_HOME/vvv-actors/config.toml, else
@@ -72,12 +75,16 @@ pub enum Command {
     Thumbnails(thumbnails::ThumbnailsArgs),
     /// Ask which videos are gone, at most 20 calls a minute
     Liveness(liveness::LivenessArgs),
+    /// Work the durable queue off, fed over a Unix socket, until told to stop
+    Daemon(daemon::DaemonArgs),
     /// Show all that is known about one video
     Video(video::VideoArgs),
     /// Look after the database: doctor, size, backup, uninstall
     Db(db::DbArgs),
     /// Show the configuration in force, or check one
     Config(config::ConfigArgs),
+    /// Print a systemd unit for the daemon
+    Unit(unit::UnitArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -205,18 +212,19 @@ fn dispatch(
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
     let global = &cli.global;
-    if let Command::Completions(arguments) = &cli.command {
-        return completions::run(arguments, console);
-    }
-    let loaded = prepare(global, environment, console)?;
+    let load = |console: &Console<'_>| prepare(global, environment.clone(), console);
     match &cli.command {
-        Command::Batch(arguments) => batch::run(arguments, global, &loaded, console),
-        Command::Score(arguments) => score::run(arguments, global, &loaded, console),
-        Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
-        Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
-        Command::Video(arguments) => video::run(arguments, global, &loaded, console),
-        Command::Db(arguments) => db::run(arguments, global, &loaded, console),
-        Command::Config(arguments) => config::run(arguments, global, &loaded, console),
+        Command::Batch(arguments) => batch::run(arguments, global, &load(console)?, console),
+        Command::Score(arguments) => score::run(arguments, global, &load(console)?, console),
+        Command::Thumbnails(arguments) => {
+            thumbnails::run(arguments, global, &load(console)?, console)
+        }
+        Command::Liveness(arguments) => liveness::run(arguments, global, &load(console)?, console),
+        Command::Daemon(arguments) => daemon::run(arguments, global, &environment, console),
+        Command::Video(arguments) => video::run(arguments, global, &load(console)?, console),
+        Command::Db(arguments) => db::run(arguments, global, &load(console)?, console),
+        Command::Config(arguments) => config::run(arguments, global, &load(console)?, console),
+        Command::Unit(arguments) => unit::run(arguments, global, console),
         Command::Completions(arguments) => completions::run(arguments, console),
     }
 }
