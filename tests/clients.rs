@@ -47,7 +47,8 @@ impl Stage {
         scene.vault.add("dQw4w9WgXcQ", "PL", &snapshots);
         let socket = scene.path("daemon.sock");
         scene.set("VVV_DAEMON__SOCKET", socket.to_str().unwrap());
-        scene.set("VVV_DATABASE__PATH", scene.vault.path.to_str().unwrap());
+        let path = scene.vault.path.to_str().unwrap().to_owned();
+        scene.set("VVV_DATABASE__PATH", path);
         let daemon = scene.run(["daemon"]).start();
         let deadline = Instant::now() + Duration::from_secs(20);
         while UnixStream::connect(&socket).is_err() {

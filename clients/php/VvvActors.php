@@ -325,9 +325,13 @@ final class VvvActors
     {
         $byId = [];
         foreach ($found as $item) {
-            $byId[$item['id']] = isset($item['reason'])
-                ? ['score' => 0, 'reason' => $item['reason']]
-                : array_diff_key($item, ['id' => 0]);
+            if (isset($item['reason'])) {
+                $byId[$item['id']] = ['score' => 0, 'reason' => $item['reason']];
+                continue;
+            }
+            foreach (['score', 'velocity', 'engagement', 'region', 'label'] as $name) {
+                $byId[$item['id']][$name] = $item[$name] ?? null;
+            }
         }
         return $byId;
     }
