@@ -28,7 +28,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 struct Stage {
     scene: Scene,
     socket: PathBuf,
-    _daemon: Running,
+    daemon: Running,
 }
 
 impl Stage {
@@ -49,16 +49,19 @@ impl Stage {
         scene.set("VVV_DAEMON__SOCKET", socket.to_str().unwrap());
         let path = scene.vault.path.to_str().unwrap().to_owned();
         scene.set("VVV_DATABASE__PATH", path);
-        let daemon = scene.run(["daemon"]).start();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while UnixStream::connect(&socket).is_err() {
-            assert!(Instant::now() < deadline, "the daemon does not listen");
-            std::thread::yield_now();
-        }
         Self {
+            daemon: listening(&scene, &socket),
             scene,
             socket,
-            _daemon: daemon,
+        }
+    }
+
+    /// Kills the daemon and starts another.
+    fn replace_daemon(self) -> Self {
+        let _ = self.daemon.kill();
+        Self {
+            daemon: listening(&self.scene, &self.socket),
+            ..self
         }
     }
 
@@ -104,6 +107,17 @@ impl Stage {
             std::thread::yield_now();
         }
     }
+}
+
+/// A daemon that listens.
+fn listening(scene: &Scene, socket: &Path) -> Running {
+    let daemon = scene.run(["daemon"]).start();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while UnixStream::connect(socket).is_err() {
+        assert!(Instant::now() < deadline, "the daemon does not listen");
+        std::thread::yield_now();
+    }
+    daemon
 }
 
 fn at(path: &str) -> PathBuf {
@@ -219,6 +233,25 @@ fn the_socket_by_the_python_module() {
     let stage = Stage::new(Journal::Wal);
     well(tested(&stage, "scripted.py"));
     well(tested(&stage, "over_socket.py").env("VVV_DAEMON__SOCKET", &stage.socket));
+}
+
+#[test]
+fn a_result_outlasts_the_daemon() {
+    let code = "
+from vvv_actors import score_virality_batch
+result = score_virality_batch.apply_async(args=[['dQw4w9WgXcQ']], countdown=2)
+print(result.id, flush=True)
+print(result.get(timeout=30))
+";
+    let stage = Stage::new(Journal::Wal);
+    let run = stage.run("python3", &["-W", "error", "-c", code]);
+    let waiting = run.env("VVV_DAEMON__SOCKET", &stage.socket).start();
+    assert!(waiting.wait_for_stdout("1\n"));
+    let stage = stage.replace_daemon();
+    let output = waiting.wait();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.contains("'score': 49.0"), "{}", output.stdout);
+    assert_eq!(stage.scene.vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
 }
 
 #[test]
