@@ -25,7 +25,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
-pub use self::queue::QueueView;
+pub use self::queue::{QueueView, enqueue_into_file};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;

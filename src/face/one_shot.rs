@@ -51,7 +51,7 @@ impl OneShot {
         let config = &loaded.config;
         Ok(Self {
             began,
-            plan: plan(kind, selection, run, config)?,
+            plan: plan(kind, selection, run.deadline, config)?,
             database: config.database.path.clone(),
             run: run.clone(),
             fresh: false,
@@ -126,7 +126,11 @@ fn unstarted(error: std::io::Error) -> Failure {
     Failure::new(Code::Unusable, error)
 }
 
-fn print(report: &Report, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
+/// Prints a report.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(report: &Report, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(&mut *console.stdout);
     let written = match format {
         Format::Human => print_tables(report, &mut out),
@@ -154,14 +158,18 @@ pub fn failure(error: EngineError) -> Failure {
     Failure::new(code, error)
 }
 
-fn plan(
+/// What is to be done with the videos that are named, or that the database selects.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn plan(
     kind: Kind,
     selection: &SelectionArgs,
-    run: &RunArgs,
+    within: Option<Duration>,
     config: &Config,
 ) -> Result<Plan, Failure> {
     let ids = once_each(selection.ids.clone());
-    match look_up(kind, selection, &ids, run.deadline, config) {
+    match look_up(kind, selection, &ids, within, config) {
         // The deadline came while another process held the database: of the work that is not
         // done only what was named is known.
         Err(error) if error.is_locked() => Ok(plan_of(kind, named(&ids))),

@@ -131,10 +131,14 @@ fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let left = &summary.not_done;
         writeln!(
             out,
-            "left to do: {} to score, {} thumbnails, {} to ask for; run it again to go on",
+            "left to do: {} to score, {} thumbnails, {} to ask for; {}",
             left.scoring.len(),
             left.thumbnails.len(),
             left.liveness.len(),
+            summary.enqueued.as_ref().map_or_else(
+                || "run it again to go on".to_owned(),
+                |enqueued| enqueued.to_string()
+            ),
         )?;
     }
     if let Some(reason) = &summary.ended_by {
