@@ -33,6 +33,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// The HTTP client.
     pub fetch: Fetch,
+    /// The daemon and its socket.
+    pub daemon: Daemon,
     /// Logs.
     pub log: Log,
 }
@@ -281,6 +283,21 @@ pub struct Fetch {
     pub max_redirects: u8,
     /// Named in the User-Agent, so that an upstream can reach the operator.
     pub contact: String,
+}
+
+/// `[daemon]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Daemon {
+    /// Where it listens. Empty: where the machine or the user keeps sockets.
+    pub socket: PathBuf,
+    /// Who may connect, octal: 0600 or, with `socket_group`, 0660.
+    pub socket_mode: String,
+    /// The group that may connect, by name or number. Empty: none.
+    pub socket_group: String,
+    /// How long running jobs may take to finish at a stop.
+    #[serde(with = "units::duration")]
+    pub drain_timeout: Duration,
 }
 
 /// `[log]`

@@ -4,13 +4,17 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::waiting::patiently;
 use super::{EngineError, store_options};
 use crate::actors::clock::Clock;
+use crate::actors::rate_limiter::{OEMBED, oembed_limit};
 use crate::actors::supervisor::durable::chunks;
 use crate::config::Config;
+use crate::domain::rate_window::Limit;
 use crate::store::{
-    Enqueue, Enqueued, FollowUps, GroupId, GroupSummary, JobDetail, JobFilter, JobId, JobRequest,
+    Enqueue, Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
     JobSummary, Moment, QueueHome, QueueSummary, Reader, StoreError, Writer,
 };
 
@@ -33,7 +37,10 @@ pub fn enqueue_into_file(
     options.queue = QueueHome::File;
     let enqueue = Enqueue {
         requests,
-        group: Some(FollowUps::default()),
+        grouping: Grouping::New {
+            follow_ups: FollowUps::default(),
+            open: false,
+        },
         chunks: chunks(config),
         now: Moment(Clock::system().unix_ms()),
     };
@@ -46,6 +53,25 @@ pub fn enqueue_into_file(
 /// A view of the queue in the file. Each call may block for a moment.
 pub struct QueueView {
     reader: Mutex<Reader>,
+    limit: Limit,
+    clock: Clock,
+}
+
+/// How the window of the rate-limited upstream is filled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RateStatus {
+    /// The upstream.
+    pub upstream: &'static str,
+    /// Calls that fill the window now.
+    pub used: u32,
+    /// How many fit.
+    pub limit: u32,
+    /// The window, seconds.
+    pub window_s: u64,
+    /// In how many seconds the next call may be sent; none: now.
+    pub next_s: Option<u64>,
+    /// For how many seconds more the upstream is left alone; none: it is not.
+    pub parked_s: Option<u64>,
 }
 
 impl QueueView {
@@ -63,6 +89,31 @@ impl QueueView {
         }
         Ok(Self {
             reader: Mutex::new(reader),
+            limit: oembed_limit(config),
+            clock: Clock::system(),
+        })
+    }
+
+    /// How the window of the rate-limited upstream is filled.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn rate(&self) -> Result<RateStatus, EngineError> {
+        let now = self.clock.boot();
+        let window = self.look(|reader| reader.rate_window(OEMBED, self.limit, &now))?;
+        let seconds = |until_ms: i64| {
+            let left = u64::try_from(until_ms.saturating_sub(now.ms)).unwrap_or(0);
+            left.div_ceil(1000)
+        };
+        Ok(RateStatus {
+            upstream: OEMBED,
+            used: window.used,
+            limit: self.limit.calls,
+            window_s: u64::try_from(self.limit.window_ms)
+                .unwrap_or(0)
+                .div_ceil(1000),
+            next_s: window.next_ms.map(seconds),
+            parked_s: window.parked_until_ms.map(seconds),
         })
     }
 
@@ -101,17 +152,5 @@ impl QueueView {
     /// When the file is locked or cannot be read.
     pub fn queues(&self) -> Result<Vec<QueueSummary>, EngineError> {
         self.look(Reader::queues)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::{Job, JobState, LivenessJob};
-    use crate::store::fixture::vault;
-
-    #[test]
-    fn work_put_into_the_file_waits_there_for_whoever_works_it_off() {
-        let _ = (vault, JobState::Available);
     }
 }

@@ -1,6 +1,5 @@
 //! Talks to the daemon over its socket: one request a line, one answer a line.
 
-pub mod answers;
 mod error;
 pub mod submit;
 
@@ -11,10 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub use self::error::{ClientError, codes};
-use self::answers::Event;
+pub use self::error::ClientError;
+use super::protocol::{
+    Command, JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, Method, Request, RpcError, Subscribe,
+};
+use crate::config::Config;
 
 /// How long an answer may take. Another program may hold the database meanwhile, and a submit is
 /// answered after its commit.
@@ -23,6 +25,20 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST_ANSWER: usize = 256 << 20;
 /// Read at once.
 const CHUNK: usize = 64 << 10;
+
+/// Where the daemon of this configuration listens.
+#[must_use]
+pub fn socket_of(config: &Config) -> PathBuf {
+    let socket = &config.daemon.socket;
+    if !socket.as_os_str().is_empty() {
+        return socket.clone();
+    }
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let runtime = runtime.filter(|folder| folder.is_absolute() && !rustix::process::geteuid().is_root());
+    runtime
+        .unwrap_or_else(|| PathBuf::from("/run/vvv-actors"))
+        .join("vvv-actors.sock")
+}
 
 /// A connection to the daemon.
 #[derive(Debug)]
@@ -34,7 +50,7 @@ pub struct Client {
     calls: u64,
 }
 
-/// What every line from the daemon may hold, its result left unread.
+/// What every line from the daemon may hold, its result left unread: that is read as its own type.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]
@@ -42,15 +58,7 @@ struct Head {
     #[serde(default)]
     method: Option<String>,
     #[serde(default)]
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    code: i64,
-    message: String,
-    #[serde(default)]
-    data: Value,
+    error: Option<RpcError>,
 }
 
 #[derive(Deserialize)]
@@ -84,44 +92,36 @@ impl Client {
     ///
     /// # Errors
     /// When it refuses, does not answer in a minute or hangs up.
-    pub fn ask<T: DeserializeOwned>(
-        &mut self,
-        method: &'static str,
-        params: Value,
-    ) -> Result<T, ClientError> {
-        self.ask_within(PATIENCE, method, params)
+    pub fn ask<C: Command>(&mut self, command: &C) -> Result<C::Answer, ClientError> {
+        self.ask_within(PATIENCE, command)
     }
 
     /// Asks the daemon, who is to answer in this time.
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub fn ask_within<T: DeserializeOwned>(
+    pub fn ask_within<C: Command>(
         &mut self,
         patience: Duration,
-        method: &'static str,
-        params: Value,
-    ) -> Result<T, ClientError> {
+        command: &C,
+    ) -> Result<C::Answer, ClientError> {
+        let method = C::METHOD;
         let deadline = Instant::now() + patience;
         self.calls += 1;
         let id = self.calls;
-        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        self.send(&request.to_string(), patience)?;
+        let request = Request::line(id, command)
+            .map_err(|source| ClientError::NotUnderstood { method, source })?;
+        self.send(&request, patience)?;
         loop {
             let line = self.line_by(deadline, patience)?;
-            let head: Head = self.read(method, &line)?;
+            let head: Head = read(method, &line)?;
             if head.method.is_some() || head.id.is_some_and(|answered| answered != id) {
                 continue;
             }
-            if let Some(Refusal {
-                code,
-                message,
-                data,
-            }) = head.error
-            {
-                return Err(ClientError::refused(method, code, message, data));
+            if let Some(error) = head.error {
+                return Err(ClientError::refused(method, error));
             }
-            let body: Body<T> = self.read(method, &line)?;
+            let body: Body<C::Answer> = read(method, &line)?;
             return Ok(body.result);
         }
     }
@@ -130,17 +130,16 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub fn subscribe(mut self, params: Value) -> Result<Events, ClientError> {
-        let _: Value = self.ask("events.subscribe", params)?;
+    pub fn subscribe(mut self, subscribe: &Subscribe) -> Result<Events, ClientError> {
+        self.ask(subscribe)?;
         Ok(Events(self))
     }
 
-    fn send(&mut self, request: &str, patience: Duration) -> Result<(), ClientError> {
-        let line = format!("{request}\n");
+    fn send(&mut self, line: &[u8], patience: Duration) -> Result<(), ClientError> {
         let sent = self
             .stream
             .set_write_timeout(Some(patience))
-            .and_then(|()| self.stream.write_all(line.as_bytes()));
+            .and_then(|()| self.stream.write_all(line));
         match sent {
             // Who hangs up may have said why before.
             Err(error) if is_hung_up(&error) => Ok(()),
@@ -185,14 +184,6 @@ impl Client {
         Ok(())
     }
 
-    fn read<T: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        line: &[u8],
-    ) -> Result<T, ClientError> {
-        serde_json::from_slice(line).map_err(|source| ClientError::NotUnderstood { method, source })
-    }
-
     fn broken(&self, source: io::Error, patience: Duration) -> ClientError {
         let socket = self.socket.clone();
         match source.kind() {
@@ -203,6 +194,10 @@ impl Client {
             _ => ClientError::Broken { socket, source },
         }
     }
+}
+
+fn read<T: DeserializeOwned>(method: Method, line: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(line).map_err(|source| ClientError::NotUnderstood { method, source })
 }
 
 fn is_hung_up(error: &io::Error) -> bool {
@@ -230,22 +225,23 @@ impl Events {
     ///
     /// # Errors
     /// When the daemon hung up, or we were too slow for it: moves were missed then.
-    pub fn next(&mut self, patience: Duration) -> Result<Option<Event>, ClientError> {
+    pub fn next(&mut self, patience: Duration) -> Result<Option<JobEvent>, ClientError> {
         let line = match self.0.line_by(Instant::now() + patience, patience) {
             Err(ClientError::NoAnswer { .. }) => return Ok(None),
             line => line?,
         };
-        let method = "events.subscribe";
+        let method = Method::EventsSubscribe;
         let Notice {
             method: notice,
             params,
-        } = self.0.read(method, &line)?;
+        } = read(method, &line)?;
         let unread = |source| ClientError::NotUnderstood { method, source };
         match notice.as_str() {
-            "events.job" => serde_json::from_value(params).map(Some).map_err(unread),
-            "events.lagged" => Err(ClientError::Lagged {
-                missed: params.get("missed").and_then(Value::as_u64),
-            }),
+            JOB_EVENT => serde_json::from_value(params).map(Some).map_err(unread),
+            LAGGED_EVENT => {
+                let Lagged { missed } = serde_json::from_value(params).map_err(unread)?;
+                Err(ClientError::Lagged { missed })
+            }
             // News of a later version.
             _ => Ok(None),
         }

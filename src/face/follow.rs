@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use super::client::answers::{Job, OneJob};
 use super::client::{Client, ClientError, Events};
+use super::protocol::{Get, JobDetail, State, States, Subscribe};
 use super::report::Collector;
 use crate::engine::{
-    Failure as JobFailure, Findings, JobId, JobState, Kind, ThumbnailItem, TicketEvent,
+    Failure as JobFailure, Findings, JobState, Kind, Queue, ThumbnailItem, TicketEvent,
 };
 
 /// How long a daemon may be away: it is being restarted, and its queue outlives it.
@@ -30,9 +28,9 @@ pub struct Follower {
     socket: PathBuf,
     link: Option<(Client, Events)>,
     away_since: Option<Instant>,
-    open: BTreeSet<JobId>,
+    open: BTreeSet<i64>,
     /// Jobs whose state is to be looked up.
-    doubtful: Vec<JobId>,
+    doubtful: Vec<i64>,
     next_look: Instant,
     /// Jobs that are no more: their end was forgotten with them.
     gone: usize,
@@ -56,8 +54,8 @@ impl Follower {
     }
 
     /// Follows these jobs too.
-    pub fn expect(&mut self, jobs: impl IntoIterator<Item = JobId>) {
-        let jobs: Vec<JobId> = jobs.into_iter().collect();
+    pub fn expect(&mut self, jobs: impl IntoIterator<Item = i64>) {
+        let jobs: Vec<i64> = jobs.into_iter().collect();
         self.open.extend(jobs.iter().copied());
         // Some may have ended before anybody listened.
         self.doubtful.extend(jobs);
@@ -79,7 +77,7 @@ impl Follower {
     ///
     /// # Errors
     /// When the daemon refuses, or is away for a minute.
-    pub fn ended(&mut self, patience: Duration) -> Result<Vec<Job>, ClientError> {
+    pub fn ended(&mut self, patience: Duration) -> Result<Vec<JobDetail>, ClientError> {
         let Some((client, mut events)) = self.link.take() else {
             self.find_again(patience)?;
             return Ok(Vec::new());
@@ -105,7 +103,7 @@ impl Follower {
         client: &mut Client,
         events: &mut Events,
         patience: Duration,
-    ) -> Result<Vec<Job>, ClientError> {
+    ) -> Result<Vec<JobDetail>, ClientError> {
         if Instant::now() >= self.next_look {
             self.look_again();
         }
@@ -125,7 +123,7 @@ impl Follower {
                 break;
             };
             patience = Duration::ZERO;
-            if event.state.is_ended() {
+            if event.state.0.is_ended() {
                 jobs.extend(self.look(client, event.id)?);
             }
         }
@@ -133,14 +131,14 @@ impl Follower {
     }
 
     /// The job, if it is one of ours and has ended.
-    fn look(&mut self, client: &mut Client, id: JobId) -> Result<Option<Job>, ClientError> {
+    fn look(&mut self, client: &mut Client, id: i64) -> Result<Option<JobDetail>, ClientError> {
         if !self.open.contains(&id) {
             return Ok(None);
         }
-        match client.ask::<OneJob>("jobs.get", json!({ "id": id })) {
-            Ok(OneJob { job }) if job.state.is_ended() => {
+        match client.ask(&Get { id }) {
+            Ok(got) if got.job.summary.state.0.is_ended() => {
                 self.open.remove(&id);
-                Ok(Some(job))
+                Ok(Some(got.job))
             }
             Ok(_) => Ok(None),
             Err(error) if error.is_not_found() => {
@@ -177,30 +175,31 @@ impl Follower {
 }
 
 fn link(socket: &Path) -> Result<(Client, Events), ClientError> {
-    let ends: Vec<&str> = JobState::ALL
-        .into_iter()
-        .filter(|state| state.is_ended())
-        .map(JobState::name)
-        .collect();
-    let events = Client::connect(socket)?.subscribe(json!({ "states": ends }))?;
+    let ends = JobState::ALL.into_iter().filter(|state| state.is_ended());
+    let subscribe = Subscribe {
+        states: States(ends.map(State).collect()),
+        ..Subscribe::default()
+    };
+    let events = Client::connect(socket)?.subscribe(&subscribe)?;
     Ok((Client::connect(socket)?, events))
 }
 
 /// What a job that ended has to say, as a one-shot run would hear it.
-pub fn note(job: Job, collector: &mut Collector) {
+pub fn note(job: JobDetail, collector: &mut Collector) {
     let findings = job
         .result
         .and_then(|result| serde_json::from_value(result).ok());
     for event in findings.into_iter().flat_map(told) {
         collector.note(event);
     }
-    if job.state != JobState::Failed {
+    let summary = job.summary;
+    if summary.state.0 != JobState::Failed {
         return;
     }
-    let kind = job.kind.as_deref().and_then(Kind::from_name);
-    if let Some(kind) = kind.or_else(|| job.queue.map(crate::engine::Queue::kind)) {
-        let payload = job.remaining.or(job.payload).unwrap_or_default();
-        let error = job.error.unwrap_or_else(|| "failed".to_owned());
+    let kind = summary.kind.as_deref().and_then(Kind::from_name);
+    if let Some(kind) = kind.or_else(|| summary.queue.map(|queue| Queue::kind(queue.0))) {
+        let payload = job.remaining.unwrap_or(job.payload);
+        let error = summary.error.unwrap_or_else(|| "failed".to_owned());
         let failure = JobFailure::of(kind, &payload.to_string(), error);
         collector.note(TicketEvent::Failed(failure));
     }
@@ -208,7 +207,7 @@ pub fn note(job: Job, collector: &mut Collector) {
 
 /// Verdicts of the daemon's that asked somebody: each is a call, or several.
 #[must_use]
-pub fn calls(job: &Job) -> u64 {
+pub fn calls(job: &JobDetail) -> u64 {
     let findings = job.result.clone();
     match findings.and_then(|result| serde_json::from_value(result).ok()) {
         Some(Findings::Liveness(found)) => found
@@ -260,21 +259,22 @@ mod tests {
     use crate::face::batch_file::Plan;
     use crate::face::client::scripted::{Script, answers};
     use crate::face::report::Summary;
-    use serde_json::Value;
+    use crate::face::protocol::Got;
+    use serde_json::{Value, json};
 
     const SOON: Duration = Duration::from_secs(10);
 
     fn job(id: i64, state: &str, more: Value) -> Value {
-        let mut job = json!({"id": id, "kind": "liveness", "queue": "cleanup", "state": state});
-        let (Value::Object(job_keys), Value::Object(more)) = (&mut job, more) else {
-            panic!("objects")
-        };
-        job_keys.extend(more);
+        let mut job = json!({"id": id, "kind": "liveness", "queue": "cleanup", "state": state,
+            "priority": 5, "items": 1, "attempts": 1, "crashes": 0, "payload": null});
+        let more = more.as_object().unwrap().clone();
+        job.as_object_mut().unwrap().extend(more);
         json!({ "job": job })
     }
 
     fn event(id: i64, state: &str) -> String {
-        let params = json!({"id": id, "queue": "cleanup", "state": state});
+        let params = json!({"id": id, "queue": "cleanup", "state": state,
+            "at": "2026-01-02T03:04:05Z"});
         format!("+{}", json!({"jsonrpc": "2.0", "method": "events.job", "params": params}))
     }
 
@@ -284,12 +284,12 @@ mod tests {
         lines
     }
 
-    fn ids(jobs: &[Job]) -> Vec<i64> {
-        jobs.iter().map(|job| job.id.0).collect()
+    fn ids(jobs: &[JobDetail]) -> Vec<i64> {
+        jobs.iter().map(|job| job.summary.id).collect()
     }
 
     /// Waits until something is told.
-    fn ended(follower: &mut Follower) -> Vec<Job> {
+    fn ended(follower: &mut Follower) -> Vec<JobDetail> {
         loop {
             let jobs = follower.ended(SOON).unwrap();
             if !jobs.is_empty() {
@@ -317,7 +317,7 @@ mod tests {
             answers([job(3, "cancelled", json!({}))]),
         ]);
         let mut follower = Follower::listen(script.socket()).unwrap();
-        follower.expect([1, 2, 3].map(JobId));
+        follower.expect([1, 2, 3]);
         assert_eq!(ids(&ended(&mut follower)), [1]);
         assert_eq!(ids(&ended(&mut follower)), [2]);
         assert_eq!(ids(&ended(&mut follower)), [3]);
@@ -333,7 +333,7 @@ mod tests {
             ],
         ]);
         let mut follower = Follower::listen(script.socket()).unwrap();
-        follower.expect([JobId(1)]);
+        follower.expect([1]);
         assert!(follower.ended(SOON).unwrap().is_empty());
         assert_eq!((follower.open(), follower.gone()), (0, 1));
     }
@@ -366,7 +366,7 @@ mod tests {
                 "remaining": {"video_ids": ["b"]}})),
             job(3, "cancelled", json!({"payload": {"video_ids": ["c"]}})),
         ] {
-            let OneJob { job } = serde_json::from_value(answer).unwrap();
+            let Got { job } = serde_json::from_value(answer).unwrap();
             asked += calls(&job);
             note(job, &mut collector);
         }

@@ -3,10 +3,13 @@
 
 pub mod batch_file;
 pub mod cli;
+pub mod client;
 pub mod exit;
+pub mod follow;
 pub mod logging;
 pub mod one_shot;
 pub mod progress;
+pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod signals;

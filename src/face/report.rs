@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 pub use self::collect::{Collector, Gathered};
 pub use self::human::print_tables;
 use super::cli::selection::FailOn;
-use crate::engine::{GroupId, Kind, Score};
+use crate::engine::{Kind, Score};
 
 /// The report of a run. A section that was not asked for is absent.
 #[derive(Debug, Serialize)]
@@ -181,7 +181,7 @@ pub struct HandedOver {
     pub jobs: usize,
     /// Their group, if they are one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<GroupId>,
+    pub group: Option<i64>,
     /// Who took it.
     pub to: Taker,
 }
@@ -191,7 +191,7 @@ impl fmt::Display for HandedOver {
         let jobs = self.jobs;
         match (self.to, self.group) {
             (Taker::Daemon, Some(group)) => {
-                write!(f, "the daemon has them as {jobs} jobs of group {}", group.0)
+                write!(f, "the daemon has them as {jobs} jobs of group {group}")
             }
             (Taker::Daemon, None) => write!(f, "the daemon has them as {jobs} jobs"),
             (Taker::File, _) => write!(f, "they wait in the file as {jobs} jobs for the daemon"),

@@ -12,10 +12,7 @@ use super::exit::Code;
 use super::progress::Progress;
 use super::report::{Collector, Report, Summary};
 use super::signals::{Signal, Signals};
-use crate::engine::{
-    EngineError, EngineHandle, Job, LivenessJob, ScoreJob, SubmitError, ThumbnailsJob, Ticket,
-    TicketEvent,
-};
+use crate::engine::{EngineError, EngineHandle, SubmitError, Ticket, TicketEvent};
 
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -156,15 +153,7 @@ async fn submit(
     plan: Plan,
     tickets: &mut Vec<Ticket>,
 ) -> Result<(), EngineError> {
-    let jobs = [
-        plan.liveness
-            .map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
-        plan.thumbnails
-            .map(|videos| Job::Thumbnails(ThumbnailsJob { videos })),
-        plan.scoring
-            .map(|video_ids| Job::Score(ScoreJob { video_ids })),
-    ];
-    for job in jobs.into_iter().flatten() {
+    for job in plan.into_jobs() {
         match engine.submit(job).await {
             Ok(ticket) => tickets.push(ticket),
             // What it would have done is listed as not done.

@@ -4,19 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::face::exit::{Code, Failure};
-
-/// The daemon's codes that we act on.
-pub mod codes {
-    /// It does not know the method.
-    pub const METHOD: i64 = -32601;
-    /// It does not like what was asked.
-    pub const PARAMS: i64 = -32602;
-    /// There is no such job or group.
-    pub const NOT_FOUND: i64 = -32004;
-}
+use crate::face::protocol::{ErrorCode, Method, RpcError};
 
 /// Why the daemon could not be asked, or did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -71,33 +60,29 @@ pub enum ClientError {
     #[error("the daemon does not know {method}: it runs an older version; restart it")]
     TooOld {
         /// What was asked.
-        method: &'static str,
+        method: Method,
     },
     /// It will not.
-    #[error("{method}: {message}")]
+    #[error("{method}: {error}")]
     Refused {
         /// What was asked.
-        method: &'static str,
-        /// Its code.
-        code: i64,
+        method: Method,
         /// Why.
-        message: String,
-        /// What it adds.
-        data: Value,
+        error: RpcError,
     },
     /// It speaks otherwise than we do.
     #[error("read the daemon's answer to {method}: {source}; is it of another version?")]
     NotUnderstood {
         /// What was asked.
-        method: &'static str,
+        method: Method,
         /// Where the reading ended.
         source: serde_json::Error,
     },
     /// We were too slow to hear everything.
-    #[error("too slow for the daemon's events{}", missed.map_or_else(String::new, |n| format!(": {n} missed")))]
+    #[error("too slow for the daemon's events: {missed} missed")]
     Lagged {
         /// How many events were missed.
-        missed: Option<u64>,
+        missed: u64,
     },
 }
 
@@ -111,28 +96,17 @@ impl ClientError {
         }
     }
 
-    pub(super) fn refused(method: &'static str, code: i64, message: String, data: Value) -> Self {
-        if code == codes::METHOD {
+    pub(super) fn refused(method: Method, error: RpcError) -> Self {
+        if error.code == ErrorCode::Method {
             return Self::TooOld { method };
         }
-        Self::Refused {
-            method,
-            code,
-            message,
-            data,
-        }
+        Self::Refused { method, error }
     }
 
     /// Whether there is nothing of this number.
     #[must_use]
-    pub const fn is_not_found(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                code: codes::NOT_FOUND,
-                ..
-            }
-        )
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.code == ErrorCode::NotFound)
     }
 
     /// Whether nobody answers, so that one may look elsewhere.
@@ -155,9 +129,9 @@ impl ClientError {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = match &error {
-            ClientError::Refused { code, .. } => match *code {
-                codes::PARAMS => Code::Usage,
-                codes::NOT_FOUND => Code::Failed,
+            ClientError::Refused { error, .. } => match error.code {
+                ErrorCode::Params => Code::Usage,
+                ErrorCode::NotFound => Code::Failed,
                 _ => Code::Unusable,
             },
             _ => Code::Unusable,

@@ -1,266 +1,177 @@
 //! Handing work to the daemon: of any size, in lines that the daemon takes.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use std::collections::HashMap;
 
-use super::answers::Submitted;
+use serde::Serialize;
+
 use super::{Client, ClientError};
-use crate::engine::{GroupId, JobId, Kind, ThumbnailItem};
-use crate::face::batch_file::Plan;
+use crate::engine::{Job, Kind, LivenessJob, ScoreJob, ThumbnailItem, ThumbnailsJob};
+use crate::face::batch_file::{NewVideo, Plan};
+use crate::face::protocol::{BatchIds, Cancel, KindName, LONGEST_LINE, MOST_IDS, SubmitBatch};
 
-/// What the daemon takes in one line, less room for all that is not an item.
-const ROOM: usize = (1 << 20) - (16 << 10);
-
-/// How a submitted job is placed.
-#[derive(Debug, Clone, Default)]
-pub struct Placing {
-    /// 0 (first) to 9.
-    pub priority: u8,
-    /// How long it waits first, as the daemon reads durations.
-    pub delay: Option<String>,
-    /// No two jobs have the same.
-    pub unique_key: Option<String>,
-    /// How long an ended job keeps its key.
-    pub unique_for: Option<String>,
-}
-
-/// What follows a batch, each a kind and a payload.
-#[derive(Debug, Clone, Default)]
-pub struct FollowUps {
-    /// If every job succeeded.
-    pub on_success: Option<Value>,
-    /// In any case.
-    pub on_finish: Option<Value>,
-}
+/// Room in a line for items: all of it but some for what is no item.
+const ROOM: usize = LONGEST_LINE - (16 << 10);
 
 /// A batch the daemon has taken.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct Taken {
     /// Its group; none if there was nothing to do.
-    pub group: Option<GroupId>,
-    /// Its jobs by kind.
-    pub ids: Vec<(Kind, Vec<JobId>)>,
+    pub group: Option<i64>,
+    /// Its jobs.
+    pub ids: BatchIds,
 }
 
-impl Batch {
+impl Taken {
     /// All of its jobs.
-    pub fn jobs(&self) -> impl Iterator<Item = JobId> {
-        self.ids.iter().flat_map(|(_, ids)| ids).copied()
-    }
-
-    /// As `jobs.submit_batch` answers.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let ids: serde_json::Map<String, Value> = self
-            .ids
-            .iter()
-            .map(|(kind, ids)| (kind.name().to_owned(), json!(ids)))
-            .collect();
-        json!({"group": self.group, "ids": ids})
+    pub fn jobs(&self) -> Vec<i64> {
+        let BatchIds {
+            score,
+            thumbnails,
+            liveness,
+        } = &self.ids;
+        [liveness.as_slice(), thumbnails, score].concat()
     }
-}
-
-#[derive(Deserialize)]
-struct PartTaken {
-    group: Option<GroupId>,
-    ids: serde_json::Map<String, Value>,
-}
-
-/// Jobs of one kind, in one line if they fit.
-#[derive(Debug)]
-pub struct Line {
-    payload: Value,
-}
-
-/// A plan of one kind as payloads that each fit into a line.
-#[must_use]
-pub fn lines(kind: Kind, plan: &Plan) -> Vec<Line> {
-    let (key, items) = match kind {
-        Kind::Score => ("video_ids", texts(plan.scoring.as_deref())),
-        Kind::Thumbnails => ("videos", pictures(plan.thumbnails.as_deref())),
-        Kind::Liveness => ("video_ids", texts(plan.liveness.as_deref())),
-    };
-    let parts = parts(items);
-    let line = |items: Vec<Value>| Line {
-        payload: json!({ key: items }),
-    };
-    parts.into_iter().map(line).collect()
 }
 
 impl Client {
-    /// Hands in one line of jobs.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub fn submit(
-        &mut self,
-        kind: Kind,
-        line: Line,
-        placing: &Placing,
-    ) -> Result<Submitted, ClientError> {
-        let mut params = json!({
-            "kind": kind.name(),
-            "payload": line.payload,
-            "priority": placing.priority,
-        });
-        let more = [
-            ("delay", &placing.delay),
-            ("unique_key", &placing.unique_key),
-            ("unique_for", &placing.unique_for),
-        ];
-        for (key, value) in more {
-            put(&mut params, key, value.as_ref().map(|text| json!(text)));
-        }
-        self.ask("jobs.submit", params)
-    }
-
-    /// Hands in a whole plan as one group.
+    /// Hands in a whole plan as one group; `like` has all that is no item.
     ///
     /// # Errors
     /// As [`Client::ask`]. What was taken before the error is withdrawn, if the daemon still
     /// answers.
-    pub fn submit_batch(
-        &mut self,
-        plan: &Plan,
-        priority: u8,
-        follow_ups: &FollowUps,
-    ) -> Result<Batch, ClientError> {
-        let mut batch = Batch {
-            group: None,
-            ids: Kind::ALL.map(|kind| (kind, Vec::new())).to_vec(),
-        };
-        let sections = [
-            (Kind::Score, plan.scoring.is_some()),
-            (Kind::Thumbnails, plan.thumbnails.is_some()),
-            (Kind::Liveness, plan.liveness.is_some()),
-        ];
-        let only: Vec<&str> = sections
-            .into_iter()
-            .filter_map(|(kind, is_asked)| is_asked.then_some(kind.name()))
-            .collect();
+    pub fn submit_batch(&mut self, plan: &Plan, like: &SubmitBatch) -> Result<Taken, ClientError> {
+        let mut taken = Taken::default();
         let mut parts = batch_parts(plan).into_iter().peekable();
-        while let Some(mut params) = parts.next() {
-            let more = parts.peek().is_some();
-            put(&mut params, "only", Some(json!(only)));
-            put(&mut params, "priority", Some(json!(priority)));
-            put(&mut params, "more", more.then_some(json!(true)));
-            match batch.group {
-                Some(group) => put(&mut params, "group", Some(json!(group))),
-                None => {
-                    put(&mut params, "on_success", follow_ups.on_success.clone());
-                    put(&mut params, "on_finish", follow_ups.on_finish.clone());
-                }
+        while let Some(part) = parts.next() {
+            let mut part = SubmitBatch {
+                priority: like.priority,
+                only: kinds_of(plan),
+                group: taken.group,
+                more: parts.peek().is_some(),
+                ..part
+            };
+            if taken.group.is_none() {
+                part.on_success.clone_from(&like.on_success);
+                part.on_finish.clone_from(&like.on_finish);
             }
-            match self.ask("jobs.submit_batch", params) {
-                Ok(taken) => batch.add(taken),
+            match self.ask(&part) {
+                Ok(batch) => {
+                    taken.group = Some(batch.group);
+                    taken.ids.score.extend(batch.ids.score);
+                    taken.ids.thumbnails.extend(batch.ids.thumbnails);
+                    taken.ids.liveness.extend(batch.ids.liveness);
+                }
                 Err(error) => {
-                    self.withdraw(&batch);
+                    self.withdraw(&taken);
                     return Err(error);
                 }
             }
         }
-        Ok(batch)
+        Ok(taken)
     }
 
     /// Half a batch is none.
-    fn withdraw(&mut self, batch: &Batch) {
-        let ids: Vec<JobId> = batch.jobs().collect();
-        if !ids.is_empty() {
-            let withdrawn: Result<Value, _> = self.ask("jobs.cancel", json!({ "ids": ids }));
-            if let Err(error) = withdrawn {
-                tracing::warn!(%error, jobs = ids.len(), "half of the batch stays queued");
+    fn withdraw(&mut self, taken: &Taken) {
+        for ids in taken.jobs().chunks(MOST_IDS) {
+            if let Err(error) = self.ask(&Cancel { ids: ids.to_vec() }) {
+                tracing::warn!(%error, group = taken.group, "half of the batch stays queued");
+                return;
             }
         }
     }
 }
 
-impl Batch {
-    fn add(&mut self, part: PartTaken) {
-        self.group = self.group.or(part.group);
-        for (kind, ids) in &mut self.ids {
-            let more = part.ids.get(kind.name()).cloned().unwrap_or_default();
-            ids.extend(serde_json::from_value::<Vec<JobId>>(more).unwrap_or_default());
-        }
-    }
-}
-
-fn put(params: &mut Value, key: &str, value: Option<Value>) {
-    if let (Some(params), Some(value)) = (params.as_object_mut(), value) {
-        params.insert(key.to_owned(), value);
-    }
-}
-
-/// A batch as the objects of as many lines as it takes. What takes longest goes first.
-fn batch_parts(plan: &Plan) -> Vec<Value> {
-    let videos = match (&plan.scoring, &plan.thumbnails) {
-        (None, None) => Vec::new(),
-        (None, Some(items)) => pictures(Some(items)),
-        (Some(ids), items) => with_pictures(ids, items.as_deref().unwrap_or_default()),
+fn kinds_of(plan: &Plan) -> Vec<KindName> {
+    let asked = |kind: &Kind| match kind {
+        Kind::Score => plan.scoring.is_some(),
+        Kind::Thumbnails => plan.thumbnails.is_some(),
+        Kind::Liveness => plan.liveness.is_some(),
     };
-    let stale = parts(texts(plan.liveness.as_deref()));
-    let asked = stale.into_iter().map(|ids| json!({ "stale_ids": ids }));
-    let made = parts(videos).into_iter();
-    asked
-        .chain(made.map(|videos| json!({ "new_videos": videos })))
+    Kind::ALL.into_iter().filter(asked).map(KindName).collect()
+}
+
+/// A plan as jobs that each fit into a line.
+#[must_use]
+pub fn jobs(plan: Plan) -> Vec<Job> {
+    let cut = |job| match job {
+        Job::Score(ScoreJob { video_ids }) => parts(video_ids, written)
+            .map(|video_ids| Job::Score(ScoreJob { video_ids }))
+            .collect::<Vec<_>>(),
+        Job::Thumbnails(ThumbnailsJob { videos }) => parts(videos, written)
+            .map(|videos| Job::Thumbnails(ThumbnailsJob { videos }))
+            .collect(),
+        Job::Liveness(LivenessJob { video_ids }) => parts(video_ids, written)
+            .map(|video_ids| Job::Liveness(LivenessJob { video_ids }))
+            .collect(),
+    };
+    plan.into_jobs().into_iter().flat_map(cut).collect()
+}
+
+/// A batch as as many lines as it takes. What takes longest goes first.
+fn batch_parts(plan: &Plan) -> Vec<SubmitBatch> {
+    let stale = plan.liveness.clone().unwrap_or_default();
+    let asked = parts(stale, written).map(|ids| SubmitBatch {
+        stale_ids: Some(ids),
+        ..SubmitBatch::default()
+    });
+    let made = parts(new_videos(plan), written).map(|videos| SubmitBatch {
+        new_videos: Some(videos),
+        ..SubmitBatch::default()
+    });
+    asked.chain(made).collect()
+}
+
+/// Each video with its picture; one with two pictures is there twice, side by side.
+fn new_videos(plan: &Plan) -> Vec<NewVideo> {
+    let pictures = plan.thumbnails.as_deref().unwrap_or_default();
+    let video = |id: &str, url: Option<&str>| NewVideo {
+        video_id: id.to_owned(),
+        thumbnail_url: url.map(str::to_owned),
+    };
+    let with_url = |item: &ThumbnailItem| video(&item.video_id, Some(&item.thumbnail_url));
+    let Some(ids) = &plan.scoring else {
+        return pictures.iter().map(with_url).collect();
+    };
+    let mut by_video: HashMap<&str, Vec<NewVideo>> = HashMap::with_capacity(pictures.len());
+    for item in pictures {
+        by_video.entry(&item.video_id).or_default().push(with_url(item));
+    }
+    ids.iter()
+        .flat_map(|id| {
+            let found = by_video.remove(id.as_str());
+            found.unwrap_or_else(|| vec![video(id, None)])
+        })
         .collect()
 }
 
-/// Each video once, with its picture; one with two pictures is there twice, side by side.
-fn with_pictures(ids: &[String], items: &[ThumbnailItem]) -> Vec<Value> {
-    let mut by_video: std::collections::HashMap<&str, Vec<&str>> =
-        std::collections::HashMap::with_capacity(items.len());
-    for item in items {
-        let urls = by_video.entry(item.video_id.as_str()).or_default();
-        urls.push(item.thumbnail_url.as_str());
-    }
-    let mut videos = Vec::with_capacity(ids.len());
-    for id in ids {
-        match by_video.get(id.as_str()) {
-            None => videos.push(json!({ "video_id": id })),
-            Some(urls) => videos.extend(
-                urls.iter()
-                    .map(|url| json!({"video_id": id, "thumbnail_url": url})),
-            ),
-        }
-    }
-    videos
-}
-
-fn pictures(items: Option<&[ThumbnailItem]>) -> Vec<Value> {
-    let items = items.unwrap_or_default().iter();
-    items
-        .map(|item| json!({"video_id": item.video_id, "thumbnail_url": item.thumbnail_url}))
-        .collect()
-}
-
-fn texts(ids: Option<&[String]>) -> Vec<Value> {
-    ids.unwrap_or_default().iter().map(|id| json!(id)).collect()
+/// Bytes of an item in a line, its comma included.
+fn written(item: &impl Serialize) -> usize {
+    serde_json::to_vec(item).map_or(0, |json| json.len() + 1)
 }
 
 /// Items in as few parts as fit into a line each.
-fn parts(items: Vec<Value>) -> Vec<Vec<Value>> {
-    let mut parts = Vec::new();
-    let mut part = Vec::new();
-    let mut taken = 0;
-    for item in items {
-        let size = item.to_string().len() + 1;
-        if taken + size > ROOM && !part.is_empty() {
-            parts.push(std::mem::take(&mut part));
-            taken = 0;
+fn parts<T>(items: Vec<T>, size: impl Fn(&T) -> usize) -> impl Iterator<Item = Vec<T>> {
+    let mut items = items.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut part = vec![items.next()?];
+        let mut taken = part.iter().map(&size).sum::<usize>();
+        while let Some(item) = items.next_if(|item| {
+            taken += size(item);
+            taken <= ROOM
+        }) {
+            part.push(item);
         }
-        taken += size;
-        part.push(item);
-    }
-    if !part.is_empty() {
-        parts.push(part);
-    }
-    parts
+        Some(part)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::face::client::scripted::{Script, answers};
+    use crate::face::protocol::{FollowUp, Request};
+    use serde_json::json;
 
     fn item(id: &str, url: &str) -> ThumbnailItem {
         ThumbnailItem {
@@ -278,18 +189,16 @@ mod tests {
             liveness: Some((0..30).map(long).collect()),
         };
         let parts = batch_parts(&plan);
-        let lists = |key: &str| -> Vec<Value> {
-            let lists = parts.iter().filter_map(|part| part[key].as_array());
-            lists.flatten().cloned().collect()
-        };
-        assert!(parts.iter().all(|part| part.to_string().len() < 1 << 20));
-        assert!(parts[0].get("stale_ids").is_some(), "what is slow is first");
-        assert_eq!(lists("stale_ids").len(), 30);
-        let videos = lists("new_videos");
+        for part in &parts {
+            assert!(Request::line(1, part).unwrap().len() < LONGEST_LINE);
+        }
+        assert!(parts[0].stale_ids.is_some(), "what is slow is first");
+        let stale: Vec<_> = parts.iter().flat_map(|part| &part.stale_ids).flatten().collect();
+        assert_eq!(stale.len(), 30);
+        let videos: Vec<_> = parts.iter().flat_map(|part| &part.new_videos).flatten().collect();
         assert_eq!(videos.len(), 61);
-        assert_eq!(videos[3]["thumbnail_url"], "u");
-        assert_eq!(videos[4], json!({"video_id": long(3), "thumbnail_url": "v"}));
-        assert_eq!(videos[5], json!({"video_id": long(4)}));
+        let url = |at: usize| (videos[at].video_id == long(3), videos[at].thumbnail_url.as_deref());
+        assert_eq!([url(3), url(4), url(5)], [(true, Some("u")), (true, Some("v")), (false, None)]);
     }
 
     #[test]
@@ -305,13 +214,16 @@ mod tests {
             json!({"group": 12, "ids": {"score": [3], "thumbnails": [], "liveness": []}}),
         ]));
         let mut client = Client::connect(script.socket()).unwrap();
-        let follow_ups = FollowUps {
-            on_success: None,
-            on_finish: Some(json!({"kind": "score", "payload": {"video_ids": ["z"]}})),
+        let like = SubmitBatch {
+            priority: 2,
+            on_finish: Some(FollowUp {
+                kind: KindName(Kind::Score),
+                payload: json!({"video_ids": ["z"]}),
+            }),
+            ..SubmitBatch::default()
         };
-        let batch = client.submit_batch(&plan, 2, &follow_ups).unwrap();
-        assert_eq!(batch.group, Some(GroupId(12)));
-        assert_eq!(batch.jobs().collect::<Vec<_>>(), [JobId(3), JobId(1), JobId(2)]);
+        let batch = client.submit_batch(&plan, &like).unwrap();
+        assert_eq!((batch.group, batch.jobs()), (Some(12), vec![1, 2, 3]));
         let heard = script.heard();
         let first = &heard[0]["params"];
         assert_eq!(first["only"], json!(["score", "liveness"]));
@@ -329,12 +241,12 @@ mod tests {
             ..Plan::default()
         };
         let script = Script::play([
-            r#"{"jsonrpc":"2.0","id":1,"result":{"group":1,"ids":{"liveness":[4,5]}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"group":1,"ids":{"score":[],"thumbnails":[],"liveness":[4,5]}}}"#,
             r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32002,"message":"the disk is full"}}"#,
             r#"{"jsonrpc":"2.0","id":3,"result":{"cancelled":[4,5]}}"#,
         ]);
         let mut client = Client::connect(script.socket()).unwrap();
-        let error = client.submit_batch(&plan, 5, &FollowUps::default());
+        let error = client.submit_batch(&plan, &SubmitBatch::default());
         let error = error.unwrap_err().to_string();
         assert_eq!(error, "jobs.submit_batch: the disk is full");
         assert_eq!(script.heard()[2]["params"], json!({"ids": [4, 5]}));

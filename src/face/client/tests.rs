@@ -1,12 +1,15 @@
 use std::os::unix::net::UnixListener;
 
 use super::scripted::Script;
-use super::*;
-use crate::engine::{JobId, JobState};
-use crate::face::exit::{Code, Failure};
+use serde_json::json;
 
-fn ask(script: &Script) -> Result<Value, ClientError> {
-    Client::connect(script.socket())?.ask("daemon.status", json!({}))
+use super::*;
+use crate::engine::JobState;
+use crate::face::exit::{Code, Failure};
+use crate::face::protocol::{Cancel, Cancelled, State, Status};
+
+fn ask(script: &Script) -> Result<Cancelled, ClientError> {
+    Client::connect(script.socket())?.ask(&Cancel { ids: vec![7] })
 }
 
 #[test]
@@ -14,11 +17,11 @@ fn an_answer_is_found_among_news_and_others_answers() {
     let script = Script::play([
         r#"{"jsonrpc":"2.0","method":"events.job","params":{}}
 {"jsonrpc":"2.0","id":9,"result":"another's"}
-{"jsonrpc":"2.0","id":1,"result":{"pid":7}}"#,
+{"jsonrpc":"2.0","id":1,"result":{"cancelled":[7],"later":1}}"#,
     ]);
-    assert_eq!(ask(&script).unwrap(), json!({"pid": 7}));
+    assert_eq!(ask(&script).unwrap().cancelled, [7]);
     let request = &script.heard()[0];
-    let expected = json!({"jsonrpc": "2.0", "id": 1, "method": "daemon.status", "params": {}});
+    let expected = json!({"jsonrpc": "2.0", "id": 1, "method": "jobs.cancel", "params": {"ids": [7]}});
     assert_eq!(*request, expected);
 }
 
@@ -46,15 +49,15 @@ fn each_failure_says_what_to_do() {
     let error = ask(&Script::play(["[1]"])).unwrap_err();
     assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error}");
     for (code, expected) in [
-        (codes::PARAMS, Code::Usage),
-        (codes::NOT_FOUND, Code::Failed),
+        (-32602, Code::Usage),
+        (-32004, Code::Failed),
         (-32002, Code::Unusable),
     ] {
         // A refusal of a line that could not be read has no id.
         let line = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"m"}}}}"#);
         let failure = Failure::from(ask(&Script::play([line])).unwrap_err());
         assert_eq!(failure.code, expected);
-        assert_eq!(failure.error.to_string(), "daemon.status: m");
+        assert_eq!(failure.error.to_string(), "jobs.cancel: m");
     }
 }
 
@@ -65,8 +68,7 @@ fn a_daemon_that_does_not_answer_is_not_waited_for() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let mut client = Client::connect(&socket).unwrap();
     let patience = Duration::from_millis(20);
-    let answer: Result<Value, _> = client.ask_within(patience, "daemon.status", json!({}));
-    let error = answer.unwrap_err();
+    let error = client.ask_within(patience, &Status {}).unwrap_err();
     assert!(error.is_silence() && error.to_string().contains("did not answer"), "{error}");
 }
 
@@ -79,9 +81,9 @@ fn events_come_one_by_one_until_we_are_too_slow() {
         r#"+{"jsonrpc":"2.0","method":"events.lagged","params":{"missed":17}}"#,
     ]);
     let client = Client::connect(script.socket()).unwrap();
-    let mut events = client.subscribe(json!({})).unwrap();
+    let mut events = client.subscribe(&Subscribe::default()).unwrap();
     let event = events.next(PATIENCE).unwrap().unwrap();
-    assert_eq!((event.id, event.state), (JobId(3), JobState::Running));
+    assert_eq!((event.id, event.state), (3, State(JobState::Running)));
     assert!(events.next(PATIENCE).unwrap().is_none());
     let error = events.next(PATIENCE).unwrap_err();
     assert_eq!(error.to_string(), "too slow for the daemon's events: 17 missed");
