@@ -14,8 +14,8 @@ use crate::actors::supervisor::durable::chunks;
 use crate::config::Config;
 use crate::domain::rate_window::Limit;
 use crate::store::{
-    Enqueue, Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
-    JobSummary, Moment, QueueHome, QueueSummary, Reader, StoreError, Writer,
+    Enqueue, Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId,
+    JobRequest, JobSummary, Moment, QueueHome, QueueSummary, Reader, StoreError, Writer,
 };
 
 /// Queues work in the file, as one group, and leaves it there: a daemon that works it off sees it

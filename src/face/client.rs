@@ -34,7 +34,8 @@ pub fn socket_of(config: &Config) -> PathBuf {
         return socket.clone();
     }
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let runtime = runtime.filter(|folder| folder.is_absolute() && !rustix::process::geteuid().is_root());
+    let runtime =
+        runtime.filter(|folder| folder.is_absolute() && !rustix::process::geteuid().is_root());
     runtime
         .unwrap_or_else(|| PathBuf::from("/run/vvv-actors"))
         .join("vvv-actors.sock")
@@ -203,9 +204,7 @@ fn read<T: DeserializeOwned>(method: Method, line: &[u8]) -> Result<T, ClientErr
 fn is_hung_up(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::UnexpectedEof
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof
     )
 }
 

@@ -83,41 +83,41 @@ impl Follower {
             return Ok(Vec::new());
         };
         let mut client = client;
-        match self.hear(&mut client, &mut events, patience) {
-            Ok(jobs) => {
+        let mut jobs = Vec::new();
+        match self.hear(&mut client, &mut events, patience, &mut jobs) {
+            Ok(()) => {
                 self.link = Some((client, events));
                 self.away_since = None;
-                Ok(jobs)
             }
             // Too slow, or it went away: what was missed is looked up.
             Err(error) if error.is_silence() || matches!(error, ClientError::Lagged { .. }) => {
                 self.look_again();
-                Ok(Vec::new())
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        Ok(jobs)
     }
 
+    /// Whatever was heard before an error is among the jobs.
     fn hear(
         &mut self,
         client: &mut Client,
         events: &mut Events,
-        patience: Duration,
-    ) -> Result<Vec<JobDetail>, ClientError> {
+        mut patience: Duration,
+        jobs: &mut Vec<JobDetail>,
+    ) -> Result<(), ClientError> {
         if Instant::now() >= self.next_look {
             self.look_again();
         }
-        let mut jobs = Vec::new();
         while jobs.len() < AT_ONCE {
             let Some(id) = self.doubtful.pop() else {
                 break;
             };
             jobs.extend(self.look(client, id)?);
         }
-        if !jobs.is_empty() || !self.doubtful.is_empty() {
-            return Ok(jobs);
+        if !jobs.is_empty() || !self.doubtful.is_empty() || self.open.is_empty() {
+            return Ok(());
         }
-        let mut patience = patience;
         while jobs.len() < AT_ONCE {
             let Some(event) = events.next(patience)? else {
                 break;
@@ -127,7 +127,7 @@ impl Follower {
                 jobs.extend(self.look(client, event.id)?);
             }
         }
-        Ok(jobs)
+        Ok(())
     }
 
     /// The job, if it is one of ours and has ended.
@@ -258,8 +258,8 @@ mod tests {
     use super::*;
     use crate::face::batch_file::Plan;
     use crate::face::client::scripted::{Script, answers};
-    use crate::face::report::Summary;
     use crate::face::protocol::Got;
+    use crate::face::report::Summary;
     use serde_json::{Value, json};
 
     const SOON: Duration = Duration::from_secs(10);
@@ -275,7 +275,10 @@ mod tests {
     fn event(id: i64, state: &str) -> String {
         let params = json!({"id": id, "queue": "cleanup", "state": state,
             "at": "2026-01-02T03:04:05Z"});
-        format!("+{}", json!({"jsonrpc": "2.0", "method": "events.job", "params": params}))
+        format!(
+            "+{}",
+            json!({"jsonrpc": "2.0", "method": "events.job", "params": params})
+        )
     }
 
     fn listening(more: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -329,7 +332,8 @@ mod tests {
         let script = Script::play_each([
             listening([]),
             vec![
-                r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32004,"message":"no job 1"}}"#.to_owned(),
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32004,"message":"no job 1"}}"#
+                    .to_owned(),
             ],
         ]);
         let mut follower = Follower::listen(script.socket()).unwrap();
@@ -356,14 +360,22 @@ mod tests {
                 {"id": "s", "score": 87.3, "velocity": 12, "engagement": 6.21, "region": "PL",
                  "label": "VIRAL"},
                 {"id": "t", "score": 0.0, "reason": "insufficient data"}]})),
-            found(json!({"thumbnails": [{"id": "p", "url": "u", "status": "placeholder",
-                 "width": 120, "height": 90, "cached": true}]})),
-            found(json!({"liveness": [{"id": "a", "verdict": "dead", "reason": "404",
-                 "http_status": 404, "cached": false}]})),
-            job(2, "failed", json!({
+            found(
+                json!({"thumbnails": [{"id": "p", "url": "u", "status": "placeholder",
+                 "width": 120, "height": 90, "cached": true}]}),
+            ),
+            found(
+                json!({"liveness": [{"id": "a", "verdict": "dead", "reason": "404",
+                 "http_status": 404, "cached": false}]}),
+            ),
+            job(
+                2,
+                "failed",
+                json!({
                 "error": "panicked",
                 "payload": {"video_ids": ["a", "b"]},
-                "remaining": {"video_ids": ["b"]}})),
+                "remaining": {"video_ids": ["b"]}}),
+            ),
             job(3, "cancelled", json!({"payload": {"video_ids": ["c"]}})),
         ] {
             let Got { job } = serde_json::from_value(answer).unwrap();

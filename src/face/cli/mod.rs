@@ -4,14 +4,22 @@
 pub mod batch;
 pub mod completions;
 pub mod config;
+mod daemon_link;
 pub mod db;
 mod ids;
+pub mod job;
 pub mod liveness;
+pub mod queue;
+pub mod reload;
 pub mod score;
 pub mod selection;
+pub mod status;
+pub mod stop;
+pub mod submit;
 pub mod thumbnails;
 pub mod video;
 mod waiting;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -29,6 +37,8 @@ Examples:
   pipeline | vvv-actors batch - --format json     the same from a pipe, as JSON
   vvv-actors liveness --stale 7d --limit 500      ask about the 500 longest unchecked videos
   vvv-actors score -- -Bg3w_kVyPQ                 an id that begins with a dash
+  vvv-actors submit batch new.json --wait         the same batch by the daemon's durable queue
+  vvv-actors job list --state failed              what went wrong there, and why
   vvv-actors config show                          what is in force, and where it was set
 
 Configuration: --config FILE, else $XDG_CONFIG_HOME/vvv-actors/config.toml, else
@@ -72,6 +82,20 @@ pub enum Command {
     Thumbnails(thumbnails::ThumbnailsArgs),
     /// Ask which videos are gone, at most 20 calls a minute
     Liveness(liveness::LivenessArgs),
+    /// Hand work to the daemon's durable queue, and wait for it or not
+    Submit(submit::SubmitArgs),
+    /// Look at queued jobs, wait for them, cancel them or have them done again
+    Job(job::JobArgs),
+    /// Show the queues, or pause, resume and empty them
+    Queue(queue::QueueArgs),
+    /// Show how the daemon fares, or check it for a monitor
+    Status(status::StatusArgs),
+    /// Watch the daemon at work; without a terminal, a line an event
+    Watch,
+    /// Stop the daemon
+    Stop(stop::StopArgs),
+    /// Have the daemon read its configuration again, and say what needs a restart
+    Reload,
     /// Show all that is known about one video
     Video(video::VideoArgs),
     /// Look after the database: doctor, size, backup, uninstall
@@ -214,6 +238,13 @@ fn dispatch(
         Command::Score(arguments) => score::run(arguments, global, &loaded, console),
         Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
         Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
+        Command::Submit(arguments) => submit::run(arguments, global, &loaded, console),
+        Command::Job(arguments) => job::run(arguments, global, &loaded, console),
+        Command::Queue(arguments) => queue::run(arguments, global, &loaded, console),
+        Command::Status(arguments) => status::run(*arguments, global, &loaded, console),
+        Command::Watch => watch::run(global, &loaded, console),
+        Command::Stop(arguments) => stop::run(*arguments, global, &loaded, console),
+        Command::Reload => reload::run(global, &loaded, console),
         Command::Video(arguments) => video::run(arguments, global, &loaded, console),
         Command::Db(arguments) => db::run(arguments, global, &loaded, console),
         Command::Config(arguments) => config::run(arguments, global, &loaded, console),

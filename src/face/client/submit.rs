@@ -135,7 +135,10 @@ fn new_videos(plan: &Plan) -> Vec<NewVideo> {
     };
     let mut by_video: HashMap<&str, Vec<NewVideo>> = HashMap::with_capacity(pictures.len());
     for item in pictures {
-        by_video.entry(&item.video_id).or_default().push(with_url(item));
+        by_video
+            .entry(&item.video_id)
+            .or_default()
+            .push(with_url(item));
     }
     ids.iter()
         .flat_map(|id| {
@@ -193,12 +196,28 @@ mod tests {
             assert!(Request::line(1, part).unwrap().len() < LONGEST_LINE);
         }
         assert!(parts[0].stale_ids.is_some(), "what is slow is first");
-        let stale: Vec<_> = parts.iter().flat_map(|part| &part.stale_ids).flatten().collect();
+        let stale: Vec<_> = parts
+            .iter()
+            .flat_map(|part| &part.stale_ids)
+            .flatten()
+            .collect();
         assert_eq!(stale.len(), 30);
-        let videos: Vec<_> = parts.iter().flat_map(|part| &part.new_videos).flatten().collect();
+        let videos: Vec<_> = parts
+            .iter()
+            .flat_map(|part| &part.new_videos)
+            .flatten()
+            .collect();
         assert_eq!(videos.len(), 61);
-        let url = |at: usize| (videos[at].video_id == long(3), videos[at].thumbnail_url.as_deref());
-        assert_eq!([url(3), url(4), url(5)], [(true, Some("u")), (true, Some("v")), (false, None)]);
+        let url = |at: usize| {
+            (
+                videos[at].video_id == long(3),
+                videos[at].thumbnail_url.as_deref(),
+            )
+        };
+        assert_eq!(
+            [url(3), url(4), url(5)],
+            [(true, Some("u")), (true, Some("v")), (false, None)]
+        );
     }
 
     #[test]
@@ -227,7 +246,10 @@ mod tests {
         let heard = script.heard();
         let first = &heard[0]["params"];
         assert_eq!(first["only"], json!(["score", "liveness"]));
-        assert_eq!((&first["more"], &first["priority"]), (&json!(true), &json!(2)));
+        assert_eq!(
+            (&first["more"], &first["priority"]),
+            (&json!(true), &json!(2))
+        );
         assert_eq!(first["on_finish"]["kind"], "score");
         let last = &heard[1]["params"];
         assert_eq!(last["group"], 12);

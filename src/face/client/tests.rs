@@ -14,14 +14,13 @@ fn ask(script: &Script) -> Result<Cancelled, ClientError> {
 
 #[test]
 fn an_answer_is_found_among_news_and_others_answers() {
-    let script = Script::play([
-        r#"{"jsonrpc":"2.0","method":"events.job","params":{}}
+    let script = Script::play([r#"{"jsonrpc":"2.0","method":"events.job","params":{}}
 {"jsonrpc":"2.0","id":9,"result":"another's"}
-{"jsonrpc":"2.0","id":1,"result":{"cancelled":[7],"later":1}}"#,
-    ]);
+{"jsonrpc":"2.0","id":1,"result":{"cancelled":[7],"later":1}}"#]);
     assert_eq!(ask(&script).unwrap().cancelled, [7]);
     let request = &script.heard()[0];
-    let expected = json!({"jsonrpc": "2.0", "id": 1, "method": "jobs.cancel", "params": {"ids": [7]}});
+    let expected =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "jobs.cancel", "params": {"ids": [7]}});
     assert_eq!(*request, expected);
 }
 
@@ -31,7 +30,10 @@ fn each_failure_says_what_to_do() {
     let missing = folder.path().join("none.sock");
     let error = Client::connect(&missing).unwrap_err();
     assert!(error.is_silence());
-    assert!(error.to_string().contains("none.sock; start one by"), "{error}");
+    assert!(
+        error.to_string().contains("none.sock; start one by"),
+        "{error}"
+    );
     // A socket file whose daemon is gone.
     let stale = folder.path().join("stale.sock");
     drop(UnixListener::bind(&stale).unwrap());
@@ -39,7 +41,10 @@ fn each_failure_says_what_to_do() {
     assert!(matches!(error, ClientError::NoDaemon { .. }), "{error}");
     let denied = io::ErrorKind::PermissionDenied.into();
     let error = ClientError::connecting(&stale, denied).to_string();
-    assert!(error.contains("daemon.socket_group") && error.contains("0660"), "{error}");
+    assert!(
+        error.contains("daemon.socket_group") && error.contains("0660"),
+        "{error}"
+    );
 
     let hung_up = ask(&Script::play(Vec::<String>::new())).unwrap_err();
     assert!(matches!(hung_up, ClientError::HungUp { .. }), "{hung_up}");
@@ -47,14 +52,18 @@ fn each_failure_says_what_to_do() {
     let error = ask(&Script::play([too_old])).unwrap_err();
     assert!(error.to_string().contains("older version"), "{error}");
     let error = ask(&Script::play(["[1]"])).unwrap_err();
-    assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error}");
+    assert!(
+        matches!(error, ClientError::NotUnderstood { .. }),
+        "{error}"
+    );
     for (code, expected) in [
         (-32602, Code::Usage),
         (-32004, Code::Failed),
         (-32002, Code::Unusable),
     ] {
         // A refusal of a line that could not be read has no id.
-        let line = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"m"}}}}"#);
+        let line =
+            format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"m"}}}}"#);
         let failure = Failure::from(ask(&Script::play([line])).unwrap_err());
         assert_eq!(failure.code, expected);
         assert_eq!(failure.error.to_string(), "jobs.cancel: m");
@@ -69,7 +78,10 @@ fn a_daemon_that_does_not_answer_is_not_waited_for() {
     let mut client = Client::connect(&socket).unwrap();
     let patience = Duration::from_millis(20);
     let error = client.ask_within(patience, &Status {}).unwrap_err();
-    assert!(error.is_silence() && error.to_string().contains("did not answer"), "{error}");
+    assert!(
+        error.is_silence() && error.to_string().contains("did not answer"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -86,5 +98,8 @@ fn events_come_one_by_one_until_we_are_too_slow() {
     assert_eq!((event.id, event.state), (3, State(JobState::Running)));
     assert!(events.next(PATIENCE).unwrap().is_none());
     let error = events.next(PATIENCE).unwrap_err();
-    assert_eq!(error.to_string(), "too slow for the daemon's events: 17 missed");
+    assert_eq!(
+        error.to_string(),
+        "too slow for the daemon's events: 17 missed"
+    );
 }
