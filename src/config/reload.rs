@@ -35,6 +35,10 @@ impl Config {
                 ..new.liveness.clone()
             },
             rate_limits: new.rate_limits.clone(),
+            daemon: super::Daemon {
+                drain_timeout: new.daemon.drain_timeout,
+                ..self.daemon.clone()
+            },
             log: super::Log {
                 level: new.log.level.clone(),
                 format: self.log.format,

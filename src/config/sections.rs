@@ -160,6 +160,16 @@ impl Queues {
             Queue::Cleanup => &self.cleanup,
         }
     }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub const fn get_mut(&mut self, queue: Queue) -> &mut QueueSettings {
+        match queue {
+            Queue::Scoring => &mut self.scoring,
+            Queue::Thumbnails => &mut self.thumbnails,
+            Queue::Cleanup => &mut self.cleanup,
+        }
+    }
 }
 
 /// One queue: its pool, its jobs, their retries and time limits.

@@ -16,6 +16,7 @@ pub use self::error::ClientError;
 use super::protocol::{
     Command, JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, Method, Request, RpcError, Subscribe,
 };
+use super::socket::path_of;
 use crate::config::Config;
 
 /// How long an answer may take. Another program may hold the database meanwhile, and a submit is
@@ -29,16 +30,7 @@ const CHUNK: usize = 64 << 10;
 /// Where the daemon of this configuration listens.
 #[must_use]
 pub fn socket_of(config: &Config) -> PathBuf {
-    let socket = &config.daemon.socket;
-    if !socket.as_os_str().is_empty() {
-        return socket.clone();
-    }
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let runtime =
-        runtime.filter(|folder| folder.is_absolute() && !rustix::process::geteuid().is_root());
-    runtime
-        .unwrap_or_else(|| PathBuf::from("/run/vvv-actors"))
-        .join("vvv-actors.sock")
+    path_of(&config.daemon)
 }
 
 /// A connection to the daemon.

@@ -33,7 +33,7 @@ pub fn hand_over(
         Ok(Some(taken)) => return Ok(Some(taken)),
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(%error, "the daemon does not take what is left; the file does")
+            tracing::warn!(%error, "the daemon does not take what is left; the file does");
         }
     }
     into_file(rest, config, within).map(Some)

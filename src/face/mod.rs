@@ -4,6 +4,7 @@
 pub mod batch_file;
 pub mod cli;
 pub mod client;
+pub mod daemon;
 pub mod exit;
 pub mod follow;
 pub mod hand_over;
@@ -14,5 +15,6 @@ pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod signals;
+pub mod socket;
 pub mod tables;
 pub mod text;

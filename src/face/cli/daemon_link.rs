@@ -23,7 +23,7 @@ pub(super) enum Source {
     /// The daemon.
     Daemon(Client),
     /// The file that its queue is in.
-    File(QueueView),
+    File(Box<QueueView>),
 }
 
 /// Connects to the daemon of this configuration.
@@ -51,7 +51,8 @@ pub(super) fn look<T>(
         global,
         console,
     );
-    ask(Source::File(QueueView::open(config).map_err(failure)?))
+    let view = QueueView::open(config).map_err(failure)?;
+    ask(Source::File(Box::new(view)))
 }
 
 /// Tells people something that is no result.

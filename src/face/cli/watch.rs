@@ -76,10 +76,9 @@ fn stream(
             Format::Human => format!("{}\n", told(&event)),
         };
         let out = &mut *console.stdout;
-        match out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
-            // A reader that left has seen what it wanted.
-            Err(error) => return printed(Err(error)),
-            Ok(()) => {}
+        // A reader that left has seen what it wanted.
+        if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+            return printed(Err(error));
         }
     }
 }

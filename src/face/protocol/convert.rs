@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::{
     FollowUp, GroupState, Job, JobDetail, JobEvent, LONGEST_PAGE, List, MOST_IDS, PoolState,
-    QueueName, QueueState, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
+    QueueName, QueueState, Rate, Reloaded, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
 };
+use crate::config;
 use crate::engine::{
-    self, FollowUps, GroupId, GroupSummary, JobFilter, JobId, JobMoved, JobRequest, JobSummary,
-    Kind, LivenessJob, PoolStatus, QueueSummary, ScoreJob, ThumbnailsJob,
+    self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobMoved, JobRequest,
+    JobSummary, Kind, LivenessJob, PoolStatus, QueueSummary, RateStatus, ScoreJob, ThumbnailsJob,
 };
 use crate::face::batch_file::Plan;
 
@@ -107,11 +108,24 @@ impl SubmitBatch {
         Ok(requests.collect())
     }
 
-    /// What follows its end.
+    /// Which group it is part of.
     ///
     /// # Errors
-    /// When a payload does not fit its kind.
-    pub fn follow_ups(&self) -> Result<FollowUps, RpcError> {
+    /// When a follow-up does not fit its kind, or comes too late.
+    pub fn grouping(&self) -> Result<Grouping, RpcError> {
+        let open = self.more;
+        let follow_ups = self.follow_ups()?;
+        match self.group.map(GroupId) {
+            None => Ok(Grouping::New { follow_ups, open }),
+            Some(group) if follow_ups == FollowUps::default() => Ok(Grouping::Join { group, open }),
+            Some(_) => Err(RpcError::params(
+                "group",
+                "what follows a group is said with its first part",
+            )),
+        }
+    }
+
+    fn follow_ups(&self) -> Result<FollowUps, RpcError> {
         Ok(FollowUps {
             on_success: follow_up("on_success", self.on_success.as_ref())?,
             on_finish: follow_up("on_finish", self.on_finish.as_ref())?,
@@ -243,6 +257,28 @@ impl From<PoolStatus> for PoolState {
             uncommitted: pool.uncommitted,
             restarts: pool.restarts,
             degraded: pool.degraded,
+        }
+    }
+}
+
+impl From<RateStatus> for Rate {
+    fn from(rate: RateStatus) -> Self {
+        Self {
+            upstream: rate.upstream.to_owned(),
+            used: rate.used,
+            limit: rate.limit,
+            window_s: rate.window_s,
+            next_s: rate.next_s,
+            parked_s: rate.parked_s,
+        }
+    }
+}
+
+impl From<config::Reloaded> for Reloaded {
+    fn from(reloaded: config::Reloaded) -> Self {
+        Self {
+            applied: reloaded.applied,
+            needs_restart: reloaded.needs_restart,
         }
     }
 }

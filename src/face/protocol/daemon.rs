@@ -80,15 +80,15 @@ pub struct Rate {
     /// Its name.
     pub upstream: String,
     /// Calls that count now.
-    pub used: u64,
+    pub used: u32,
     /// The most that may.
-    pub limit: u64,
+    pub limit: u32,
     /// The window's length in seconds.
-    pub window_s: f64,
+    pub window_s: u64,
     /// Seconds until the next call may be made; null: at once.
-    pub next_s: Option<f64>,
-    /// Seconds the upstream told us to stay away; null: it did not.
-    pub parked_s: Option<f64>,
+    pub next_s: Option<u64>,
+    /// Seconds the upstream is left alone; null: it is not.
+    pub parked_s: Option<u64>,
 }
 
 impl Command for Status {

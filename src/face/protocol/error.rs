@@ -180,6 +180,7 @@ impl From<EngineError> for RpcError {
             | EngineError::LockFile { .. }
             | EngineError::NoQueue
             | EngineError::Fetch(_)
+            | EngineError::Config(_)
             | EngineError::Thread(_)
             | EngineError::Lost => ErrorCode::Internal,
         };
@@ -192,6 +193,7 @@ const fn store_code(error: &StoreError) -> ErrorCode {
         StoreError::Locked | StoreError::Interrupted => ErrorCode::Busy,
         StoreError::StorageFull => ErrorCode::StorageFull,
         StoreError::Unknown(_) => ErrorCode::Unknown,
+        StoreError::NoGroup(_) => ErrorCode::NotFound,
         StoreError::NoDatabase { .. }
         | StoreError::NotADatabase { .. }
         | StoreError::Unopenable { .. }

@@ -136,10 +136,10 @@ fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             left.scoring.len(),
             left.thumbnails.len(),
             left.liveness.len(),
-            summary.enqueued.as_ref().map_or_else(
-                || "run it again to go on".to_owned(),
-                |enqueued| enqueued.to_string()
-            ),
+            summary
+                .enqueued
+                .as_ref()
+                .map_or_else(|| "run it again to go on".to_owned(), ToString::to_string),
         )?;
     }
     if let Some(reason) = &summary.ended_by {
