@@ -98,7 +98,8 @@ impl SubmitBatch {
             let kinds: Vec<Kind> = self.only.iter().map(|kind| kind.0).collect();
             plan.keep_only(&kinds);
         }
-        let requests = plan.into_jobs().into_iter().map(|job| JobRequest {
+        let jobs = plan.into_jobs().into_iter().filter(|job| !job.is_empty());
+        let requests = jobs.map(|job| JobRequest {
             job,
             priority,
             delay_ms: 0,
