@@ -16,10 +16,10 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::batch_file::BatchFile;
-use support::talk::{Daemon, until};
 use support::run::{Output, Run};
 use support::scene::{Scene, any_report, report};
 use support::site::oembed;
+use support::talk::{Daemon, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 

@@ -1,3 +1,5 @@
+//! The client against a server that answers by a script.
+
 use std::os::unix::net::UnixListener;
 
 use super::scripted::Script;
