@@ -25,7 +25,7 @@ pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
-pub use self::queue::{QueueView, RateStatus};
+pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;

@@ -3,8 +3,11 @@
 
 pub mod batch_file;
 pub mod cli;
+pub mod client;
 pub mod daemon;
 pub mod exit;
+pub mod follow;
+pub mod hand_over;
 pub mod logging;
 pub mod one_shot;
 pub mod progress;
@@ -13,4 +16,5 @@ pub mod report;
 pub mod run;
 pub mod signals;
 pub mod socket;
+pub mod tables;
 pub mod text;
