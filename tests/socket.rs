@@ -251,6 +251,7 @@ fn thousands_of_hostile_lines_leave_it_as_it_was() {
     let scene = Scene::new(PROGRAM, 1);
     let daemon = Daemon::start(&scene, &[]);
     let mut client = daemon.client();
+    let mut answers = 0;
     for turn in 0..lines {
         let line = hostile(&mut dice);
         // No answer is waited for: some lines have none. The daemon may close the connection.
@@ -265,10 +266,16 @@ fn thousands_of_hostile_lines_leave_it_as_it_was() {
             {
                 let answer: Value = serde_json::from_slice(answer).expect("a line of JSON");
                 assert_eq!(answer["jsonrpc"], "2.0");
+                answers += 1;
             }
             client = daemon.client();
         }
     }
+    // A few lines are empty, or swallowed by one that was cut.
+    assert!(
+        answers > lines / 2,
+        "only {answers} answers to {lines} lines"
+    );
     let status = daemon.call("daemon.status", json!({}));
     assert_eq!(status["state"], "running", "{status}");
     assert_eq!(status["restarts"], 0, "{status}");
