@@ -14,6 +14,8 @@
 mod support;
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -171,6 +173,76 @@ fn requests_of_one_connection_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn a_stream_that_is_read_too_slowly_says_so_and_ends() {
+    const JOBS: i64 = 5_000;
+    let mut scene = Scene::new(PROGRAM, 1);
+    scene.set("VVV_LOG__LEVEL", "error,vvv_actors::face::daemon=info");
+    let daemon = Daemon::start(&scene, &[]);
+    let mut slow = daemon.client();
+    slow.call("events.subscribe", json!({}));
+    let mut connection = scene.vault.connect();
+    let transaction = connection.transaction().unwrap();
+    for _ in 0..JOBS {
+        let row =
+            "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
+        transaction.execute(row, []).unwrap();
+    }
+    transaction.commit().unwrap();
+    until("all are done", || {
+        let query = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
+        let done: i64 = connection.query_row(query, [], |row| row.get(0)).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        (done == JOBS).then_some(())
+    });
+    let lines: Vec<Value> = std::iter::from_fn(|| slow.line()).collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert_eq!(last["method"], "events.lagged", "{last}");
+    assert!(last["params"]["missed"].as_u64().unwrap() > 0, "{last}");
+    assert!(before.iter().all(|line| line["method"] == "events.job"));
+}
+
+#[test]
+fn a_stranger_is_turned_away_even_where_the_file_lets_everybody_in() {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return support::skip("only root can pass for somebody else");
+    }
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(scene.folder.path(), 0o755);
+    // As a service manager's unit might have made it.
+    open(&daemon.socket, 0o666);
+    let ask = "import socket, sys\n\
+        client = socket.socket(socket.AF_UNIX)\n\
+        client.connect(sys.argv[1])\n\
+        try:\n    client.sendall(b'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"queues.list\"}\\n')\n    \
+        print(len(client.recv(9)))\n\
+        except OSError:\n    print(0)\n";
+    let told = |uid: u32| {
+        let mut python = std::process::Command::new("/usr/bin/python3");
+        python
+            .args(["-c", ask])
+            .arg(&daemon.socket)
+            .current_dir("/");
+        let output = python.uid(uid).gid(uid).output();
+        output.map(|output| String::from_utf8(output.stdout).unwrap())
+    };
+    let Ok(stranger) = told(NOBODY) else {
+        return support::skip("there is no /usr/bin/python3 to be run by somebody else");
+    };
+    assert_eq!(stranger, "0\n");
+    assert_eq!(told(0).unwrap(), "9\n");
+    assert!(
+        daemon
+            .running
+            .wait_for_stderr("turned a client of the socket away")
+    );
+}
+
+#[test]
 fn thousands_of_hostile_lines_leave_it_as_it_was() {
     let lines = number("VVV_FUZZ", 1_000);
     let seed = number("VVV_SEED", fastrand::u64(..));
@@ -179,6 +251,7 @@ fn thousands_of_hostile_lines_leave_it_as_it_was() {
     let scene = Scene::new(PROGRAM, 1);
     let daemon = Daemon::start(&scene, &[]);
     let mut client = daemon.client();
+    let mut answers = 0;
     for turn in 0..lines {
         let line = hostile(&mut dice);
         // No answer is waited for: some lines have none. The daemon may close the connection.
@@ -193,10 +266,16 @@ fn thousands_of_hostile_lines_leave_it_as_it_was() {
             {
                 let answer: Value = serde_json::from_slice(answer).expect("a line of JSON");
                 assert_eq!(answer["jsonrpc"], "2.0");
+                answers += 1;
             }
             client = daemon.client();
         }
     }
+    // A few lines are empty, or swallowed by one that was cut.
+    assert!(
+        answers > lines / 2,
+        "only {answers} answers to {lines} lines"
+    );
     let status = daemon.call("daemon.status", json!({}));
     assert_eq!(status["state"], "running", "{status}");
     assert_eq!(status["restarts"], 0, "{status}");
