@@ -206,7 +206,7 @@ fn state_of(scene: &Scene, id: &Value) -> String {
 
 /// Whether a job was given back, to be claimed at the next start.
 fn waits(scene: &Scene, id: &Value) -> bool {
-    ["available", "retryable"].contains(&state_of(scene, id).as_str())
+    state_of(scene, id) == "available"
 }
 
 #[test]

@@ -48,15 +48,15 @@ pub struct CancelJobs {
 }
 
 impl Operation for CancelJobs {
-    /// Those that were cancelled.
-    type Output = Vec<JobId>;
+    /// Those that were cancelled, each with its queue if it had been taken in.
+    type Output = Vec<(JobId, Option<Queue>)>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let mut cancelled = Vec::new();
         for id in &self.ids {
             if state_of(scope, *id)?.is_some_and(|state| !state.is_ended()) {
                 cancel(scope, *id, self.now)?;
-                cancelled.push(*id);
+                cancelled.push((*id, queue_of(scope, *id)?));
             }
         }
         Ok(cancelled)
@@ -106,6 +106,13 @@ impl Operation for RetryEnded {
         }
         Ok(again)
     }
+}
+
+fn queue_of(scope: &Scope<'_>, id: JobId) -> Result<Option<Queue>, StoreError> {
+    let name: Option<String> = scope
+        .prepare("SELECT queue FROM main.vvv_jobs WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(name.and_then(|name| Queue::from_name(&name)))
 }
 
 fn state_of(scope: &Scope<'_>, id: JobId) -> Result<Option<JobState>, StoreError> {

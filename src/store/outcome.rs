@@ -93,9 +93,14 @@ impl Operation for RetryJob {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
         fence(scope, self.claim)?;
+        let state = if self.delay_ms > 0 {
+            JobState::Retryable
+        } else {
+            JobState::Available
+        };
         scope
             .prepare_queue(
-                "UPDATE queue.vvv_jobs SET state = 'retryable', lease = NULL, suspect = 0, \
+                "UPDATE queue.vvv_jobs SET state = ?8, lease = NULL, suspect = 0, \
                  remaining = ?2, run_at_ms = ?3, delay_ms = ?4, error = ?5, \
                  attempts = attempts - ?6, result = coalesce(?7, result) WHERE id = ?1",
             )?
@@ -107,6 +112,7 @@ impl Operation for RetryJob {
                 &self.error,
                 self.give_back_attempt,
                 &self.result,
+                state.name(),
             ))?;
         Ok(())
     }

@@ -298,7 +298,7 @@ mod tests {
             let [left] = run(&mut writer, ReadQueue).unwrap()[..] else {
                 panic!("one job")
             };
-            assert_eq!((left.state, left.jobs), (JobState::Retryable, 1));
+            assert_eq!((left.state, left.jobs), (JobState::Available, 1));
         }
     }
 

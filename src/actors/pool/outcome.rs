@@ -170,7 +170,12 @@ impl Pool {
             context,
             move |pool, written, context| match written {
                 Ok(()) => {
-                    pool.moved(&claimed, JobState::Retryable, Some(error));
+                    let state = if wait.is_zero() {
+                        JobState::Available
+                    } else {
+                        JobState::Retryable
+                    };
+                    pool.moved(&claimed, state, Some(error));
                     pool.look_again_at_once(context);
                 }
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
@@ -251,7 +256,7 @@ impl Pool {
                 self.moved(claimed, JobState::Failed, error);
             }
             [.., TicketEvent::End] => self.moved(claimed, JobState::Succeeded, None),
-            _ => self.moved(claimed, JobState::Retryable, None),
+            _ => self.moved(claimed, JobState::Available, None),
         }
         for event in news {
             self.deps.tell(Origin(claimed.origin), event);

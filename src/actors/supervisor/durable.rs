@@ -61,20 +61,18 @@ impl Supervisor {
         }))
     }
 
-    fn tell_ended(&self, ids: &[JobId], queue: Option<Queue>, state: JobState) {
-        for id in ids {
-            let queue = queue.unwrap_or(Queue::Scoring);
+    /// Lets go of cancelled jobs and tells of them.
+    fn cancelled(&self, jobs: impl Iterator<Item = (JobId, Queue)>) {
+        let jobs: Vec<(JobId, Queue)> = jobs.collect();
+        for (id, queue) in &jobs {
             let _ = self.events.send(JobMoved {
                 id: *id,
-                queue,
-                state,
+                queue: *queue,
+                state: JobState::Cancelled,
                 error: None,
             });
         }
-    }
-
-    fn abandon(&self, ids: &[JobId]) {
-        let ids: Arc<[JobId]> = ids.into();
+        let ids: Arc<[JobId]> = jobs.iter().map(|(id, _)| *id).collect();
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(Abandon(Arc::clone(&ids)));
         }
@@ -230,10 +228,16 @@ impl Handler<Cancel> for Supervisor {
 
     fn handle(&mut self, Cancel(ids): Cancel, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
-        self.steer(CancelJobs { ids, now }, |actor, cancelled| {
-            actor.abandon(cancelled);
-            actor.tell_ended(cancelled, None, JobState::Cancelled);
-        })
+        let cancel = self.steer(CancelJobs { ids, now }, |actor, cancelled| {
+            let taken_in = cancelled
+                .iter()
+                .filter_map(|(id, queue)| Some((*id, (*queue)?)));
+            actor.cancelled(taken_in);
+        });
+        Box::pin(cancel.map(|cancelled, _, _| {
+            let ids = cancelled?.into_iter().map(|(id, _)| id);
+            Ok(ids.collect())
+        }))
     }
 }
 
@@ -289,8 +293,7 @@ impl Handler<Purge> for Supervisor {
     fn handle(&mut self, Purge(queue): Purge, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         self.steer(PurgeQueue { queue, now }, move |actor, purged| {
-            actor.abandon(purged);
-            actor.tell_ended(purged, Some(queue), JobState::Cancelled);
+            actor.cancelled(purged.iter().map(|id| (*id, queue)));
         })
     }
 }

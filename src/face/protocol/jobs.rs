@@ -180,7 +180,7 @@ pub struct Wait {
 pub struct Waited {
     /// Whether all have ended.
     pub ended: bool,
-    /// The jobs; of a group the first 1,000.
+    /// The jobs; of a group the newest 1,000.
     pub jobs: Vec<WaitedJob>,
     /// The group, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -430,9 +430,10 @@ fn a_cancelled_job_can_write_nothing_more() {
             ids: vec![JobId(1), JobId(2), JobId(77)],
             now: Moment(2),
         };
+        let queue = Some(Queue::Cleanup);
         assert_eq!(
             run(&mut writer, cancel.clone()).unwrap(),
-            [JobId(1), JobId(2)]
+            [(JobId(1), queue), (JobId(2), queue)]
         );
         assert_eq!(run(&mut writer, cancel).unwrap(), []);
         let late = FinishJob {
