@@ -7,5 +7,6 @@ pub mod liveness;
 pub mod picture;
 pub mod rate_window;
 pub mod restart_budget;
+pub mod schedule;
 pub mod score;
 pub mod thumbnail;
