@@ -125,7 +125,10 @@ impl Line {
     #[must_use]
     pub fn next_after(&self, after_ms: i64, zone: &TimeZone) -> Option<i64> {
         match &self.0 {
-            Rule::Every(period) => after_ms.div_euclid(*period).checked_add(1)?.checked_mul(*period),
+            Rule::Every(period) => after_ms
+                .div_euclid(*period)
+                .checked_add(1)?
+                .checked_mul(*period),
             Rule::Cron(cron) => {
                 let after = zoned(whole_seconds(after_ms), zone)?;
                 let next = cron.find_next_occurrence(&after, false).ok()?;
@@ -216,7 +219,12 @@ mod tests {
         for _ in 0..count {
             let next = line.next_after(now, &of).unwrap();
             assert!(next > now);
-            assert_eq!(line.last_until(next, &of), Some(next), "back at {}", text(next));
+            assert_eq!(
+                line.last_until(next, &of),
+                Some(next),
+                "back at {}",
+                text(next)
+            );
             if let Some(last) = ticks.last() {
                 assert_eq!(line.last_until(next - 1, &of), Some(*last));
             }
@@ -302,7 +310,11 @@ mod tests {
                 ["2026-10-25T00:00:00Z", "2026-10-26T00:00:00Z"],
             ),
         ] {
-            assert_eq!(ticks(line, of, from, 2), expected, "{line} in {of} from {from}");
+            assert_eq!(
+                ticks(line, of, from, 2),
+                expected,
+                "{line} in {of} from {from}"
+            );
         }
     }
 
@@ -330,12 +342,14 @@ mod tests {
     #[test]
     fn a_missed_tick_runs_once_and_a_clock_that_is_set_repeats_none() {
         let line = Line::parse("0 * * * *").unwrap();
-        let standing = |ran: Option<&str>, now: &str| {
-            line.standing(ran.map(at), at(now), &TimeZone::UTC)
-        };
+        let standing =
+            |ran: Option<&str>, now: &str| line.standing(ran.map(at), at(now), &TimeZone::UTC);
         let noon = at("2026-11-25T12:00:00Z");
         // The first time the line is seen: from now on.
-        assert_eq!(standing(None, "2026-11-25T12:20:00Z"), Standing::Begin(noon));
+        assert_eq!(
+            standing(None, "2026-11-25T12:20:00Z"),
+            Standing::Begin(noon)
+        );
         assert_eq!(
             standing(Some("2026-11-25T12:00:00Z"), "2026-11-25T12:59:59Z"),
             Standing::Waiting

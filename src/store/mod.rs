@@ -11,6 +11,7 @@ mod cell;
 mod connection;
 mod copy;
 mod doctor;
+mod due;
 mod ending;
 mod enqueue;
 mod error;
@@ -28,6 +29,7 @@ mod permits;
 mod queue;
 mod reader;
 mod recovery;
+mod retention;
 mod sample;
 mod scores;
 mod selection;
@@ -35,6 +37,7 @@ mod site;
 mod snapshots;
 mod table;
 mod thumbnails;
+mod ticks;
 mod video;
 mod write_connection;
 mod writer;
@@ -69,11 +72,13 @@ pub use queue::{
 };
 pub use reader::Reader;
 pub use recovery::{Recover, Recovered, ShortenWaits};
+pub use retention::{Expired, Expiring, GiveKeysUp, Prune, ROWS_A_SLICE};
 pub use rusqlite::InterruptHandle;
 pub use sample::SampledTime;
 pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
+pub use ticks::{BeginRun, EndRun, Optimize, RunTick};
 pub use video::{
     Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
     VideoFacts,
