@@ -59,6 +59,7 @@ fn actor(path: &Path, in_flight: usize) -> f64 {
         database: config.database.clone(),
         schema: config.schema.clone(),
         keep_details: true,
+        queue: vvv_actors::store::QueueHome::Memory,
     });
     let writer = Writer::open(&options).unwrap();
     let clock = Clock::system();

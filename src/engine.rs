@@ -5,6 +5,7 @@
 //! waits end → running jobs finish until the drain deadline → what is unfinished is released →
 //! the writer flushes → threads are ended and joined → the System stops.
 
+mod builder;
 pub mod database;
 mod error;
 mod handle;
@@ -13,19 +14,18 @@ mod queue;
 mod selection;
 mod waiting;
 
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc as std_mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
 use futures_util::future::join_all;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
-pub use self::queue::QueueView;
+pub use self::queue::{QueueView, RateStatus};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
@@ -51,16 +51,14 @@ pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
 use crate::store::Writer;
 pub use crate::store::{
-    Enqueued, FollowUps, GroupId, GroupSummary, JobDetail, JobFilter, JobId, JobRequest, JobState,
-    JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
+    Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
+    JobState, JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
 };
 use crate::store::{Moment, QueueHome, Recover};
 use crate::{fetch, store};
 
 /// How long threads may take to end once they were told to.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Moves of jobs that a slow listener may be behind before it misses some.
-const EVENTS_KEPT: usize = 4096;
 /// How long the last writes may take beyond the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,104 +77,6 @@ impl Engine {
             },
             faults: Faults::default(),
             open_within: None,
-        }
-    }
-}
-
-/// What an engine starts with.
-pub struct EngineBuilder {
-    config: Config,
-    run: RunOptions,
-    faults: Faults,
-    open_within: Option<Duration>,
-}
-
-impl EngineBuilder {
-    /// Works on this database rather than the configured one.
-    #[must_use]
-    pub fn database(mut self, path: PathBuf) -> Self {
-        self.config.database.path = path;
-        self
-    }
-
-    /// Reuses no earlier verdict.
-    #[must_use]
-    pub const fn fresh(mut self, fresh: bool) -> Self {
-        self.run.fresh = fresh;
-        self
-    }
-
-    /// Writes no verdict and no score.
-    #[must_use]
-    pub const fn dry_run(mut self, dry_run: bool) -> Self {
-        self.run.dry_run = dry_run;
-        self
-    }
-
-    /// Bounds the calls to the rate-limited upstream.
-    #[must_use]
-    pub const fn max_calls(mut self, calls: Option<u64>) -> Self {
-        self.run.max_calls = calls;
-        self
-    }
-
-    /// How long starting waits for another process that holds the database; as long as it takes
-    /// if there is no limit.
-    #[must_use]
-    pub const fn open_within(mut self, limit: Option<Duration>) -> Self {
-        self.open_within = limit;
-        self
-    }
-
-    /// Works off the durable queue in the file, which no other process may do meanwhile. Jobs
-    /// outlive the engine.
-    #[must_use]
-    pub const fn durable(mut self) -> Self {
-        self.run.one_shot = false;
-        self
-    }
-
-    /// Lets a test make things go wrong.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
-        self
-    }
-
-    /// Starts the engine on a thread of its own; returns when it takes work.
-    ///
-    /// # Errors
-    /// When the database cannot be used or is held by another process for too long, a setting
-    /// cannot be used, or no thread is to be had.
-    pub fn start(self) -> Result<EngineHandle, EngineError> {
-        if cfg!(panic = "abort") {
-            return Err(EngineError::PanicAborts);
-        }
-        if self.config.database.path.as_os_str().is_empty() {
-            return Err(EngineError::NoDatabase);
-        }
-        let (stop, stops) = mpsc::unbounded_channel();
-        let (ready, started) = std_mpsc::channel();
-        let (lost, is_lost) = tokio::sync::watch::channel(false);
-        let calls = CallBudget::new(self.run.max_calls);
-        let made = calls.clone();
-        let (events, _) = broadcast::channel(EVENTS_KEPT);
-        let told = events.clone();
-        let thread = thread::Builder::new()
-            .name("vvv-engine".to_owned())
-            .spawn(move || live(self, calls, events, &ready, stops, &lost))
-            .map_err(EngineError::Thread)?;
-        match started.recv() {
-            Ok(Ok(supervisor)) => {
-                let handle = EngineHandle::new(supervisor, stop, is_lost, made, told, thread);
-                Ok(handle)
-            }
-            Ok(Err(error)) => {
-                let _ = thread.join();
-                Err(error)
-            }
-            Err(_) => Err(EngineError::Lost),
         }
     }
 }

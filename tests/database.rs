@@ -94,6 +94,7 @@ impl Vault {
             database: self.config.database.clone(),
             schema: self.config.schema.clone(),
             keep_details: true,
+            queue: vvv_actors::store::QueueHome::Memory,
         };
         Writer::open(&options).unwrap().close();
     }

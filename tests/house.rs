@@ -129,7 +129,7 @@ fn an_import_against_the_direction_is_found_however_it_is_written() {
     );
     refused("engine.rs", "use super::face::cli;", "engine imports face");
     refused(
-        "actors/db.rs",
+        "actors/slot.rs",
         "#[cfg(test)]\nmod tests { use crate::engine::Engine; }",
         "actors imports engine",
     );
@@ -193,10 +193,10 @@ fn sql_outside_the_store_is_found() {
         "select x from t",
     ] {
         let body = format!("const X: &str = \"{statement}\";");
-        refused("actors/db.rs", &body, "SQL outside store");
-        accepted("store/writer.rs", &body);
+        refused("actors/slot.rs", &body, "SQL outside store");
+        accepted("store/table.rs", &body);
         accepted(
-            "actors/db.rs",
+            "actors/slot.rs",
             &format!("#[cfg(test)]\nmod tests {{ {body} }}"),
         );
     }
@@ -227,7 +227,7 @@ fn the_actor_crate_stays_with_the_actors() {
             "use actix_service::Service; use actix_tls::connect; // actix::Addr",
         );
     }
-    accepted("actors/db.rs", "use actix::Addr;");
+    accepted("actors/slot.rs", "use actix::Addr;");
 }
 
 #[test]

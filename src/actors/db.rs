@@ -126,6 +126,9 @@ impl DbActor {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
                 self.breath.after_hold(held, Instant::now());
+                if let (true, Some(changed)) = (writer.has_new_rows(), &self.changed) {
+                    changed.do_send(FileChanged);
+                }
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
                 }
@@ -321,9 +324,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::actors::clock::Clock;
     use crate::config::Config;
-    use crate::domain::rate_window::Limit;
 
     struct Nobody;
 
@@ -361,15 +362,10 @@ mod tests {
         actor.writer = None;
         site.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let actor = actor.start();
-        let count = store::CountPermits {
+        let unpark = store::UnparkUpstream {
             upstream: "oembed".to_owned(),
-            now: Clock::system().boot(),
-            limit: Limit {
-                calls: 20,
-                window_ms: 60_000,
-            },
         };
-        let write = actor.send(Write(count));
+        let write = actor.send(Write(unpark));
         let begun = Instant::now();
         while actor
             .send(GetWriterState)
@@ -382,7 +378,7 @@ mod tests {
         }
         assert!(begun.elapsed() < Duration::from_secs(5), "no ping got in");
         site.execute_batch("COMMIT").unwrap();
-        assert_eq!(write.await.unwrap().unwrap(), 0);
+        write.await.unwrap().unwrap();
         let state = actor.send(GetWriterState).await.unwrap();
         assert_eq!(state, WriterState::default());
     }

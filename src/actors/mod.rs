@@ -17,4 +17,5 @@ pub mod slot;
 pub mod supervisor;
 pub mod thumbnail;
 pub mod tickets;
+pub mod tools;
 pub mod worker;

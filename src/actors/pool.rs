@@ -2,6 +2,7 @@
 //! has each outcome committed.
 
 mod outcome;
+mod staffing;
 mod workers;
 
 use std::collections::VecDeque;
@@ -15,10 +16,11 @@ use actix::{
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+pub use self::staffing::Reconfigure;
 use self::workers::WorkerSlot;
 use super::arbiters::Arbiters;
 use super::faults::Step;
-use super::worker::{AttemptEnd, Deps};
+use super::worker::Deps;
 use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
@@ -43,6 +45,7 @@ pub struct Pool {
     queue: Queue,
     deps: Deps,
     slots: Vec<WorkerSlot>,
+    arbiters: Arbiters,
     ready: VecDeque<ClaimedJob>,
     /// Outcomes on their way to the database.
     uncommitted: usize,
@@ -77,6 +80,7 @@ impl Pool {
             queue,
             deps,
             slots,
+            arbiters: arbiters.clone(),
             ready: VecDeque::new(),
             uncommitted: 0,
             claiming: false,
@@ -134,7 +138,7 @@ impl Pool {
             return;
         }
         let stalled = self.degraded_until_ms.is_some() && !self.deps.run.one_shot;
-        if self.slots.is_empty() || stalled {
+        if self.slots.iter().all(WorkerSlot::is_closed) || stalled {
             return;
         }
         (self.claiming, self.woken) = (true, false);
@@ -204,6 +208,13 @@ impl Pool {
             let Some(index) = self.slots.iter().position(WorkerSlot::is_idle) else {
                 return;
             };
+            if let Some(slot) = self.slots.get_mut(index)
+                && slot.is_outdated()
+            {
+                slot.retire();
+                self.staff(context);
+                continue;
+            }
             let Some(claimed) = self.ready.pop_front() else {
                 return;
             };
@@ -235,106 +246,6 @@ impl Pool {
             }
             pool.go_on(context);
         }));
-    }
-
-    fn worker_died(&mut self, index: usize, claimed: ClaimedJob, context: &mut Context<Self>) {
-        tracing::error!(queue = %self.queue, job = %claimed.claim.job, "a worker died; its job goes back");
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.retire();
-        }
-        let end = AttemptEnd::Failed("the worker died".to_owned());
-        self.attempt_ended(claimed, end, context);
-        self.plan_replacement(index, context);
-    }
-
-    /// Replaces missing workers as far as the budget goes.
-    fn staff(&mut self, context: &mut Context<Self>) {
-        for index in 0..self.slots.len() {
-            let now_ms = self.now_ms();
-            let Some(slot) = self.slots.get_mut(index) else {
-                return;
-            };
-            if slot.is_staffed() || slot.waits(now_ms) {
-                continue;
-            }
-            slot.hire(self.queue, &self.deps);
-            if !slot.is_staffed() {
-                self.plan_replacement(index, context);
-            }
-        }
-    }
-
-    /// Spends one restart on the slot: it is staffed after the backoff, or not before the budget
-    /// allows it again.
-    fn plan_replacement(&mut self, index: usize, context: &mut Context<Self>) {
-        use crate::domain::restart_budget::Restart;
-        let now_ms = self.now_ms();
-        self.restarts += 1;
-        let wait = match self.budget.spend(now_ms) {
-            Restart::After(backoff) => backoff,
-            Restart::Spent { retry_at_ms } => {
-                if self.degraded_until_ms.is_none() {
-                    tracing::error!(queue = %self.queue, restarts = self.restarts,
-                        "queue degraded: its restart budget is spent");
-                }
-                self.degraded_until_ms = Some(retry_at_ms);
-                Duration::from_millis(retry_at_ms.saturating_sub(now_ms))
-            }
-        };
-        let until = now_ms.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.wait_until(until);
-        }
-        context.run_later(wait, |pool, context| {
-            pool.staff(context);
-            pool.go_on(context);
-        });
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn tick(&mut self, context: &mut Context<Self>) {
-        let (soft, hard) = (self.settings().soft_limit, self.settings().hard_limit);
-        if self
-            .degraded_until_ms
-            .is_some_and(|until| self.now_ms() >= until)
-        {
-            self.degraded_until_ms = None;
-        }
-        for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index) else {
-                return;
-            };
-            slot.watch_limits(soft, hard);
-            if slot.is_overdue(hard + GRACE) {
-                tracing::error!(queue = %self.queue, "a worker does not answer; it is written off");
-                if let Some(claimed) = slot.write_off() {
-                    let end = AttemptEnd::Failed("ran past its time limit".to_owned());
-                    self.attempt_ended(claimed, end, context);
-                }
-                self.plan_replacement(index, context);
-            } else if slot.is_dead() {
-                slot.retire();
-                self.plan_replacement(index, context);
-            }
-        }
-        self.go_on(context);
-    }
-
-    /// One-shot work does not outlast its workers' restart budget: what is left is answered.
-    fn fail_ready(&mut self, context: &mut Context<Self>) {
-        if !self.deps.run.one_shot {
-            return;
-        }
-        for claimed in std::mem::take(&mut self.ready) {
-            let error = format!(
-                "the {} queue is degraded: its workers died too often",
-                self.queue
-            );
-            self.fail(claimed, error, context);
-        }
     }
 
     fn finish_drain(&mut self, context: &mut Context<Self>) {

@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::db::Db;
 use super::faults::{Faults, Step};
 use super::worker::CallBudget;
+use crate::config::Config;
 use crate::domain::rate_window::Limit;
 use crate::store::StoreError;
 use crate::store::{
@@ -24,6 +25,16 @@ use crate::store::{
 
 /// How an upstream is named in the rows.
 pub const OEMBED: &str = "oembed";
+/// The window of calls to the oEmbed endpoint.
+#[must_use]
+pub fn oembed_limit(config: &Config) -> Limit {
+    let rate = config.rate_limits.oembed;
+    Limit {
+        calls: rate.calls,
+        window_ms: i64::try_from(rate.per.as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
 /// A permit outlasts its call by this: the call may begin that much later and still be covered.
 const SLACK: Duration = Duration::from_secs(2);
 /// After a failure to ask the database.
@@ -300,6 +311,20 @@ impl Handler<Park> for RateLimiter {
                 u64::try_from(until.saturating_sub(from)).unwrap_or(0),
             ))
         })
+    }
+}
+
+/// Grants by another limit from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ChangeLimit(pub Limit);
+
+impl Handler<ChangeLimit> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, ChangeLimit(limit): ChangeLimit, context: &mut Self::Context) {
+        self.limit = limit;
+        self.ask_anew(context);
     }
 }
 

@@ -160,7 +160,10 @@ impl Actor for Supervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(TICK, Self::tick);
-        self.take_in(context);
+        if !self.deps.run.one_shot {
+            self.take_in(context);
+            self.shorten_waits(context);
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! What every worker receives and answers, and what it works with.
 
-use std::cell::OnceCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +21,6 @@ use crate::domain::finding::Findings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::score::{Baselines, Score};
 use crate::store::{Claim, JobId, JobState, Moment};
-use crate::store::{Reader, StoreError};
 use crate::{fetch, store};
 
 /// One attempt at one job.
@@ -259,43 +256,6 @@ impl Deps {
     }
 }
 
-/// What a worker that fetches keeps on its arbiter: one long-lived client and a reader.
-pub struct Tools {
-    /// The guarded HTTP client.
-    pub client: fetch::Client,
-    /// A read-only connection, opened when first needed.
-    reader: OnceCell<Reader>,
-}
-
-impl Tools {
-    /// The tools in `kept`, made when first needed so that a failure is a job's and not the
-    /// actor's.
-    ///
-    /// # Errors
-    /// Why the client could not be made.
-    pub fn of(kept: &mut Option<Rc<Self>>, deps: &Deps) -> Result<Rc<Self>, String> {
-        if let Some(tools) = kept {
-            return Ok(Rc::clone(tools));
-        }
-        let client = fetch::Client::new(&deps.fetch_settings, deps.fetch.clone())
-            .map_err(|error| error.to_string())?;
-        let reader = OnceCell::new();
-        Ok(Rc::clone(kept.insert(Rc::new(Self { client, reader }))))
-    }
-
-    /// The connection.
-    ///
-    /// # Errors
-    /// Why it could not be opened; [`StoreError::Locked`] if the job was asked to stop meanwhile.
-    pub async fn reader(&self, deps: &Deps, control: &JobControl) -> Result<&Reader, StoreError> {
-        if let Some(reader) = self.reader.get() {
-            return Ok(reader);
-        }
-        let opened = patiently(control, || Reader::open(&deps.store)).await?;
-        Ok(self.reader.get_or_init(|| opened))
-    }
-}
-
 /// Puts the current thread behind the site's own work.
 pub fn be_nice(nice: u8) {
     #[cfg(target_os = "linux")]
@@ -323,23 +283,4 @@ pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 #[must_use]
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panicked: {}", panic_message(panic))
-}
-
-/// Reads again while another process holds the file, until the job is asked to stop.
-///
-/// # Errors
-/// The reader's, and [`StoreError::Locked`] if the job was asked to stop while waiting.
-pub async fn patiently<T>(
-    control: &JobControl,
-    read: impl Fn() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    loop {
-        match read() {
-            Err(error) if error.is_locked() && !control.is_asked() => {
-                // The wait itself was in the reader; now it is the turn of the other fetches.
-                actix_rt::time::sleep(Duration::from_millis(5)).await;
-            }
-            result => return result,
-        }
-    }
 }

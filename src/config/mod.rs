@@ -8,12 +8,14 @@ mod document;
 mod error;
 mod files;
 mod layers;
+mod reload;
 pub mod sections;
 pub mod units;
 
 pub use catalog::DEFAULT_TOML;
 pub use error::{ConfigError, Problem};
 pub use layers::{Layers, Loaded, Origin, Override};
+pub use reload::Reloaded;
 pub use sections::*;
 
 use document::Node;

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod finding;
 pub mod job;
+pub mod kind;
 pub mod liveness;
 pub mod picture;
 pub mod rate_window;

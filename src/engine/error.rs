@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::SubmitError;
+use crate::config::ConfigError;
 use crate::store::StoreError;
 
 /// Why an engine did not start, or is no more.
@@ -46,6 +47,9 @@ pub enum EngineError {
     /// No thread or event loop was to be had.
     #[error("start the engine: {0}")]
     Thread(std::io::Error),
+    /// A new configuration cannot be taken over.
+    #[error("take over the configuration: {0}")]
+    Config(ConfigError),
     /// The work was not taken.
     #[error(transparent)]
     Submit(#[from] SubmitError),

@@ -9,11 +9,12 @@ use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{EngineError, Status, StopRequest, TicketEvent};
-use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
+use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
 use crate::actors::worker::{CallBudget, JobMoved};
+use crate::config::{Config, Reloaded};
 use crate::domain::job::{Job, Queue};
-use crate::store::{Enqueued, FollowUps, GroupId, JobId, JobRequest};
+use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
 #[derive(Clone)]
@@ -71,9 +72,9 @@ impl EngineHandle {
     pub async fn enqueue(
         &self,
         requests: Vec<JobRequest>,
-        group: Option<FollowUps>,
+        grouping: Grouping,
     ) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
-        self.ask(EnqueueJobs { requests, group }).await
+        self.ask(EnqueueJobs { requests, grouping }).await
     }
 
     /// Cancels jobs that have not ended, running ones too; those it cancelled.
@@ -111,6 +112,20 @@ impl EngineHandle {
                 0 => return Ok(purged),
                 more => purged += more,
             }
+        }
+    }
+
+    /// Takes over what of a new configuration can change while the engine runs: workers, retries,
+    /// limits, policies. The rest is named.
+    ///
+    /// # Errors
+    /// When the engine is lost.
+    pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
+        let reload = Reload(Box::new(config));
+        match self.supervisor.send(reload).await {
+            Ok(Ok(reloaded)) => Ok(reloaded),
+            Ok(Err(error)) => Err(EngineError::Config(error)),
+            Err(_) => Err(EngineError::Lost),
         }
     }
 

@@ -2,8 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
+
 use super::{EngineError, store_options};
+use crate::actors::clock::Clock;
+use crate::actors::rate_limiter::{OEMBED, oembed_limit};
 use crate::config::Config;
+use crate::domain::rate_window::Limit;
 use crate::store::{
     GroupId, GroupSummary, JobDetail, JobFilter, JobId, JobSummary, QueueSummary, Reader,
     StoreError,
@@ -12,6 +17,25 @@ use crate::store::{
 /// A view of the queue in the file. Each call may block for a moment.
 pub struct QueueView {
     reader: Mutex<Reader>,
+    limit: Limit,
+    clock: Clock,
+}
+
+/// How the window of the rate-limited upstream is filled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RateStatus {
+    /// The upstream.
+    pub upstream: &'static str,
+    /// Calls that fill the window now.
+    pub used: u32,
+    /// How many fit.
+    pub limit: u32,
+    /// The window, seconds.
+    pub window_s: u64,
+    /// In how many seconds the next call may be sent; none: now.
+    pub next_s: Option<u64>,
+    /// For how many seconds more the upstream is left alone; none: it is not.
+    pub parked_s: Option<u64>,
 }
 
 impl QueueView {
@@ -29,6 +53,31 @@ impl QueueView {
         }
         Ok(Self {
             reader: Mutex::new(reader),
+            limit: oembed_limit(config),
+            clock: Clock::system(),
+        })
+    }
+
+    /// How the window of the rate-limited upstream is filled.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn rate(&self) -> Result<RateStatus, EngineError> {
+        let now = self.clock.boot();
+        let window = self.look(|reader| reader.rate_window(OEMBED, self.limit, &now))?;
+        let seconds = |until_ms: i64| {
+            let left = u64::try_from(until_ms.saturating_sub(now.ms)).unwrap_or(0);
+            left.div_ceil(1000)
+        };
+        Ok(RateStatus {
+            upstream: OEMBED,
+            used: window.used,
+            limit: self.limit.calls,
+            window_s: u64::try_from(self.limit.window_ms)
+                .unwrap_or(0)
+                .div_ceil(1000),
+            next_s: window.next_ms.map(seconds),
+            parked_s: window.parked_until_ms.map(seconds),
         })
     }
 

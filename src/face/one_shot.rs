@@ -145,6 +145,7 @@ pub fn failure(error: EngineError) -> Failure {
         EngineError::PanicAborts
         | EngineError::Store(_)
         | EngineError::Fetch(_)
+        | EngineError::Config(_)
         | EngineError::QueueTaken { .. }
         | EngineError::LockFile { .. }
         | EngineError::NoQueue

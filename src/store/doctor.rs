@@ -9,9 +9,8 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Options;
 use super::error::StoreError;
 use super::inspect::{Inspector, quote};
-use super::operation::{Operation, QueueHome, Scope};
-use super::permits::CountPermits;
 use super::site::Site;
+use super::window::rate_window;
 use crate::domain::rate_window::{BootTime, Limit};
 
 /// What SQLite's own check found.
@@ -221,7 +220,6 @@ impl Inspector {
     /// When the file is locked or cannot be read.
     pub fn window(
         &self,
-        known: &KnownSite,
         upstream: &str,
         now: &BootTime,
         limit: Limit,
@@ -232,29 +230,11 @@ impl Inspector {
                 parked_for: None,
             });
         }
-        let scope = Scope {
-            home: QueueHome::Memory,
-            connection: &self.connection,
-            site: &known.site,
-            keep_details: known.options.keep_details,
-        };
-        let used = CountPermits {
-            upstream: upstream.to_owned(),
-            now: now.clone(),
-            limit,
-        };
-        let parked_until: Option<i64> = self
-            .connection
-            .query_row(
-                "SELECT parked_until_ms FROM main.vvv_upstreams \
-                 WHERE upstream = ?1 AND boot_id = ?2 AND parked_until_ms > ?3",
-                (upstream, &now.boot_id, now.ms),
-                |row| row.get(0),
-            )
-            .optional()?;
+        let window = rate_window(&self.connection, upstream, limit, now)?;
         Ok(Window {
-            used: used.apply(&scope)?,
-            parked_for: parked_until
+            used: window.used,
+            parked_for: window
+                .parked_until_ms
                 .map(|until| until.saturating_sub(now.ms))
                 .and_then(|left| u64::try_from(left).ok())
                 .map(Duration::from_millis),

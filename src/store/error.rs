@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use super::groups::GroupId;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -69,6 +71,9 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("read the database: {0}")]
     Corrupt(String),
+    /// There is no such group, or it has ended.
+    #[error("join group {0}: there is none, or it has ended")]
+    NoGroup(GroupId),
     /// A payload could not be written.
     #[error("write a job's payload: {0}")]
     Payload(#[source] serde_json::Error),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::queue::{ClaimJobs, Lease, Moment, NewJob, SubmitJobs};
+use super::claim::ClaimJobs;
+use super::queue::{Lease, Moment, NewJob, SubmitJobs};
 use super::{
     Claim, GroupEnd, Operation, Options, Patience, Pending, QueueHome, Reader, StoreError, Writer,
     pending,

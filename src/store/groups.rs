@@ -1,5 +1,7 @@
 //! Groups of jobs: counters that go with the jobs' own ends, and what follows the last of them.
 
+use std::fmt;
+
 use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,12 @@ use super::queue::{JobId, JobState, Moment};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GroupId(pub i64);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Makes a group of so many jobs, none of which has ended.
 pub(super) fn open_group(
@@ -32,6 +40,30 @@ pub(super) fn open_group(
             now.0,
         ))?;
     Ok(GroupId(id))
+}
+
+/// A group that has not ended.
+pub(super) fn open_still(scope: &Scope<'_>, group: GroupId) -> Result<GroupId, StoreError> {
+    let is_open = scope
+        .prepare("SELECT 1 FROM main.vvv_groups WHERE id = ?1 AND ended_ms IS NULL")?
+        .exists([group.0])?;
+    if is_open {
+        Ok(group)
+    } else {
+        Err(StoreError::NoGroup(group))
+    }
+}
+
+/// Lets a group end that was kept open for more.
+pub(super) fn close_group(
+    scope: &Scope<'_>,
+    group: GroupId,
+    now: Moment,
+) -> Result<(), StoreError> {
+    scope
+        .prepare("UPDATE main.vvv_groups SET jobs = jobs - 1 WHERE id = ?1")?
+        .execute([group.0])?;
+    close_if_ended(scope, group, now)
 }
 
 /// Adds jobs to a group.
@@ -74,11 +106,7 @@ pub(super) fn count_end(
 }
 
 /// Ends a group whose last job has ended.
-pub(super) fn close_if_ended(
-    scope: &Scope<'_>,
-    group: GroupId,
-    now: Moment,
-) -> Result<(), StoreError> {
+fn close_if_ended(scope: &Scope<'_>, group: GroupId, now: Moment) -> Result<(), StoreError> {
     let ended = scope
         .prepare(
             "UPDATE main.vvv_groups SET ended_ms = ?2 WHERE id = ?1 AND ended_ms IS NULL \
@@ -151,5 +179,6 @@ fn queue_follow_up(scope: &Scope<'_>, spec: &str) -> Result<(), StoreError> {
     scope
         .prepare("INSERT INTO main.vvv_jobs (kind, payload) VALUES (?1, ?2)")?
         .execute((kind, payload))?;
+    scope.new_rows.set(true);
     Ok(())
 }

@@ -8,6 +8,7 @@
 
 mod backlog;
 mod cell;
+mod claim;
 mod connection;
 mod copy;
 mod doctor;
@@ -17,6 +18,7 @@ mod enqueue;
 mod error;
 mod groups;
 mod inspect;
+mod intake;
 mod known;
 mod listing;
 mod liveness;
@@ -26,7 +28,9 @@ mod operation;
 mod outcome;
 mod patience;
 mod permits;
+mod placing;
 mod queue;
+mod queues;
 mod reader;
 mod recovery;
 mod retention;
@@ -39,6 +43,7 @@ mod table;
 mod thumbnails;
 mod ticks;
 mod video;
+mod window;
 mod write_connection;
 mod writer;
 
@@ -49,27 +54,29 @@ use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue};
 pub use cell::{Cell, seconds};
+pub use claim::{ClaimJobs, Claimed, ClaimedJob};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
-pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, JobRequest, TakeIn, TakenIn};
+pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
 pub use groups::GroupId;
 pub use inspect::{Inspector, Intent, with_suffix};
+pub use intake::{TakeIn, TakenIn};
 pub use known::Since;
-pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary, QueueSummary};
+pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary};
 pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, QueueHome, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
 pub use patience::Patience;
 pub use permits::{
-    CountPermits, ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
+    ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs,
-    ReleaseRunning, SubmitJobs,
+    Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseRunning, SubmitJobs,
 };
+pub use queues::QueueSummary;
 pub use reader::Reader;
 pub use recovery::{Recover, Recovered, ShortenWaits};
 pub use retention::{Expired, Expiring, GiveKeysUp, Prune, ROWS_A_SLICE};
@@ -83,6 +90,7 @@ pub use video::{
     Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
     VideoFacts,
 };
+pub use window::RateWindow;
 pub use writer::{GroupEnd, Writer};
 
 use crate::config;

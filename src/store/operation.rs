@@ -1,6 +1,8 @@
 //! A write as a value: it can wait in line, share a transaction with others and be applied again
 //! if that transaction had to be rolled back.
 
+use std::cell::Cell;
+
 use rusqlite::{CachedStatement, Connection};
 
 use super::error::StoreError;
@@ -37,6 +39,8 @@ pub struct Scope<'a> {
     pub(super) site: &'a Site,
     pub(super) keep_details: bool,
     pub(super) home: QueueHome,
+    /// Set by an operation that puts rows in as the site would, to be taken in.
+    pub(super) new_rows: &'a Cell<bool>,
 }
 
 /// Where the queue's tables are.

@@ -161,8 +161,9 @@ impl Operation for FailJob {
 #[cfg(test)]
 mod tests {
     use super::super::backlog::ReadQueue;
+    use super::super::claim::ClaimJobs;
     use super::super::fixture::{Fixture, claim, claim_next, run};
-    use super::super::queue::{ClaimJobs, JobState, Lease, ReleaseJobs};
+    use super::super::queue::{JobState, Lease, ReleaseJobs};
     use super::super::writer::Writer;
     use super::*;
     use crate::domain::job::{Kind, Queue};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
@@ -57,7 +57,7 @@ impl<C: Fn() -> BootTime + Send + 'static> Operation for TakePermit<C> {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<PermitAnswer, StoreError> {
         let now = (self.clock)();
-        let parked_until = Upstream::read(scope, &self.upstream)?.parked_until(&now);
+        let parked_until = Upstream::read(scope.connection, &self.upstream)?.parked_until(&now);
         if let Some(until_ms) = parked_until {
             return Ok(PermitAnswer::Parked { until_ms });
         }
@@ -87,7 +87,7 @@ fn prune(
     limit: Limit,
 ) -> Result<Vec<Permit>, StoreError> {
     let mut counted = Vec::new();
-    for (id, permit) in read_permits(scope, upstream)? {
+    for (id, permit) in read_permits(scope.connection, upstream)? {
         if permit.counts_until(now, limit.window_ms) <= now.ms {
             scope
                 .prepare("DELETE FROM main.vvv_permits WHERE id = ?1")?
@@ -109,7 +109,10 @@ fn prune(
     Ok(counted)
 }
 
-fn read_permits(scope: &Scope<'_>, upstream: &str) -> Result<Vec<(i64, Permit)>, StoreError> {
+pub(super) fn read_permits(
+    connection: &Connection,
+    upstream: &str,
+) -> Result<Vec<(i64, Permit)>, StoreError> {
     let permit = |row: &Row<'_>| {
         let permit = Permit {
             taken_ms: row.get(1)?,
@@ -119,8 +122,8 @@ fn read_permits(scope: &Scope<'_>, upstream: &str) -> Result<Vec<(i64, Permit)>,
         };
         Ok((row.get(0)?, permit))
     };
-    let permits = scope
-        .prepare(
+    let permits = connection
+        .prepare_cached(
             "SELECT id, taken_ms, expires_ms, released_ms, boot_id FROM main.vvv_permits \
              WHERE upstream = ?1",
         )?
@@ -154,31 +157,6 @@ impl Operation for ReleasePermit {
     }
 }
 
-/// Counts the permits that fill an upstream's window now.
-#[derive(Debug, Clone)]
-pub struct CountPermits {
-    /// The upstream.
-    pub upstream: String,
-    /// Now.
-    pub now: BootTime,
-    /// Its limit.
-    pub limit: Limit,
-}
-
-impl Operation for CountPermits {
-    type Output = u32;
-
-    fn apply(&self, scope: &Scope<'_>) -> Result<u32, StoreError> {
-        let counted = read_permits(scope, &self.upstream)?
-            .iter()
-            .filter(|(_, permit)| {
-                permit.counts_until(&self.now, self.limit.window_ms) > self.now.ms
-            })
-            .count();
-        Ok(u32::try_from(counted).unwrap_or(u32::MAX))
-    }
-}
-
 /// Leaves an upstream alone that answered 429; until when, milliseconds since this boot.
 ///
 /// Answers to calls that were on their way when the park began are no further strikes, and
@@ -197,7 +175,7 @@ impl Operation for ParkUpstream {
     type Output = i64;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<i64, StoreError> {
-        let known = Upstream::read(scope, &self.upstream)?;
+        let known = Upstream::read(scope.connection, &self.upstream)?;
         let parked_until = known.parked_until(&self.now);
         let (strikes, wanted) = match parked_until {
             None => (
@@ -245,16 +223,16 @@ impl Operation for UnparkUpstream {
 
 /// What is remembered of an upstream.
 #[derive(Default)]
-struct Upstream {
+pub(super) struct Upstream {
     boot_id: String,
     parked_until_ms: i64,
     strikes: u32,
 }
 
 impl Upstream {
-    fn read(scope: &Scope<'_>, name: &str) -> Result<Self, StoreError> {
-        let known = scope
-            .prepare(
+    pub(super) fn read(connection: &Connection, name: &str) -> Result<Self, StoreError> {
+        let known = connection
+            .prepare_cached(
                 "SELECT boot_id, parked_until_ms, strikes FROM main.vvv_upstreams \
                  WHERE upstream = ?1",
             )?
@@ -271,7 +249,7 @@ impl Upstream {
 
     /// The end of its park, if it is parked. What it asked of another boot is forgotten: how
     /// long ago that was nobody can tell.
-    fn parked_until(&self, now: &BootTime) -> Option<i64> {
+    pub(super) fn parked_until(&self, now: &BootTime) -> Option<i64> {
         (self.boot_id == now.boot_id && now.ms < self.parked_until_ms)
             .then_some(self.parked_until_ms)
     }

@@ -1,4 +1,4 @@
-//! What a start finds of the process before: jobs it had claimed, and waits that a clock which was
+//! What a start finds of the process before: jobs it had claimed. And waits that a clock which was
 //! set back made longer.
 
 use super::ending::{Ending, end_job};
@@ -64,7 +64,6 @@ impl Operation for Recover {
                  attempts = max(attempts - 1, 0) WHERE state = 'running'",
             )?
             .execute([])?;
-        shorten_waits(scope, self.now)?;
         Ok(recovered)
     }
 }
@@ -81,16 +80,12 @@ impl Operation for ShortenWaits {
     type Output = usize;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
-        shorten_waits(scope, self.now)
+        let shortened = scope
+            .prepare(
+                "UPDATE main.vvv_jobs SET run_at_ms = ?1 + delay_ms \
+                 WHERE state IN ('scheduled', 'retryable') AND run_at_ms > ?1 + delay_ms",
+            )?
+            .execute([self.now.0])?;
+        Ok(shortened)
     }
-}
-
-fn shorten_waits(scope: &Scope<'_>, now: Moment) -> Result<usize, StoreError> {
-    let shortened = scope
-        .prepare(
-            "UPDATE main.vvv_jobs SET run_at_ms = ?1 + delay_ms \
-             WHERE state IN ('scheduled', 'retryable') AND run_at_ms > ?1 + delay_ms",
-        )?
-        .execute([now.0])?;
-    Ok(shortened)
 }

@@ -2,6 +2,7 @@
 //! committed or rolled back, with every way each step can fail told apart.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(super) struct WriteConnection {
     pub(super) site: Site,
     pub(super) keep_details: bool,
     pub(super) home: QueueHome,
+    /// Whether a transaction put in rows that wait to be taken in.
+    pub(super) new_rows: Cell<bool>,
 }
 
 /// Why a transaction cannot go on as it is.
@@ -59,6 +62,7 @@ impl WriteConnection {
             site: &self.site,
             keep_details: self.keep_details,
             home: self.home,
+            new_rows: &self.new_rows,
         };
         // Nothing of the connection outlives the transaction that is rolled back after a panic.
         let outcome = match catch_unwind(AssertUnwindSafe(|| next.apply(&scope))) {

@@ -5,6 +5,7 @@
 //! take the whole transaction; then the operations of the group are applied again, one to a
 //! transaction, so that only the culprit fails.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ pub enum GroupEnd {
 
 /// The read-write connection to the site's file.
 pub struct Writer {
-    file: WriteConnection,
+    pub(super) file: WriteConnection,
     max_hold: Duration,
     /// What the file's version was when it was last looked at.
     seen_version: i64,
@@ -86,6 +87,7 @@ impl Writer {
                 site,
                 keep_details: options.keep_details,
                 home: options.queue,
+                new_rows: Cell::new(false),
             },
             max_hold: options.database.max_write_hold,
             seen_version: 0,
@@ -143,6 +145,11 @@ impl Writer {
             .prepare_cached("PRAGMA main.data_version")?
             .query_row([], |row| row.get(0))?;
         Ok(std::mem::replace(&mut self.seen_version, version) != version)
+    }
+
+    /// Whether rows were put in since the last call that wait to be taken in.
+    pub fn has_new_rows(&mut self) -> bool {
+        self.file.new_rows.take()
     }
 
     /// Closes the connection; SQLite folds the WAL back if no one else has the file open.

@@ -52,7 +52,7 @@ impl Pool {
     ) {
         let finish = FinishJob {
             claim: claimed.claim,
-            result: with_found(&claimed, found).result,
+            result: with_found(claimed.clone(), found).result,
             now: self.deps.queue_now(),
         };
         self.commit(claimed, finish, vec![TicketEvent::End], context);
@@ -69,7 +69,7 @@ impl Pool {
             let found = scores.iter().map(|(id, score)| ScoreFound::new(id, score));
             Findings::Score(found.collect())
         });
-        let claimed = with_found(&claimed, found);
+        let claimed = with_found(claimed, found);
         let rest = match rest.map(|rest| rest.payload()).transpose() {
             Ok(rest) => {
                 rest.map(|payload| self.retry(&claimed, payload, Duration::ZERO, "asked to stop"))
@@ -107,7 +107,7 @@ impl Pool {
         };
         let claimed = ClaimedJob {
             payload,
-            ..with_found(&claimed, found)
+            ..with_found(claimed, found)
         };
         match why {
             Why::Transient { error, retry_after } => {
@@ -161,7 +161,6 @@ impl Pool {
         give_back_attempt: bool,
         context: &mut Context<Self>,
     ) {
-        let why = error.clone();
         let retry = RetryJob {
             give_back_attempt,
             ..self.retry(&claimed, claimed.payload.clone(), wait, &error)
@@ -171,7 +170,7 @@ impl Pool {
             context,
             move |pool, written, context| match written {
                 Ok(()) => {
-                    pool.moved(&claimed, JobState::Retryable, Some(why));
+                    pool.moved(&claimed, JobState::Retryable, Some(error));
                     pool.look_again_at_once(context);
                 }
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
@@ -228,7 +227,7 @@ impl Pool {
                 }
                 // Not even the failure could be written: it is told all the same.
                 Err(_) if matches!(*news, [TicketEvent::Failed(_), ..]) => {
-                    pool.tell(&claimed, news)
+                    pool.tell(&claimed, news);
                 }
                 Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
             },
@@ -290,8 +289,7 @@ impl Pool {
 }
 
 /// The job with what this attempt found beside what was found before.
-fn with_found(claimed: &ClaimedJob, found: Option<Findings>) -> ClaimedJob {
-    let mut claimed = claimed.clone();
+fn with_found(mut claimed: ClaimedJob, found: Option<Findings>) -> ClaimedJob {
     let Some(found) = found else { return claimed };
     let before = claimed.result.as_deref().map(Findings::from_json);
     let found = match before {

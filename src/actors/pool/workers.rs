@@ -24,6 +24,10 @@ pub struct WorkerSlot {
     /// Not staffed before this, by the pool's clock.
     not_before_ms: u64,
     runs: u64,
+    /// Whether the worker has an old configuration.
+    outdated: bool,
+    /// Whether the place is not to be staffed any more.
+    closed: bool,
     arbiters: Arbiters,
 }
 
@@ -47,6 +51,8 @@ impl WorkerSlot {
             running: None,
             not_before_ms: 0,
             runs: 0,
+            outdated: false,
+            closed: false,
             arbiters,
         }
     }
@@ -73,6 +79,7 @@ impl WorkerSlot {
             }
         };
         self.worker = Some(Worker { jobs, arbiter });
+        self.outdated = false;
     }
 
     /// Begins an attempt: its number and the request to wait for.
@@ -103,6 +110,9 @@ impl WorkerSlot {
     /// Ends the attempt with this number, if it still is the one that runs.
     pub fn end(&mut self, run: u64) -> Option<ClaimedJob> {
         let running = self.running.take_if(|running| running.run == run)?;
+        if self.closed {
+            self.retire();
+        }
         Some(running.claimed)
     }
 
@@ -184,6 +194,26 @@ impl WorkerSlot {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.worker.is_none()
+    }
+
+    /// Has the worker replaced, or the place closed, once it has nothing to do.
+    pub fn outdate(&mut self, keep: bool) {
+        (self.outdated, self.closed) = (true, !keep);
+        if self.closed && self.running.is_none() {
+            self.retire();
+        }
+    }
+
+    /// Whether the worker has an old configuration.
+    #[must_use]
+    pub const fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
+    /// Whether the place is not to be staffed any more.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Keeps the place empty until then.

@@ -9,12 +9,14 @@ use actix::{
 
 use super::{SubmitError, Supervisor};
 use crate::actors::db::FileChanged;
-use crate::actors::pool::Abandon;
+use crate::actors::pool::{Abandon, Reconfigure};
+use crate::actors::rate_limiter::{ChangeLimit, oembed_limit};
 use crate::actors::worker::JobMoved;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Reloaded};
 use crate::domain::job::{Kind, Queue};
+use crate::domain::score::Baselines;
 use crate::store::{
-    CancelJobs, Chunks, Enqueue, Enqueued, FollowUps, GroupId, JobId, JobRequest, JobState,
+    CancelJobs, Chunks, Enqueue, Enqueued, GroupId, Grouping, JobId, JobRequest, JobState,
     Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, TakeIn, TakenIn,
 };
 
@@ -130,6 +132,11 @@ impl Supervisor {
             return;
         }
         tracing::warn!("the clock was set; waits are measured anew");
+        self.shorten_waits(context);
+    }
+
+    /// No job waits longer than it was told to, however the clock was set meanwhile.
+    pub(super) fn shorten_waits(&self, context: &mut Context<Self>) {
         let shorten = ShortenWaits {
             now: self.deps.queue_now(),
         };
@@ -147,14 +154,9 @@ impl Supervisor {
 impl Handler<JobMoved> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, moved: JobMoved, context: &mut Self::Context) {
-        let ended = moved.state.is_ended();
+    fn handle(&mut self, moved: JobMoved, _: &mut Self::Context) {
         // Nobody may be listening.
         let _ = self.events.send(moved);
-        if ended {
-            // It may have been its group's last, and what follows is queued as the site would.
-            self.take_in(context);
-        }
     }
 }
 
@@ -166,14 +168,35 @@ impl Handler<FileChanged> for Supervisor {
     }
 }
 
+/// Takes over what of a new configuration can be; answers what that was.
+#[derive(Message)]
+#[rtype(result = "Result<Reloaded, ConfigError>")]
+pub struct Reload(pub Box<Config>);
+
+impl Handler<Reload> for Supervisor {
+    type Result = Result<Reloaded, ConfigError>;
+
+    fn handle(&mut self, Reload(new): Reload, _: &mut Self::Context) -> Self::Result {
+        let (config, reloaded) = self.deps.config.reloaded(&new)?;
+        self.deps.baselines = Arc::new(Baselines::new(&config.scoring.baselines));
+        self.deps.config = Arc::new(config);
+        for (_, seat) in &self.pools {
+            seat.slot.get().do_send(Reconfigure(self.deps.clone()));
+        }
+        let limit = oembed_limit(&self.deps.config);
+        self.deps.limiter.get().do_send(ChangeLimit(limit));
+        Ok(reloaded)
+    }
+}
+
 /// Queues work; answers after the commit.
 #[derive(Message)]
 #[rtype(result = "Result<(Vec<Enqueued>, Option<GroupId>), SubmitError>")]
 pub struct EnqueueJobs {
     /// The work.
     pub requests: Vec<JobRequest>,
-    /// Whether all of it is one group, and what follows its end.
-    pub group: Option<FollowUps>,
+    /// Whether it is a group.
+    pub grouping: Grouping,
 }
 
 impl Handler<EnqueueJobs> for Supervisor {
@@ -184,7 +207,7 @@ impl Handler<EnqueueJobs> for Supervisor {
         kinds.dedup();
         let enqueue = Enqueue {
             requests: jobs.requests,
-            group: jobs.group,
+            grouping: jobs.grouping,
             chunks: chunks(&self.deps.config),
             now: self.deps.queue_now(),
         };

@@ -14,12 +14,11 @@ use crate::actors::db::{Db, DbActor};
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Pool;
-use crate::actors::rate_limiter::RateLimiter;
+use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::actors::slot::Slot;
 use crate::actors::worker::{CallBudget, Deps, JobMoved, RunOptions};
 use crate::config::Config;
 use crate::domain::job::Queue;
-use crate::domain::rate_window::Limit;
 use crate::domain::restart_budget::{Restart, RestartBudget};
 use crate::domain::score::Baselines;
 use crate::store::Writer;
@@ -187,13 +186,4 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
 pub(super) fn seat_pool(queue: Queue, deps: &Deps, arbiters: &Arbiters) -> (Queue, Seat<Pool>) {
     let pool = Pool::new(queue, deps.clone(), arbiters).start();
     (queue, Seat::new(pool, &deps.config))
-}
-
-/// The window of calls to the oEmbed endpoint.
-pub(super) fn oembed_limit(config: &Config) -> Limit {
-    let rate = config.rate_limits.oembed;
-    Limit {
-        calls: rate.calls,
-        window_ms: i64::try_from(rate.per.as_millis()).unwrap_or(i64::MAX),
-    }
 }

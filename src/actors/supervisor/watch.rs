@@ -5,11 +5,11 @@ use std::sync::Arc;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Supervisor;
-use super::factories::{Vacancy, milliseconds, oembed_limit};
+use super::factories::{Vacancy, milliseconds};
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
 use crate::actors::pool::Pool;
-use crate::actors::rate_limiter::RateLimiter;
+use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::Restart;
 use crate::store::{ReleaseRunning, StoreError, Writer};

@@ -10,9 +10,8 @@ use super::access::AsWal;
 use super::finding::{Finding, Level};
 use super::online::OnlineCheck;
 use super::{DatabaseError, Now, fetched_at, foreign, journal, lock_watch, options, tables};
-use crate::actors::rate_limiter::OEMBED;
+use crate::actors::rate_limiter::{OEMBED, oembed_limit};
 use crate::config::Config;
-use crate::domain::rate_window::Limit;
 use crate::store::{Inspector, Integrity, Intent, KnownSite, Options, Patience, StoreError};
 
 /// How long the doctor waits for a lock before it says so and leaves it at that.
@@ -140,8 +139,8 @@ impl Examination<'_> {
             self.site(site, waiting);
         }
         self.own_tables(waiting);
-        if let Some(site) = &site {
-            self.rate_window(site, waiting);
+        if site.is_some() {
+            self.rate_window(waiting);
         }
         if is_wal {
             self.findings.extend(foreign::findings());
@@ -233,15 +232,12 @@ impl Examination<'_> {
         });
     }
 
-    fn rate_window(&mut self, site: &KnownSite, waiting: &mut dyn FnMut(Duration)) {
+    fn rate_window(&mut self, waiting: &mut dyn FnMut(Duration)) {
         let rate = self.config.rate_limits.oembed;
-        let limit = Limit {
-            calls: rate.calls,
-            window_ms: i64::try_from(rate.per.as_millis()).unwrap_or(i64::MAX),
-        };
+        let limit = oembed_limit(self.config);
         let boot = &self.now.boot;
         let window = self.look("rate_window", waiting, |this| {
-            this.inspector.window(site, OEMBED, boot, limit)
+            this.inspector.window(OEMBED, boot, limit)
         });
         let Some(window) = window else { return };
         let used = format!("{} of {rate} calls to {OEMBED} used", window.used);

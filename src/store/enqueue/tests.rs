@@ -1,10 +1,12 @@
 //! The durable queue on real files: handed in by calls and by plain SQL, cut, ended, grouped,
 //! taken back after a death.
 
+use super::super::claim::{ClaimJobs, Claimed};
 use super::super::fixture::{Fixture, JOURNALS, run};
+use super::super::intake::{TakeIn, TakenIn};
 use super::super::listing::{JobFilter, JobSummary};
 use super::super::outcome::{FailJob, FinishJob};
-use super::super::queue::{Claim, ClaimJobs, Claimed, Lease, ReleaseJobs};
+use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
     CancelJobs, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded, ShortenWaits,
@@ -44,7 +46,7 @@ fn request(job: Job) -> JobRequest {
 fn enqueue(writer: &mut Writer, requests: Vec<JobRequest>, now: i64) -> Vec<Enqueued> {
     let enqueue = Enqueue {
         requests,
-        group: None,
+        grouping: Grouping::None,
         chunks: CHUNKS,
         now: Moment(now),
     };
@@ -266,10 +268,13 @@ fn a_group_counts_its_ends_and_is_followed_exactly_once() {
                 request(liveness(&["a", "b", "c"])),
                 request(liveness(&["d"])),
             ],
-            group: Some(FollowUps {
-                on_success: Some(follow("well")),
-                on_finish: Some(follow("done")),
-            }),
+            grouping: Grouping::New {
+                follow_ups: FollowUps {
+                    on_success: Some(follow("well")),
+                    on_finish: Some(follow("done")),
+                },
+                open: false,
+            },
             chunks: CHUNKS,
             now: Moment(0),
         };
@@ -311,6 +316,56 @@ fn a_group_counts_its_ends_and_is_followed_exactly_once() {
         assert_eq!(summary.ended_ms, Some(9));
         assert_eq!(take_in(&mut writer, 10).rows, 0, "it was followed already");
     }
+}
+
+#[test]
+fn an_open_group_waits_for_the_rest_of_it() {
+    let (fixture, mut writer) = queue("wal");
+    let mut part = |grouping, ids: &[&str]| {
+        let part = Enqueue {
+            requests: vec![request(liveness(ids))],
+            grouping,
+            chunks: CHUNKS,
+            now: Moment(0),
+        };
+        run(&mut writer, part)
+    };
+    let follow_ups = FollowUps::default();
+    let open = true;
+    let (_, group) = part(Grouping::New { follow_ups, open }, &["a"]).unwrap();
+    let group = group.unwrap();
+    part(Grouping::Join { group, open }, &["b"]).unwrap();
+    let unknown = Grouping::Join {
+        group: GroupId(99),
+        open,
+    };
+    assert!(matches!(
+        part(unknown, &["c"]),
+        Err(StoreError::NoGroup(GroupId(99)))
+    ));
+    let ended = || fixture.reader().group(group).unwrap().unwrap().ended_ms;
+    let done = |writer: &mut Writer| {
+        for job in claim(writer, 9, 1, true).jobs {
+            finish(writer, job.claim, 2);
+        }
+    };
+    done(&mut writer);
+    assert_eq!(ended(), None);
+    let last = Enqueue {
+        requests: vec![request(liveness(&["d"]))],
+        grouping: Grouping::Join { group, open: false },
+        chunks: CHUNKS,
+        now: Moment(3),
+    };
+    run(&mut writer, last.clone()).unwrap();
+    assert_eq!(ended(), None);
+    done(&mut writer);
+    assert_eq!(ended(), Some(2));
+    assert_eq!(fixture.reader().group(group).unwrap().unwrap().jobs, 3);
+    assert!(matches!(
+        run(&mut writer, last),
+        Err(StoreError::NoGroup(_))
+    ));
 }
 
 #[test]

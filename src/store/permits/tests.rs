@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::fixture::{Fixture, JOURNALS, run};
+use super::super::window::rate_window;
 use super::super::writer::Writer;
 use super::*;
 
@@ -55,13 +56,9 @@ fn park(writer: &mut Writer, now: BootTime, retry_after: Option<u64>) -> i64 {
     run(writer, park).unwrap()
 }
 
-fn count(writer: &mut Writer, now: BootTime) -> u32 {
-    let count = CountPermits {
-        upstream: "oembed".to_owned(),
-        now,
-        limit: LIMIT,
-    };
-    run(writer, count).unwrap()
+fn count(writer: &Writer, now: &BootTime) -> u32 {
+    let connection = &writer.file.connection;
+    rate_window(connection, "oembed", LIMIT, now).unwrap().used
 }
 
 fn kept(fixture: &Fixture) -> Vec<String> {
@@ -89,11 +86,11 @@ fn a_permit_counts_for_a_window_after_its_call_is_over() {
         release(&mut writer, first, at(4_000));
         let sooner = PermitAnswer::Wait { until_ms: 64_001 };
         assert_eq!(take(&mut writer, at(64_000)), sooner);
-        assert_eq!(count(&mut writer, at(64_000)), 2);
+        assert_eq!(count(&writer, &at(64_000)), 2);
         granted(take(&mut writer, at(64_001)));
         assert_eq!(kept(&fixture), ["2000|12000|-", "64001|74001|-"], "pruned");
         assert_eq!(
-            count(&mut writer, at(72_000)),
+            count(&writer, &at(72_000)),
             1,
             "the second one lapsed by itself"
         );

@@ -1,6 +1,7 @@
 //! The queue: its order, its claims, and what is given back.
 
 use super::super::backlog::ReadQueue;
+use super::super::claim::{ClaimJobs, Claimed};
 use super::super::fixture::{Fixture, run};
 use super::super::outcome::FinishJob;
 use super::super::writer::Writer;

@@ -1,0 +1,96 @@
+//! What of a new configuration a running engine can take over.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Config, ConfigError};
+
+/// What became of a new configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Reloaded {
+    /// Keys whose new values are in force.
+    pub applied: Vec<String>,
+    /// Keys whose new values need a restart.
+    pub needs_restart: Vec<String>,
+}
+
+impl Config {
+    /// This configuration with what may change while it is in force taken from another.
+    ///
+    /// # Errors
+    /// None in practice: both were written before.
+    pub fn reloaded(&self, new: &Self) -> Result<(Self, Reloaded), ConfigError> {
+        let taken_over = Self {
+            queues: new.queues.clone(),
+            scoring: new.scoring.clone(),
+            thumbnails: super::Thumbnails {
+                // Decoders are built for it.
+                max_pixels: self.thumbnails.max_pixels,
+                ..new.thumbnails.clone()
+            },
+            liveness: super::Liveness {
+                // The guard lets its host pass.
+                endpoint: self.liveness.endpoint.clone(),
+                ..new.liveness.clone()
+            },
+            rate_limits: new.rate_limits.clone(),
+            log: super::Log {
+                level: new.log.level.clone(),
+                format: self.log.format,
+            },
+            ..self.clone()
+        };
+        let sorted = |config: &Self| -> Result<BTreeMap<String, toml::Value>, ConfigError> {
+            Ok(config.values()?.into_iter().collect())
+        };
+        let (before, now) = (sorted(self)?, sorted(&taken_over)?);
+        let mut reloaded = Reloaded::default();
+        for (key, wanted) in sorted(new)? {
+            if before.get(&key) == Some(&wanted) {
+                continue;
+            }
+            if now.get(&key) == Some(&wanted) {
+                reloaded.applied.push(key);
+            } else {
+                reloaded.needs_restart.push(key);
+            }
+        }
+        Ok((taken_over, reloaded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_change_does_and_what_cannot_is_named() {
+        let old = Config::defaults().unwrap();
+        let mut new = old.clone();
+        new.queues.scoring.workers = 9;
+        new.liveness.endpoint = "https://example.org/oembed".to_owned();
+        new.database.path = "elsewhere.db".into();
+        new.thumbnails.max_pixels = 1;
+        new.thumbnails.min_width = 1;
+        new.log.level = "debug".to_owned();
+        let (taken_over, reloaded) = old.reloaded(&new).unwrap();
+        let applied = [
+            "log.level",
+            "queues.scoring.workers",
+            "thumbnails.min_width",
+        ];
+        assert_eq!(reloaded.applied, applied);
+        assert_eq!(
+            reloaded.needs_restart,
+            [
+                "database.path",
+                "liveness.endpoint",
+                "thumbnails.max_pixels"
+            ]
+        );
+        assert_eq!(taken_over.queues.scoring.workers, 9);
+        assert_eq!(taken_over.database, old.database);
+        assert_eq!(old.reloaded(&old).unwrap().1, Reloaded::default());
+    }
+}

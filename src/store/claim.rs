@@ -1,0 +1,164 @@
+//! Claiming jobs: in which order, under which lease, and suspects alone.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::error::StoreError;
+use super::operation::{Operation, QueueHome, Scope};
+use super::queue::{Claim, JobId, Lease, Moment};
+use crate::domain::job::{Kind, Queue};
+
+/// Claims the next jobs of a queue that are due, by priority, then time, then number. A suspect
+/// goes before all others, and alone.
+#[derive(Debug, Clone)]
+pub struct ClaimJobs {
+    /// The queue.
+    pub queue: Queue,
+    /// How many at most.
+    pub limit: usize,
+    /// The lease they are held under.
+    pub lease: Lease,
+    /// Whether no job of the queue is held: only then may a suspect be tried.
+    pub alone: bool,
+    /// Now.
+    pub now: Moment,
+}
+
+/// What [`ClaimJobs`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// The jobs, in the order they are to run.
+    pub jobs: Vec<ClaimedJob>,
+    /// When the next waiting job of the queue is due; none when none waits for a time.
+    pub next_due_ms: Option<i64>,
+    /// Whether suspects are left or tried now: until they are cleared nothing else may run.
+    pub suspects: bool,
+}
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// What its outcome is recorded by.
+    pub claim: Claim,
+    /// What it does.
+    pub kind: Kind,
+    /// The items that are left, JSON.
+    pub payload: String,
+    /// What earlier attempts found, JSON.
+    pub result: Option<String>,
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// 0 (first) to 9.
+    pub priority: u8,
+    /// The submitter's own number for it.
+    pub origin: i64,
+}
+
+const CLAIMABLE: &str = "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, \
+     origin, result FROM queue.vvv_jobs WHERE queue = ?1 AND state = 'available' ";
+
+impl Operation for ClaimJobs {
+    type Output = Claimed;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<Claimed, StoreError> {
+        if scope.home == QueueHome::File {
+            if is_paused(scope, self.queue)? {
+                return Ok(Claimed::default());
+            }
+            if let Some(claimed) = self.suspect(scope)? {
+                return Ok(claimed);
+            }
+        }
+        scope
+            .prepare_queue(
+                "UPDATE queue.vvv_jobs SET state = 'available' WHERE queue = ?1 \
+                 AND state IN ('scheduled', 'retryable') AND run_at_ms <= ?2",
+            )?
+            .execute((self.queue.name(), self.now.0))?;
+        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        let jobs: Vec<ClaimedJob> = scope
+            .prepare_queue(&format!(
+                "{CLAIMABLE} ORDER BY priority, run_at_ms, id LIMIT ?2"
+            ))?
+            .query_map((self.queue.name(), limit), |row| claimed(row, self.lease))?
+            .collect::<Result<_, _>>()?;
+        self.hold(scope, &jobs, 0)?;
+        let next_due_ms = scope
+            .prepare_queue(
+                "SELECT run_at_ms FROM queue.vvv_jobs WHERE queue = ?1 \
+                 AND state IN ('scheduled', 'retryable') ORDER BY run_at_ms LIMIT 1",
+            )?
+            .query_row([self.queue.name()], |row| row.get(0))
+            .optional()?;
+        Ok(Claimed {
+            jobs,
+            next_due_ms,
+            suspects: false,
+        })
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
+impl ClaimJobs {
+    /// The next suspect, if there is one; it is claimed only if nothing else is held.
+    fn suspect(&self, scope: &Scope<'_>) -> Result<Option<Claimed>, StoreError> {
+        let suspect = scope
+            .prepare_queue(&format!("{CLAIMABLE} AND suspect = 1 ORDER BY id LIMIT 1"))?
+            .query_row([self.queue.name()], |row| claimed(row, self.lease))
+            .optional()?;
+        let Some(job) = suspect else { return Ok(None) };
+        let jobs = if self.alone { vec![job] } else { Vec::new() };
+        self.hold(scope, &jobs, 2)?;
+        Ok(Some(Claimed {
+            jobs,
+            next_due_ms: None,
+            suspects: true,
+        }))
+    }
+
+    fn hold(&self, scope: &Scope<'_>, jobs: &[ClaimedJob], suspect: u8) -> Result<(), StoreError> {
+        let mut hold = scope.prepare_queue(
+            "UPDATE queue.vvv_jobs SET state = 'running', lease = ?2, attempts = ?3, \
+             error = NULL, suspect = ?4, started_ms = ?5 WHERE id = ?1",
+        )?;
+        for job in jobs {
+            hold.execute((
+                job.claim.job.0,
+                self.lease.0,
+                job.attempts,
+                suspect,
+                self.now.0,
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_paused(scope: &Scope<'_>, queue: Queue) -> Result<bool, StoreError> {
+    Ok(scope
+        .prepare("SELECT 1 FROM main.vvv_paused_queues WHERE queue = ?1")?
+        .exists([queue.name()])?)
+}
+
+fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
+    Ok(ClaimedJob {
+        claim: Claim {
+            job: JobId(row.get(0)?),
+            lease,
+        },
+        kind: kind(row, 1)?,
+        payload: row.get(2)?,
+        attempts: row.get(3)?,
+        priority: row.get(4)?,
+        origin: row.get(5)?,
+        result: row.get(6)?,
+    })
+}
+
+/// What the site wrote was read when it was taken in, so an unknown kind is an error of ours.
+pub(super) fn kind(row: &Row<'_>, column: usize) -> Result<Kind, rusqlite::Error> {
+    let name: String = row.get(column)?;
+    Kind::from_name(&name).ok_or(rusqlite::Error::InvalidColumnName(name))
+}

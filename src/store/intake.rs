@@ -1,0 +1,127 @@
+//! Taking in the rows that the site inserted itself, in which anything may stand.
+
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use super::ending::{Ending, end_job};
+use super::enqueue::Chunks;
+use super::error::StoreError;
+use super::operation::{Operation, Scope};
+use super::placing::Placing;
+use super::queue::{JobId, JobState, Moment};
+use crate::domain::job::{Job, Kind};
+
+/// Rows taken in by one operation, so that none holds the writer long.
+const ROWS_A_TURN: i64 = 200;
+
+/// Takes in the rows that were inserted by plain SQL; how many, and whether there may be more.
+#[derive(Debug, Clone, Copy)]
+pub struct TakeIn {
+    /// Where work is cut.
+    pub chunks: Chunks,
+    /// Now.
+    pub now: Moment,
+}
+
+/// What [`TakeIn`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenIn {
+    /// Rows looked at.
+    pub rows: usize,
+    /// Whether there may be more of them.
+    pub more: bool,
+}
+
+impl Operation for TakeIn {
+    type Output = TakenIn;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<TakenIn, StoreError> {
+        let rows: Vec<(JobId, Result<SiteRow, String>)> = scope
+            .prepare(
+                "SELECT id, kind, payload, priority, run_at_ms, unique_for, state \
+                 FROM main.vvv_jobs WHERE queue IS NULL ORDER BY id LIMIT ?1",
+            )?
+            .query_map([ROWS_A_TURN], |row| Ok((JobId(row.get(0)?), read(row))))?
+            .collect::<Result<_, _>>()?;
+        for (id, row) in &rows {
+            match row {
+                Ok(row) => {
+                    let placing = Placing {
+                        row: Some(*id),
+                        priority: row.priority,
+                        run_at_ms: row.run_at_ms,
+                        unique_key: None,
+                        unique_for: None,
+                        group: None,
+                        now: self.now,
+                    };
+                    placing.place(scope, row.job.clone(), self.chunks)?;
+                }
+                Err(reason) => refuse(scope, *id, reason, self.now)?,
+            }
+        }
+        Ok(TakenIn {
+            more: i64::try_from(rows.len()) == Ok(ROWS_A_TURN),
+            rows: rows.len(),
+        })
+    }
+}
+
+/// A row of the site's, read.
+struct SiteRow {
+    job: Job,
+    priority: u8,
+    run_at_ms: i64,
+}
+
+/// Reads a row that anything may have been written to.
+fn read(row: &Row<'_>) -> Result<SiteRow, String> {
+    let kind = text(row, 1).ok_or("kind: must be text")?;
+    let kind = Kind::from_name(&kind).ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        format!("kind = {kind:?}: must be one of {names}")
+    })?;
+    let payload = text(row, 2).ok_or("payload: must be JSON text")?;
+    let job = Job::from_payload(kind, &payload).map_err(|error| error.to_string())?;
+    let whole = |column, name: &str| match row.get_ref(column) {
+        Ok(ValueRef::Integer(whole)) => Ok(Some(whole)),
+        Ok(ValueRef::Null) => Ok(None),
+        _ => Err(format!("{name}: must be a whole number")),
+    };
+    let priority = whole(3, "priority")?.unwrap_or(i64::from(Job::DEFAULT_PRIORITY));
+    let priority = u8::try_from(priority)
+        .ok()
+        .filter(|priority| *priority <= 9)
+        .ok_or_else(|| format!("priority = {priority}: must be 0 to 9"))?;
+    let run_at_ms = whole(4, "run_at_ms")?.unwrap_or_default();
+    whole(5, "unique_for")?;
+    match text(row, 6).as_deref() {
+        Some("available" | "scheduled") => {}
+        state => return Err(format!("state = {state:?}: leave it to us")),
+    }
+    Ok(SiteRow {
+        job,
+        priority,
+        run_at_ms,
+    })
+}
+
+fn text(row: &Row<'_>, column: usize) -> Option<String> {
+    match row.get_ref(column) {
+        Ok(ValueRef::Text(text)) => String::from_utf8(text.to_vec()).ok(),
+        _ => None,
+    }
+}
+
+/// An unreadable row ends at once, in the queue its kind names if it names one.
+fn refuse(scope: &Scope<'_>, id: JobId, reason: &str, now: Moment) -> Result<(), StoreError> {
+    scope
+        .prepare("UPDATE main.vvv_jobs SET queue = '', queued_ms = ?2 WHERE id = ?1")?
+        .execute((id.0, now.0))?;
+    let ending = Ending {
+        state: JobState::Failed,
+        error: Some(reason),
+        result: None,
+    };
+    end_job(scope, id, &ending, now)
+}

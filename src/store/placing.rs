@@ -1,0 +1,151 @@
+//! Work becomes rows of the durable queue: cut into chunks, a row each.
+
+use rusqlite::OptionalExtension;
+
+use super::ending::{Ending, end_job};
+use super::enqueue::{Chunks, FollowUps};
+use super::error::StoreError;
+use super::groups::{GroupId, open_group, widen_group};
+use super::operation::Scope;
+use super::queue::{JobId, JobState, Moment};
+use crate::domain::job::{Job, ScoreJob};
+
+/// Where and how the chunks of one piece of work are put.
+pub(super) struct Placing<'a> {
+    /// The row that is there already.
+    pub(super) row: Option<JobId>,
+    pub(super) priority: u8,
+    pub(super) run_at_ms: i64,
+    pub(super) unique_key: Option<&'a str>,
+    pub(super) unique_for: Option<i64>,
+    pub(super) group: Option<GroupId>,
+    pub(super) now: Moment,
+}
+
+impl Placing<'_> {
+    /// Cuts the work and writes a row a chunk. More than one of them are a group.
+    pub(super) fn place(
+        &self,
+        scope: &Scope<'_>,
+        job: Job,
+        chunks: Chunks,
+    ) -> Result<Vec<JobId>, StoreError> {
+        let kind = job.kind();
+        let mut pieces = in_order(scope, job)?.into_chunks(chunks.of(kind.queue()));
+        let is_empty = pieces.is_empty();
+        if is_empty {
+            pieces.push(Job::nothing(kind));
+        }
+        let group = match self.group {
+            Some(group) => {
+                widen_group(scope, group, pieces.len())?;
+                Some(group)
+            }
+            None if pieces.len() > 1 => {
+                let follow_ups = FollowUps::default();
+                Some(open_group(scope, pieces.len(), &follow_ups, self.now)?)
+            }
+            None => None,
+        };
+        let mut ids = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let first = ids.is_empty();
+            ids.push(self.write(scope, &piece, group, first)?);
+        }
+        if is_empty && let Some(id) = ids.first() {
+            let ending = Ending {
+                state: JobState::Succeeded,
+                error: None,
+                result: None,
+            };
+            end_job(scope, *id, &ending, self.now)?;
+        }
+        Ok(ids)
+    }
+
+    fn write(
+        &self,
+        scope: &Scope<'_>,
+        piece: &Job,
+        group: Option<GroupId>,
+        first: bool,
+    ) -> Result<JobId, StoreError> {
+        let run_at_ms = self.run_at_ms.max(self.now.0);
+        let delay_ms = run_at_ms.saturating_sub(self.now.0);
+        let state = if delay_ms > 0 {
+            JobState::Scheduled
+        } else {
+            JobState::Available
+        };
+        let payload = piece.payload().map_err(StoreError::Payload)?;
+        let kind = piece.kind();
+        let items = i64::try_from(piece.len()).unwrap_or(i64::MAX);
+        let group = group.map(|group| group.0);
+        let row = self.row.filter(|_| first);
+        if let Some(JobId(id)) = row {
+            scope
+                .prepare(
+                    "UPDATE main.vvv_jobs SET kind = ?2, payload = ?3, priority = ?4, \
+                     run_at_ms = ?5, queue = ?6, state = ?7, group_id = ?8, delay_ms = ?9, \
+                     items = ?10, queued_ms = ?11, origin = id WHERE id = ?1",
+                )?
+                .execute((
+                    id,
+                    kind.name(),
+                    payload,
+                    self.priority,
+                    run_at_ms,
+                    kind.queue().name(),
+                    state.name(),
+                    group,
+                    delay_ms,
+                    items,
+                    self.now.0,
+                ))?;
+            return Ok(JobId(id));
+        }
+        let key = self.unique_key.filter(|_| first);
+        let id = scope
+            .prepare(
+                "INSERT INTO main.vvv_jobs (kind, payload, priority, run_at_ms, queue, state, \
+                 group_id, delay_ms, items, queued_ms, unique_key, unique_for) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .insert((
+                kind.name(),
+                payload,
+                self.priority,
+                run_at_ms,
+                kind.queue().name(),
+                state.name(),
+                group,
+                delay_ms,
+                items,
+                self.now.0,
+                key,
+                self.unique_for.filter(|_| first),
+            ))?;
+        Ok(JobId(id))
+    }
+}
+
+/// Each item once; ids to score in the order of the site's rows, which makes writing them several
+/// times faster.
+fn in_order(scope: &Scope<'_>, job: Job) -> Result<Job, StoreError> {
+    let video_ids = match job.once_each() {
+        Job::Score(ScoreJob { video_ids }) => video_ids,
+        other @ (Job::Thumbnails(_) | Job::Liveness(_)) => return Ok(other),
+    };
+    let Some(rowid_of) = &scope.site.rowid_of else {
+        return Ok(Job::Score(ScoreJob { video_ids }));
+    };
+    let mut lookup = scope.prepare(rowid_of)?;
+    let mut placed = Vec::with_capacity(video_ids.len());
+    for (at, id) in video_ids.into_iter().enumerate() {
+        let rowid: Option<i64> = lookup.query_row([&id], |row| row.get(0)).optional()?;
+        placed.push((rowid.is_none(), rowid, at, id));
+    }
+    placed.sort_unstable();
+    let video_ids = placed.into_iter().map(|(.., id)| id).collect();
+    Ok(Job::Score(ScoreJob { video_ids }))
+}
