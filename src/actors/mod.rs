@@ -12,6 +12,7 @@ pub mod items;
 pub mod liveness;
 pub mod pool;
 pub mod rate_limiter;
+pub mod scheduler;
 pub mod scoring;
 pub mod slot;
 pub mod supervisor;

@@ -3,6 +3,7 @@
 
 pub mod durable;
 mod factories;
+mod upkeep;
 mod watch;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::factories::Launch;
 use self::factories::{Seat, make_deps, seat_pool};
+use self::upkeep::Upkeep;
 use super::arbiters::Arbiters;
 use super::db::{DbActor, GetWriterState, WriterReopened, WriterState};
 use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
@@ -44,6 +46,8 @@ pub struct Supervisor {
     pools: Vec<(Queue, Seat<Pool>)>,
     limiter: Seat<RateLimiter>,
     writer: Seat<DbActor>,
+    /// Those who look after a durable engine.
+    upkeep: Option<Upkeep>,
     /// Whether a new writer is being opened.
     opening: bool,
     tickets: Tickets,
@@ -73,6 +77,7 @@ impl Supervisor {
             Self {
                 limiter: Seat::new(deps.limiter.get(), &deps.config),
                 writer: Seat::new(deps.db.slot().get(), &deps.config),
+                upkeep: Upkeep::begin(&deps, &context.address()),
                 pools: Queue::ALL
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),
@@ -350,6 +355,9 @@ impl Handler<BeginStop> for Supervisor {
 
     fn handle(&mut self, _: BeginStop, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.stop();
+        }
         MessageResult(Staff {
             pools: self.pools.iter().map(|(_, seat)| seat.slot.get()).collect(),
             limiter: self.limiter.slot.get(),

@@ -2,6 +2,7 @@
 //! `@every 15m`; the clock and the zone are arguments, and the rules of all zones are built in.
 
 use std::fmt;
+use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -161,6 +162,17 @@ impl Line {
             (Some(_) | None, last) => Standing::Begin(last.unwrap_or(now_ms)),
         }
     }
+}
+
+/// How many calls a rate allows until the next tick, of a day at most.
+#[must_use]
+pub fn calls_until(next_ms: i64, tick_ms: i64, calls: u32, per: Duration) -> u64 {
+    let period = next_ms
+        .saturating_sub(tick_ms)
+        .clamp(0, DAY_MS)
+        .unsigned_abs();
+    let calls = u128::from(calls) * u128::from(period) / per.as_millis().max(1);
+    u64::try_from(calls).unwrap_or(u64::MAX)
 }
 
 fn parse_period(text: &str) -> Result<i64, ScheduleError> {
@@ -337,6 +349,15 @@ mod tests {
         }
         assert!(zone("Europe/Atlantis").is_err());
         assert!(zone("").is_err());
+    }
+
+    #[test]
+    fn a_tick_may_make_the_calls_of_its_period_and_a_days_at_most() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(calls_until(3_600_000, 0, 20, minute), 1_200);
+        assert_eq!(calls_until(DAY_MS, 0, 20, minute), 28_800);
+        assert_eq!(calls_until(7 * DAY_MS, 0, 20, minute), 28_800);
+        assert_eq!(calls_until(0, 5, 20, minute), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::enqueue::{Chunks, Enqueue, JobRequest};
+use super::enqueue::{Chunks, Enqueue, Grouping, JobRequest};
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
 use super::queue::{JobId, Moment};
@@ -52,7 +52,7 @@ impl Operation for RunTick {
         };
         let enqueue = Enqueue {
             requests: vec![request],
-            group: None,
+            grouping: Grouping::None,
             chunks: self.chunks,
             now: self.now,
         };

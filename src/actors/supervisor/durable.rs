@@ -24,7 +24,7 @@ use crate::store::{
 const CLOCK_WAS_SET_MS: i64 = 1_000;
 
 /// Where work is cut into jobs.
-pub(super) fn chunks(config: &Config) -> Chunks {
+pub fn chunks(config: &Config) -> Chunks {
     Chunks {
         scoring: config.queues.scoring.chunk,
         thumbnails: config.queues.thumbnails.chunk,
@@ -182,6 +182,9 @@ impl Handler<Reload> for Supervisor {
         self.deps.config = Arc::new(config);
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(Reconfigure(self.deps.clone()));
+        }
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.reconfigure(&self.deps);
         }
         let limit = oembed_limit(&self.deps.config);
         self.deps.limiter.get().do_send(ChangeLimit(limit));

@@ -31,6 +31,9 @@ impl Supervisor {
         }
         self.mind_limiter(now_ms);
         self.mind_writer(now_ms, context);
+        if let Some(upkeep) = &mut self.upkeep {
+            upkeep.mind(&self.deps, &context.address(), now_ms);
+        }
     }
 
     fn mind_pool(
@@ -163,7 +166,7 @@ impl Supervisor {
     }
 }
 
-fn report(what: &str, queue: Option<Queue>, restart: &Restart) {
+pub(super) fn report(what: &str, queue: Option<Queue>, restart: &Restart) {
     let queue = queue.map(Queue::name);
     match restart {
         Restart::After(wait) => {
