@@ -37,7 +37,7 @@ use crate::actors::pool::Drain;
 pub use crate::actors::pool::PoolStatus;
 use crate::actors::rate_limiter::StopGranting;
 use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
-pub use crate::actors::supervisor::{Status, SubmitError};
+pub use crate::actors::supervisor::{Lost, Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
 pub use crate::actors::worker::JobMoved;
 use crate::actors::worker::{CallBudget, RunOptions};
@@ -96,12 +96,12 @@ fn live(
     events: broadcast::Sender<JobMoved>,
     ready: &Ready,
     mut stops: mpsc::UnboundedReceiver<StopRequest>,
-    lost: &tokio::sync::watch::Sender<bool>,
+    lost: &tokio::sync::watch::Sender<Option<Lost>>,
 ) {
     let arbiters = Arbiters::default();
     let system = actix_rt::System::new();
     let request = system.block_on(async {
-        let (alive, gone) = oneshot::channel::<()>();
+        let (alive, gone) = oneshot::channel::<Lost>();
         let (supervisor, _queue) = match launch(builder, calls, events, arbiters.clone(), alive) {
             Ok(launched) => launched,
             Err(error) => {
@@ -113,9 +113,10 @@ fn live(
         tokio::select! {
             // Whoever asks to stop may do so because the news ended with the supervisor.
             biased;
-            _ = gone => {
-                let _ = lost.send(true);
-                tracing::error!("the supervisor died; the engine stops");
+            why = gone => {
+                let why = why.unwrap_or(Lost::Died);
+                let _ = lost.send(Some(why));
+                tracing::error!(%why, "the engine stops");
                 None
             }
             request = stops.recv() => {
@@ -143,7 +144,7 @@ fn launch(
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     arbiters: Arbiters,
-    alive: oneshot::Sender<()>,
+    alive: oneshot::Sender<Lost>,
 ) -> Result<(Addr<Supervisor>, Option<LockFile>), EngineError> {
     let config = Arc::new(builder.config);
     let fetch_settings = fetch::Settings::new(&config.fetch)

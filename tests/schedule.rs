@@ -11,17 +11,23 @@
 
 mod support;
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use support::disk::Disk;
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
+use vvv_actors::config::Checkpoint;
 use vvv_actors::config::Config;
-use vvv_actors::engine::{Engine, EngineHandle};
+use vvv_actors::engine::{
+    Engine, EngineError, EngineHandle, Grouping, Job, JobId, JobRequest, Lost, ScoreJob,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Scene {
-    folder: TempDir,
+    _folder: TempDir,
     vault: Vault,
     config: Config,
     runtime: tokio::runtime::Runtime,
@@ -30,15 +36,20 @@ struct Scene {
 impl Scene {
     fn new(journal: Journal) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.db");
+        Self::at(&path, folder, journal)
+    }
+
+    fn at(path: &Path, folder: TempDir, journal: Journal) -> Self {
         let spec = VaultSpec {
             journal,
             ..VaultSpec::new(120)
         };
-        let vault = spec.create(&folder.path().join("vault.db"));
+        let vault = spec.create(path);
         let mut config = Config::defaults().unwrap();
         config.database.path.clone_from(&vault.path);
         Self {
-            folder,
+            _folder: folder,
             vault,
             config,
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -59,6 +70,18 @@ impl Scene {
         self.runtime
             .block_on(engine.shutdown(Duration::from_secs(5)));
         assert!(!engine.is_lost());
+    }
+
+    fn enqueue(&self, engine: &EngineHandle, video_ids: Vec<String>) -> Result<JobId, EngineError> {
+        let request = JobRequest {
+            job: Job::Score(ScoreJob { video_ids }),
+            priority: Job::DEFAULT_PRIORITY,
+            delay_ms: 0,
+            unique_key: None,
+            unique_for: None,
+        };
+        let queued = engine.enqueue(vec![request], Grouping::None);
+        Ok(self.runtime.block_on(queued)?.0[0].ids[0])
     }
 
     fn number(&self, sql: &str) -> i64 {
@@ -138,4 +161,109 @@ fn what_is_kept_no_longer_goes_while_the_engine_runs() {
         rows == 0
     });
     scene.stop(&engine);
+}
+
+#[test]
+fn a_wal_is_folded_back_when_idle_and_at_a_stop_unless_somebody_else_does() {
+    for (checkpoint, folds) in [(Checkpoint::Idle, true), (Checkpoint::Never, false)] {
+        let mut scene = Scene::new(Journal::Wal);
+        scene.config.database.checkpoint = checkpoint;
+        // The site's own connection keeps the WAL from going with our last one.
+        let site = scene.vault.connect();
+        site.execute_batch("PRAGMA wal_autocheckpoint = 0; SELECT count(*) FROM videos;")
+            .unwrap();
+        let engine = scene.start();
+        let ids = scene.vault.ids.clone();
+        scene.enqueue(&engine, ids).unwrap();
+        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        scene.until("the job ends", left, |left| left == 0);
+        scene.stop(&engine);
+        let wal = scene.vault.path.with_extension("db-wal");
+        let size = fs::metadata(&wal).unwrap().len();
+        assert_eq!(size == 0, folds, "{checkpoint:?}: {size}");
+        drop(site);
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
+    for journal in Journal::ALL {
+        let Some(disk) = Disk::mount(16 * 1024) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene::at(&disk.path("vault.db"), folder, journal);
+        let engine = scene.start();
+        disk.fill(256);
+        let mut queued = Vec::new();
+        let error = loop {
+            let ids = (0..40).map(|n| format!("{n:0>1000}")).collect();
+            match scene.enqueue(&engine, ids) {
+                Ok(id) => queued.push(id),
+                Err(error) => break error,
+            }
+            assert!(queued.len() < 2_000, "the disk is never full");
+        };
+        assert!(error.is_storage_full(), "{error}");
+        // It stays so for a while, and the pools are at it.
+        let full = Instant::now();
+        while full.elapsed() < Duration::from_secs(1) {
+            match scene.enqueue(&engine, vec!["a".to_owned()]) {
+                Ok(id) => queued.push(id),
+                Err(error) => assert!(error.is_storage_full(), "{error}"),
+            }
+        }
+        disk.free();
+        let begun = Instant::now();
+        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        scene.until("all that was queued ends", left, |left| left == 0);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        let rows = scene.number("SELECT count(*) FROM vvv_jobs");
+        assert_eq!(usize::try_from(rows).unwrap(), queued.len());
+        scene.enqueue(&engine, vec!["a".to_owned()]).unwrap();
+        scene.stop(&engine);
+        assert_eq!(scene.vault.integrity(), "ok");
+    }
+}
+
+#[test]
+fn a_database_replaced_or_removed_stops_the_engine_and_the_new_one_is_left_alone() {
+    for journal in Journal::ALL {
+        for replaced in [true, false] {
+            let scene = Scene::new(journal);
+            let engine = scene.start();
+            let ids = scene.vault.ids.clone();
+            scene.enqueue(&engine, ids.clone()).unwrap();
+            let path = &scene.vault.path;
+            let other = path.with_file_name("other.db");
+            let new = VaultSpec {
+                journal,
+                ..VaultSpec::new(3)
+            };
+            let _ = new.create(&other);
+            if replaced {
+                for suffix in ["-wal", "-shm", "-journal"] {
+                    let _ = fs::remove_file(path.with_extension(format!("db{suffix}")));
+                }
+                fs::rename(&other, path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while engine.lost().is_none() {
+                assert!(Instant::now() < deadline, "nobody noticed");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(engine.lost(), Some(Lost::DatabaseReplaced));
+            assert!(scene.enqueue(&engine, ids).is_err());
+            scene.runtime.block_on(engine.shutdown(Duration::ZERO));
+            assert_eq!(path.exists(), replaced);
+            if replaced {
+                assert_eq!(scene.number("SELECT count(*) FROM videos"), 3);
+                let ours = "SELECT count(*) FROM sqlite_master WHERE name GLOB 'vvv_*'";
+                assert_eq!(scene.number(ours), 0);
+                assert_eq!(scene.vault.integrity(), "ok");
+            }
+        }
+    }
 }

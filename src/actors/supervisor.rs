@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::factories::Launch;
 use self::factories::{Seat, make_deps, seat_pool};
+pub use self::upkeep::Lost;
 use self::upkeep::Upkeep;
 use super::arbiters::Arbiters;
 use super::db::{DbActor, GetWriterState, WriterReopened, WriterState};
@@ -60,7 +61,7 @@ pub struct Supervisor {
     /// By how much the wall clock is ahead of the clock since boot.
     clock_offset_ms: i64,
     /// Falls with the actor, which tells the engine that it is lost.
-    _alive: oneshot::Sender<()>,
+    alive: Option<oneshot::Sender<Lost>>,
 }
 
 impl Supervisor {
@@ -91,7 +92,7 @@ impl Supervisor {
                 taking_in: false,
                 take_in_again: false,
                 clock_offset_ms: offset_ms,
-                _alive: alive,
+                alive: Some(alive),
             }
         })
     }

@@ -54,11 +54,21 @@ pub enum EngineError {
     #[error(transparent)]
     Submit(#[from] SubmitError),
     /// The engine is gone; what it had committed stays.
-    #[error("engine lost: its supervisor died")]
+    #[error("engine lost")]
     Lost,
 }
 
 impl EngineError {
+    /// Whether there was no room on the disk. Nothing was written.
+    #[must_use]
+    pub const fn is_storage_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::StorageFull)
+                | Self::Submit(SubmitError::Store(StoreError::StorageFull))
+        )
+    }
+
     /// Whether another process held the database for longer than was to be waited.
     #[must_use]
     pub const fn is_locked(&self) -> bool {

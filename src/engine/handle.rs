@@ -8,7 +8,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{EngineError, Status, StopRequest, TicketEvent};
+use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
 use crate::actors::worker::{CallBudget, JobMoved};
@@ -21,7 +21,7 @@ use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 pub struct EngineHandle {
     supervisor: Addr<Supervisor>,
     stop: mpsc::UnboundedSender<StopRequest>,
-    lost: watch::Receiver<bool>,
+    lost: watch::Receiver<Option<Lost>>,
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -31,7 +31,7 @@ impl EngineHandle {
     pub(super) fn new(
         supervisor: Addr<Supervisor>,
         stop: mpsc::UnboundedSender<StopRequest>,
-        lost: watch::Receiver<bool>,
+        lost: watch::Receiver<Option<Lost>>,
         calls: CallBudget,
         events: broadcast::Sender<JobMoved>,
         thread: JoinHandle<()>,
@@ -162,6 +162,12 @@ impl EngineHandle {
     /// Whether the engine died.
     #[must_use]
     pub fn is_lost(&self) -> bool {
+        self.lost().is_some()
+    }
+
+    /// Why the engine is no more, unless it was told to stop.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
         *self.lost.borrow()
     }
 

@@ -22,6 +22,7 @@ use std::panic::Location;
 
 pub mod article;
 pub mod batch_file;
+pub mod disk;
 pub mod hostile;
 pub mod pictures;
 pub mod run;

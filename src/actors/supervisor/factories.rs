@@ -8,6 +8,7 @@ use actix_rt::ArbiterHandle;
 use tokio::sync::{broadcast, oneshot};
 
 use super::Supervisor;
+use super::upkeep::{Lost, watch_over};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::clock::Clock;
 use crate::actors::db::{Db, DbActor};
@@ -21,7 +22,7 @@ use crate::config::Config;
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::{Restart, RestartBudget};
 use crate::domain::score::Baselines;
-use crate::store::Writer;
+use crate::store::{FileIdentity, Writer};
 use crate::{fetch, store};
 
 /// What an engine starts with.
@@ -49,7 +50,7 @@ pub struct Launch {
     /// Where the moves of durable jobs are told.
     pub events: broadcast::Sender<JobMoved>,
     /// Falls with the supervisor.
-    pub alive: oneshot::Sender<()>,
+    pub alive: oneshot::Sender<Lost>,
 }
 
 /// Where an actor sits that may have to be replaced.
@@ -138,14 +139,15 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         ..
     } = launch;
     let clock = Clock::system();
+    let file = FileIdentity::of(&store.path);
     let db_actor = {
         let (store, faults) = (Arc::clone(&store), faults.clone());
         let reopened = supervisor.clone().recipient();
-        let changed = (!run.one_shot).then(|| supervisor.clone().recipient());
+        let watch = watch_over(&run, file, supervisor);
         DbActor::start_in_arbiter(&writer_arbiter, move |_| {
             let actor = DbActor::new(writer, store, reopened, faults);
-            match changed {
-                Some(changed) => actor.watching(changed),
+            match watch {
+                Some(watch) => actor.watching(watch),
                 None => actor,
             }
         })
@@ -178,6 +180,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         clock,
         db,
         store,
+        file,
         faults,
     }
 }

@@ -6,6 +6,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Supervisor;
 use super::factories::{Vacancy, milliseconds};
+use super::upkeep::watch_over;
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
 use crate::actors::pool::Pool;
@@ -152,11 +153,11 @@ impl Supervisor {
         };
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
         let reopened = context.address().recipient();
-        let changed = (!self.deps.run.one_shot).then(|| context.address().recipient());
+        let watch = watch_over(&self.deps.run, self.deps.file, &context.address());
         let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
             let actor = DbActor::new(writer, store, reopened, faults);
-            match changed {
-                Some(changed) => actor.watching(changed),
+            match watch {
+                Some(watch) => actor.watching(watch),
                 None => actor,
             }
         });
