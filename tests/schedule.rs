@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use vvv_actors::config::Checkpoint;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineError, EngineHandle, Grouping, Job, JobId, JobRequest, Lost, ScoreJob,
+    AlarmKind, Engine, EngineError, EngineHandle, Grouping, Job, JobId, JobRequest, Lost, ScoreJob,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,6 +82,11 @@ impl Scene {
         };
         let queued = engine.enqueue(vec![request], Grouping::None);
         Ok(self.runtime.block_on(queued)?.0[0].ids[0])
+    }
+
+    fn alarms(&self, engine: &EngineHandle) -> Vec<AlarmKind> {
+        let alarms = self.runtime.block_on(engine.alarms()).unwrap();
+        alarms.into_iter().map(|alarm| alarm.kind).collect()
     }
 
     fn number(&self, sql: &str) -> i64 {
@@ -192,8 +197,17 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
             return;
         };
         let folder = tempfile::tempdir().unwrap();
-        let scene = Scene::at(&disk.path("vault.db"), folder, journal);
+        let told = folder.path().join("told");
+        let mut scene = Scene::at(&disk.path("vault.db"), folder, journal);
+        scene.config.alerts.command = vec![
+            "sh".to_owned(),
+            "-c".to_owned(),
+            "cat >>\"$0\"; echo >>\"$0\"".to_owned(),
+            told.display().to_string(),
+        ];
+        scene.config.alerts.min_interval = Duration::ZERO;
         let engine = scene.start();
+        assert_eq!(scene.alarms(&engine), []);
         disk.fill(256);
         let mut queued = Vec::new();
         let error = loop {
@@ -213,6 +227,7 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
                 Err(error) => assert!(error.is_storage_full(), "{error}"),
             }
         }
+        assert_eq!(scene.alarms(&engine), [AlarmKind::StorageFull]);
         disk.free();
         let begun = Instant::now();
         let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
@@ -221,9 +236,55 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
         let rows = scene.number("SELECT count(*) FROM vvv_jobs");
         assert_eq!(usize::try_from(rows).unwrap(), queued.len());
         scene.enqueue(&engine, vec!["a".to_owned()]).unwrap();
+        assert_eq!(scene.alarms(&engine), []);
+        // The command hears of both, one run after the other.
+        let deadline = Instant::now() + PATIENCE;
+        let told = loop {
+            let told = fs::read_to_string(&told).unwrap_or_default();
+            if told.contains(r#""raised":false"#) {
+                break told;
+            }
+            assert!(Instant::now() < deadline, "{told}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let first: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+        assert_eq!(first["changes"][0]["kind"], "storage_full", "{told}");
+        assert_eq!(first["changes"][0]["raised"], true, "{told}");
         scene.stop(&engine);
         assert_eq!(scene.vault.integrity(), "ok");
     }
+}
+
+#[test]
+fn a_damaged_file_is_found_after_an_unclean_stop() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start();
+    scene.stop(&engine);
+    let site = scene.vault.connect();
+    site.execute_batch(
+        "CREATE TABLE ballast (x); INSERT INTO ballast VALUES (zeroblob(100)); \
+         PRAGMA wal_checkpoint(TRUNCATE);",
+    )
+    .unwrap();
+    let number = |sql: &str| -> i64 { site.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let page = number("SELECT rootpage FROM sqlite_master WHERE name = 'ballast'") - 1;
+    let size = number("PRAGMA page_size");
+    site.execute_batch(
+        "INSERT INTO vvv_meta VALUES ('running', 1); PRAGMA wal_checkpoint(TRUNCATE);",
+    )
+    .unwrap();
+    drop(site);
+    let mut bytes = fs::read(&scene.vault.path).unwrap();
+    let start = usize::try_from(page * size).unwrap();
+    bytes[start..start + usize::try_from(size).unwrap()].fill(0xEE);
+    fs::write(&scene.vault.path, bytes).unwrap();
+    let engine = scene.start();
+    let deadline = Instant::now() + PATIENCE;
+    while scene.alarms(&engine) != [AlarmKind::DatabaseDamaged] {
+        assert!(Instant::now() < deadline, "the damage is not found");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    scene.stop(&engine);
 }
 
 #[test]

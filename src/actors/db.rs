@@ -1,7 +1,7 @@
 //! The one writer: every change to the database goes through here, many to a transaction.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -340,15 +340,35 @@ pub struct WriterReopened {
     pub reason: String,
 }
 
+/// What keeps writes from being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The disk is full.
+    StorageFull,
+    /// The file is damaged.
+    Damaged,
+}
+
 /// The way to the writer for everybody else.
 #[derive(Clone)]
-pub struct Db(Slot<DbActor>);
+pub struct Db {
+    slot: Slot<DbActor>,
+    /// What the last answer told of trouble.
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
 
 impl Db {
     /// The way to the writer in this slot.
     #[must_use]
-    pub const fn new(slot: Slot<DbActor>) -> Self {
-        Self(slot)
+    pub fn new(slot: Slot<DbActor>) -> Self {
+        let trouble = Arc::default();
+        Self { slot, trouble }
+    }
+
+    /// What kept the last write from being done.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands an operation over; resolves after its commit.
@@ -356,16 +376,22 @@ impl Db {
     /// # Errors
     /// The operation's own failure, or [`StoreError::Unknown`] if the writer ended meanwhile.
     pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        match self.0.get().send(Write(operation)).await {
-            Ok(result) => result,
-            Err(_) => Err(writer_ended()),
-        }
+        let Ok(result) = self.slot.get().send(Write(operation)).await else {
+            return Err(writer_ended());
+        };
+        let trouble = match &result {
+            Err(StoreError::StorageFull) => Some(Trouble::StorageFull),
+            Err(StoreError::Corrupt(_)) => Some(Trouble::Damaged),
+            Ok(_) | Err(_) => None,
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        result
     }
 
     /// Where the writer's address is kept.
     #[must_use]
     pub const fn slot(&self) -> &Slot<DbActor> {
-        &self.0
+        &self.slot
     }
 }
 

@@ -1,6 +1,7 @@
 //! The actors: thin shells around `domain`, `store` and `fetch`. One actor, one file; a message
 //! lives with the actor that handles it.
 
+pub mod alarms;
 pub mod arbiters;
 pub mod breath;
 pub mod clock;

@@ -3,7 +3,7 @@
 
 pub mod durable;
 mod factories;
-mod upkeep;
+pub mod upkeep;
 mod watch;
 
 use std::sync::Arc;
@@ -72,13 +72,13 @@ impl Supervisor {
             let (gone, _) = oneshot::channel();
             let mut launch = launch;
             let alive = std::mem::replace(&mut launch.alive, gone);
-            let events = launch.events.clone();
+            let (events, unclean) = (launch.events.clone(), launch.unclean);
             let deps = make_deps(launch, &context.address());
             let offset_ms = deps.clock.unix_ms().saturating_sub(deps.clock.boot().ms);
             Self {
                 limiter: Seat::new(deps.limiter.get(), &deps.config),
                 writer: Seat::new(deps.db.slot().get(), &deps.config),
-                upkeep: Upkeep::begin(&deps, &context.address()),
+                upkeep: Upkeep::begin(&deps, &context.address(), unclean),
                 pools: Queue::ALL
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),

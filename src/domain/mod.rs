@@ -1,5 +1,6 @@
 //! What the project knows, as pure functions over values: no actor, I/O, clock or randomness.
 
+pub mod alarm;
 pub mod backoff;
 pub mod finding;
 pub mod job;

@@ -10,9 +10,11 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
+use crate::actors::supervisor::upkeep::GetAlarms;
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
 use crate::actors::worker::{CallBudget, JobMoved};
 use crate::config::{Config, Reloaded};
+use crate::domain::alarm::Alarm;
 use crate::domain::job::{Job, Queue};
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
@@ -163,6 +165,15 @@ impl EngineHandle {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.lost().is_some()
+    }
+
+    /// What is wrong and not right again.
+    ///
+    /// # Errors
+    /// When the engine is lost.
+    pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
+        let asked = self.supervisor.send(GetAlarms).await;
+        asked.map_err(|_| EngineError::Lost)
     }
 
     /// Why the engine is no more, unless it was told to stop.

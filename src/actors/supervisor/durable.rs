@@ -155,6 +155,7 @@ impl Handler<JobMoved> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, moved: JobMoved, _: &mut Self::Context) {
+        self.count_claim(&moved);
         // Nobody may be listening.
         let _ = self.events.send(moved);
     }
@@ -183,9 +184,7 @@ impl Handler<Reload> for Supervisor {
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(Reconfigure(self.deps.clone()));
         }
-        if let Some(upkeep) = &self.upkeep {
-            upkeep.reconfigure(&self.deps);
-        }
+        self.reconfigure_upkeep();
         let limit = oembed_limit(&self.deps.config);
         self.deps.limiter.get().do_send(ChangeLimit(limit));
         Ok(reloaded)

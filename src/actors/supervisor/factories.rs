@@ -49,6 +49,8 @@ pub struct Launch {
     pub faults: Faults,
     /// Where the moves of durable jobs are told.
     pub events: broadcast::Sender<JobMoved>,
+    /// Whether the process before died on the queue.
+    pub unclean: bool,
     /// Falls with the supervisor.
     pub alive: oneshot::Sender<Lost>,
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 mod ids;
 pub mod liveness;
+pub mod schedule;
 pub mod score;
 pub mod selection;
 pub mod thumbnails;
@@ -74,6 +75,8 @@ pub enum Command {
     Liveness(liveness::LivenessArgs),
     /// Show all that is known about one video
     Video(video::VideoArgs),
+    /// Show what the daemon does by itself: task, line, last and next tick
+    Schedule(schedule::ScheduleArgs),
     /// Look after the database: doctor, size, backup, uninstall
     Db(db::DbArgs),
     /// Show the configuration in force, or check one
@@ -215,6 +218,7 @@ fn dispatch(
         Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
         Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
         Command::Video(arguments) => video::run(arguments, global, &loaded, console),
+        Command::Schedule(_) => schedule::run(global, &loaded, console),
         Command::Db(arguments) => db::run(arguments, global, &loaded, console),
         Command::Config(arguments) => config::run(arguments, global, &loaded, console),
         Command::Completions(arguments) => completions::run(arguments, console),
