@@ -212,6 +212,9 @@ impl DbActor {
     }
 
     fn reopen(&mut self, context: &mut Context<Self>) {
+        if self.stops_for_ghost() {
+            return;
+        }
         match Writer::open(&self.options) {
             Ok(writer) => {
                 self.writer = Some(writer);

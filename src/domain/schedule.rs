@@ -247,6 +247,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn lines_come_due_as_cron_says() {
         for (line, of, from, expected) in [
             // Plain lines.

@@ -38,11 +38,13 @@ pub fn check_in_background(
     if !inspector.journal_mode()?.eq_ignore_ascii_case("wal") {
         return Ok(Background::Skipped);
     }
-    Ok(match inspector.unless(stop, quick_check)? {
-        Some(Integrity::Sound) => Background::Sound,
-        Some(Integrity::Damaged(found)) => Background::Damaged(found),
-        Some(Integrity::Unfinished) | None => Background::Unfinished,
-    })
+    match inspector.unless(stop, quick_check) {
+        Ok(Some(Integrity::Sound)) => Ok(Background::Sound),
+        Ok(Some(Integrity::Damaged(found))) => Ok(Background::Damaged(found)),
+        Ok(Some(Integrity::Unfinished) | None) => Ok(Background::Unfinished),
+        Err(StoreError::Corrupt(found)) => Ok(Background::Damaged(vec![found])),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Operation for RunTick {
             return Ok(None);
         }
         set(scope, &key(self.task), self.tick.0)?;
-        let Some(job) = self.work.clone().filter(|job| job.len() > 0) else {
+        let Some(job) = self.work.clone().filter(|job| !job.is_empty()) else {
             return Ok(Some(Vec::new()));
         };
         let request = JobRequest {
