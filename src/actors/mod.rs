@@ -4,6 +4,7 @@
 pub mod alarms;
 pub mod arbiters;
 pub mod breath;
+pub mod call_budget;
 pub mod clock;
 pub mod control;
 pub mod db;

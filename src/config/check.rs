@@ -16,6 +16,8 @@ use super::{Config, ConfigError, Problem, QueueSettings};
 use crate::domain::job::Queue;
 use crate::domain::schedule::{self, Line, Task};
 
+/// What fits a `sockaddr_un`, with the zero that ends it.
+const LONGEST_SOCKET_PATH: usize = 107;
 const HOUR: Duration = Duration::from_secs(3600);
 const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 24 * 3600);
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -48,6 +50,7 @@ pub(super) fn problems(
     upstreams(config, &mut rules);
     schedule(config, &mut rules);
     upkeep(config, &mut rules);
+    daemon(config, &mut rules);
     if rules.broken.is_empty() {
         return Ok(Vec::new());
     }
@@ -207,6 +210,34 @@ fn upstreams(config: &Config, rules: &mut Rules) {
     }
 }
 
+fn daemon(config: &Config, rules: &mut Rules) {
+    let daemon = &config.daemon;
+    let length = daemon.socket.as_os_str().len();
+    rules.demand(
+        length <= LONGEST_SOCKET_PATH,
+        "daemon.socket",
+        format!("must be {LONGEST_SOCKET_PATH} bytes at most, for the system takes no more"),
+    );
+    let for_group = match daemon.socket_mode.as_str() {
+        "0600" => false,
+        "0660" => true,
+        _ => {
+            let reason = "must be \"0600\", or \"0660\" with daemon.socket_group";
+            return rules.demand(false, "daemon.socket_mode", reason);
+        }
+    };
+    rules.demand(
+        !for_group || !daemon.socket_group.is_empty(),
+        "daemon.socket_mode",
+        "needs daemon.socket_group: a group's members are let in, never everybody",
+    );
+    rules.demand(
+        for_group || daemon.socket_group.is_empty(),
+        "daemon.socket_group",
+        "needs daemon.socket_mode = \"0660\": \"0600\" lets no group in",
+    );
+}
+
 fn schedule(config: &Config, rules: &mut Rules) {
     if let Err(error) = schedule::zone(&config.schedule.timezone) {
         rules.demand(false, "schedule.timezone", error.to_string());
@@ -315,6 +346,33 @@ mod tests {
             assert!(error.starts_with(expected), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn a_socket_is_never_open_to_everybody() {
+        each_is_told(&[
+            (
+                |c| c.daemon.socket_mode = "0666".into(),
+                "`daemon.socket_mode` = \"0666\": must be \"0600\"",
+            ),
+            (
+                |c| c.daemon.socket_mode = "0660".into(),
+                "`daemon.socket_mode` = \"0660\": needs daemon.socket_group",
+            ),
+            (
+                |c| c.daemon.socket_group = "www-data".into(),
+                "`daemon.socket_group` = \"www-data\": needs daemon.socket_mode",
+            ),
+            (
+                |c| c.daemon.socket = "x".repeat(108).into(),
+                "`daemon.socket` = ",
+            ),
+        ]);
+        accepted(|c| {
+            c.daemon.socket = "x".repeat(107).into();
+            c.daemon.socket_mode = "0660".into();
+            c.daemon.socket_group = "33".into();
+        });
     }
 
     #[test]

@@ -264,6 +264,9 @@ impl Layers {
                 if let Some(Origin::File { path, .. }) = origins.get("database.path") {
                     config.database.path = beside(path, &config.database.path);
                 }
+                if let Some(Origin::File { path, .. }) = origins.get("daemon.socket") {
+                    config.daemon.socket = beside(path, &config.daemon.socket);
+                }
                 problems.extend(check::problems(&config, &origins)?);
                 if problems.is_empty() {
                     return Ok(Loaded {

@@ -38,6 +38,10 @@ impl Config {
             schedule: new.schedule.clone(),
             retention: new.retention.clone(),
             alerts: new.alerts.clone(),
+            daemon: super::Daemon {
+                drain_timeout: new.daemon.drain_timeout,
+                ..self.daemon.clone()
+            },
             log: super::Log {
                 level: new.log.level.clone(),
                 format: self.log.format,

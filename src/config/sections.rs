@@ -40,6 +40,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who hears of alarms.
     pub alerts: Alerts,
+    /// The daemon and its socket.
+    pub daemon: Daemon,
     /// Logs.
     pub log: Log,
 }
@@ -177,6 +179,16 @@ impl Queues {
             Queue::Cleanup => &self.cleanup,
         }
     }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub const fn get_mut(&mut self, queue: Queue) -> &mut QueueSettings {
+        match queue {
+            Queue::Scoring => &mut self.scoring,
+            Queue::Thumbnails => &mut self.thumbnails,
+            Queue::Cleanup => &mut self.cleanup,
+        }
+    }
 }
 
 /// One queue: its pool, its jobs, their retries and time limits.
@@ -300,6 +312,21 @@ pub struct Fetch {
     pub max_redirects: u8,
     /// Named in the User-Agent, so that an upstream can reach the operator.
     pub contact: String,
+}
+
+/// `[daemon]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Daemon {
+    /// Where it listens. Empty: where the machine or the user keeps sockets.
+    pub socket: PathBuf,
+    /// Who may connect, octal: 0600 or, with `socket_group`, 0660.
+    pub socket_mode: String,
+    /// The group that may connect, by name or number. Empty: none.
+    pub socket_group: String,
+    /// How long running jobs may take to finish at a stop.
+    #[serde(with = "units::duration")]
+    pub drain_timeout: Duration,
 }
 
 /// `[schedule]`: a line a task, empty where it is off.

@@ -1,6 +1,7 @@
 //! Alarms: what is wrong until it is right again. Each is raised once and cleared once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,6 +37,12 @@ pub struct Alarm {
     /// Since when, Unix milliseconds.
     #[serde(rename = "since", serialize_with = "as_time")]
     pub since_ms: i64,
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.text)
+    }
 }
 
 fn as_time<S: Serializer>(unix_ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {

@@ -21,6 +21,7 @@ mod video;
 
 use std::path::PathBuf;
 
+pub use self::access::User;
 pub use self::backup::{Backup, backup};
 pub use self::card::{
     BaselineUsed, Check, Evidence, LivenessCard, Number, ScoreCard, ShownSnapshot, StoredScoreCard,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::SubmitError;
+use super::{Lost, SubmitError};
 use crate::config::ConfigError;
 use crate::store::StoreError;
 
@@ -56,6 +56,15 @@ pub enum EngineError {
     /// The engine is gone; what it had committed stays.
     #[error("engine lost")]
     Lost,
+}
+
+impl From<Lost> for EngineError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Died => Self::Lost,
+            Lost::DatabaseReplaced => Self::Store(StoreError::Replaced),
+        }
+    }
 }
 
 impl EngineError {

@@ -9,10 +9,11 @@ use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
+use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
 use crate::actors::supervisor::upkeep::GetAlarms;
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
-use crate::actors::worker::{CallBudget, JobMoved};
+use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
 use crate::domain::job::{Job, Queue};

@@ -1,18 +1,54 @@
-//! Looking into the durable queue, with or without a daemon that works it off.
+//! The durable queue from outside, with or without a daemon that works it off: looking into it, and
+//! putting work there.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::waiting::patiently;
 use super::{EngineError, store_options};
 use crate::actors::clock::Clock;
 use crate::actors::rate_limiter::{OEMBED, oembed_limit};
+use crate::actors::supervisor::durable::chunks;
 use crate::config::Config;
 use crate::domain::rate_window::Limit;
 use crate::store::{
-    GroupId, GroupSummary, JobDetail, JobFilter, JobId, JobSummary, QueueSummary, Reader,
-    StoreError,
+    Enqueue, Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId,
+    JobRequest, JobSummary, Moment, QueueHome, QueueSummary, Reader, StoreError, Writer,
 };
+
+/// Queues work in the file, as one group, and leaves it there: a daemon that works it off sees it
+/// within a moment, else it waits for the next. Waits for other processes to let go of the
+/// database, but no longer than `within`.
+///
+/// # Errors
+/// When no database is named, it cannot be written, or another process holds it for too long;
+/// then nothing is queued.
+pub fn enqueue_into_file(
+    config: &Config,
+    requests: Vec<JobRequest>,
+    within: Option<Duration>,
+) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
+    if config.database.path.as_os_str().is_empty() {
+        return Err(EngineError::NoDatabase);
+    }
+    let mut options = store_options(config);
+    options.queue = QueueHome::File;
+    let enqueue = Enqueue {
+        requests,
+        grouping: Grouping::New {
+            follow_ups: FollowUps::default(),
+            open: false,
+        },
+        chunks: chunks(config),
+        now: Moment(Clock::system().unix_ms()),
+    };
+    let mut writer = patiently(&options.path, within, || Writer::open(&options))?;
+    let queued = patiently(&options.path, within, || writer.run(enqueue.clone()));
+    writer.close();
+    Ok(queued?)
+}
 
 /// A view of the queue in the file. Each call may block for a moment.
 pub struct QueueView {

@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::engine::{Kind, ThumbnailItem, once_each};
+use crate::engine::{Job, Kind, LivenessJob, ScoreJob, ThumbnailItem, ThumbnailsJob, once_each};
 
 /// What a run is to do, each piece once, in the order of the input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,43 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What these lists ask for.
+    #[must_use]
+    pub fn of(new_videos: Option<Vec<NewVideo>>, stale_ids: Option<Vec<String>>) -> Self {
+        let mut plan = Self {
+            liveness: stale_ids.map(once_each),
+            ..Self::default()
+        };
+        if let Some(videos) = new_videos {
+            let pictures = videos.iter().filter_map(|video| {
+                let thumbnail_url = video.thumbnail_url.clone()?;
+                Some(ThumbnailItem {
+                    video_id: video.video_id.clone(),
+                    thumbnail_url,
+                })
+            });
+            plan.thumbnails = Some(once_each(pictures.collect()));
+            plan.scoring = Some(once_each(
+                videos.into_iter().map(|video| video.video_id).collect(),
+            ));
+        }
+        plan
+    }
+
+    /// The work, what takes longest first.
+    #[must_use]
+    pub fn into_jobs(self) -> Vec<Job> {
+        let jobs = [
+            self.liveness
+                .map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
+            self.thumbnails
+                .map(|videos| Job::Thumbnails(ThumbnailsJob { videos })),
+            self.scoring
+                .map(|video_ids| Job::Score(ScoreJob { video_ids })),
+        ];
+        jobs.into_iter().flatten().collect()
+    }
+
     /// Keeps only the sections of these kinds.
     pub fn keep_only(&mut self, kinds: &[Kind]) {
         if !kinds.contains(&Kind::Score) {
@@ -80,10 +117,14 @@ struct Document {
 }
 
 /// The pipeline's own record of a video: whatever else it holds is its own business.
-#[derive(Deserialize)]
-struct NewVideo {
-    video_id: String,
-    thumbnail_url: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NewVideo {
+    /// The site's id.
+    pub video_id: String,
+    /// Its thumbnail's address, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail_url: Option<String>,
 }
 
 /// Reads a batch file; `-` is standard input.
@@ -117,7 +158,7 @@ pub fn read(path: &Path, stdin: impl Read) -> Result<Batch, BatchError> {
     }
     Ok(Batch {
         database,
-        plan: plan(document),
+        plan: Plan::of(document.new_videos, document.stale_ids),
     })
 }
 
@@ -148,32 +189,6 @@ fn parse(text: &[u8], file: &str) -> Result<Document, BatchError> {
     json.end()
         .map_err(|error| malformed("top level".to_owned(), error))?;
     Ok(document)
-}
-
-fn plan(document: Document) -> Plan {
-    let Document {
-        new_videos,
-        stale_ids,
-        ..
-    } = document;
-    let mut plan = Plan {
-        liveness: stale_ids.map(once_each),
-        ..Plan::default()
-    };
-    if let Some(videos) = new_videos {
-        let pictures = videos.iter().filter_map(|video| {
-            let thumbnail_url = video.thumbnail_url.clone()?;
-            Some(ThumbnailItem {
-                video_id: video.video_id.clone(),
-                thumbnail_url,
-            })
-        });
-        plan.thumbnails = Some(once_each(pictures.collect()));
-        plan.scoring = Some(once_each(
-            videos.into_iter().map(|video| video.video_id).collect(),
-        ));
-    }
-    plan
 }
 
 #[cfg(test)]

@@ -26,6 +26,10 @@ pub enum Code {
     Interrupted,
     /// Ended by SIGTERM; finished work is kept.
     Terminated,
+    /// To a monitor: somebody should look.
+    Warning,
+    /// To a monitor: nothing works.
+    Critical,
 }
 
 impl Code {
@@ -40,6 +44,8 @@ impl Code {
             Self::EngineLost => 70,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Warning => 1,
+            Self::Critical => 2,
         }
     }
 }

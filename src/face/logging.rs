@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use super::text::{Plain, plain};
 use crate::config::{Log, LogFormat};
@@ -58,6 +58,12 @@ impl Settings {
         }
     }
 
+    /// For a daemon: all of the configured level, wherever it goes.
+    #[must_use]
+    pub fn daemon(log: &Log, is_terminal: bool) -> Self {
+        Self::one_shot(log, true, false, is_terminal)
+    }
+
     /// The same without colours, unless they may be used.
     #[must_use]
     pub fn with_colours(mut self, allowed: bool) -> Self {
@@ -71,20 +77,37 @@ impl Settings {
 ///
 /// # Errors
 /// When the filter is none; the configuration's own check lets no such filter through.
-pub fn install(settings: &Settings) -> Result<(), ParseError> {
-    let subscriber = subscriber(settings, std::io::stderr)?;
+pub fn install(settings: &Settings) -> Result<Level, ParseError> {
+    let (subscriber, level) = subscriber(settings, std::io::stderr)?;
     let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok(())
+    Ok(level)
 }
 
-/// A subscriber that writes as `settings` say.
+/// Changes what is logged while the program runs.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Level {
+    /// From now on logs as this filter says.
+    ///
+    /// # Errors
+    /// When the filter is none.
+    pub fn set(&self, filter: &str) -> Result<(), ParseError> {
+        let filter = EnvFilter::try_new(filter)?;
+        // Without a subscriber of ours there is nothing to change.
+        let _ = self.0.reload(filter);
+        Ok(())
+    }
+}
+
+/// A subscriber that writes as `settings` say, and what changes its level.
 ///
 /// # Errors
 /// When the filter is none.
 pub fn subscriber<W>(
     settings: &Settings,
     writer: W,
-) -> Result<impl Subscriber + Send + Sync + use<W>, ParseError>
+) -> Result<(impl Subscriber + Send + Sync + use<W>, Level), ParseError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -98,8 +121,9 @@ where
             .fmt_fields(HumanFields)
             .boxed()
     };
-    let filter = EnvFilter::try_new(&settings.filter)?;
-    Ok(Registry::default().with(layer.with_filter(filter)))
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&settings.filter)?);
+    let subscriber = Registry::default().with(layer.with_filter(filter));
+    Ok((subscriber, Level(handle)))
 }
 
 /// `message key=value key=value`, each escaped and cut.
@@ -290,7 +314,7 @@ mod tests {
     fn logged(settings: &Settings, work: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = subscriber(settings, move || writer.clone()).unwrap();
+        let (subscriber, _) = subscriber(settings, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         let bytes = buffer.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -3,11 +3,18 @@
 
 pub mod batch_file;
 pub mod cli;
+pub mod client;
+pub mod daemon;
 pub mod exit;
+pub mod follow;
+pub mod hand_over;
 pub mod logging;
 pub mod one_shot;
 pub mod progress;
+pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod signals;
+pub mod socket;
+pub mod tables;
 pub mod text;

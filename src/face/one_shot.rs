@@ -7,6 +7,7 @@ use super::batch_file::Plan;
 use super::cli::selection::{FailOn, RunArgs, SelectionArgs};
 use super::cli::{Console, Format, Global};
 use super::exit::{Code, Failure, printed};
+use super::hand_over::hand_over;
 use super::progress::Progress;
 use super::report::{Report, print_tables};
 use super::run::{Choices, nothing_done, run};
@@ -16,6 +17,9 @@ use crate::engine::{
     self, Engine, EngineError, EngineHandle, Kind, SelectedVideo, Selection, ThumbnailItem,
     once_each,
 };
+
+/// How long handing over what a deadline left may wait for the database.
+const HAND_OVER: Duration = Duration::from_secs(5);
 
 /// One run: what to do, where, and under which limits.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct OneShot {
     pub fresh: bool,
     /// The most calls to the rate-limited upstream.
     pub max_calls: Option<u64>,
+    /// Whether what is left goes to the durable queue.
+    pub enqueue_rest: bool,
     /// Verdicts that make the run fail.
     pub fail_on: Vec<FailOn>,
 }
@@ -51,11 +57,12 @@ impl OneShot {
         let config = &loaded.config;
         Ok(Self {
             began,
-            plan: plan(kind, selection, run, config)?,
+            plan: plan(kind, selection, run.deadline, config)?,
             database: config.database.path.clone(),
             run: run.clone(),
             fresh: false,
             max_calls: None,
+            enqueue_rest: false,
             fail_on: Vec::new(),
         })
     }
@@ -70,7 +77,8 @@ impl OneShot {
         loaded: &Loaded,
         console: &mut Console<'_>,
     ) -> Result<Code, Failure> {
-        let config = &loaded.config;
+        let mut config = loaded.config.clone();
+        config.database.path.clone_from(&self.database);
         let choices = Choices {
             began: self.began,
             deadline: self.run.deadline,
@@ -84,13 +92,13 @@ impl OneShot {
             .run
             .deadline
             .map(|deadline| deadline.saturating_sub(self.began.elapsed()));
+        let rest_of = self.enqueue_rest.then(|| self.plan.clone());
         let start = Engine::builder(config.clone())
-            .database(self.database)
             .fresh(self.fresh)
             .dry_run(self.run.dry_run)
             .max_calls(self.max_calls)
             .open_within(left);
-        let (report, code) = if left == Some(Duration::ZERO) {
+        let (mut report, code) = if left == Some(Duration::ZERO) {
             nothing_done(&self.plan, &choices)
         } else {
             match start.start() {
@@ -99,7 +107,15 @@ impl OneShot {
                 Err(error) => return Err(failure(error)),
             }
         };
+        let is_interrupted = matches!(code, Code::Interrupted | Code::Terminated);
+        let mut handed = Ok(());
+        if let Some(plan) = rest_of.filter(|_| !is_interrupted) {
+            let within = left.map(|_| HAND_OVER);
+            handed = hand_over(&plan, &report.summary.not_done, &config, within)
+                .map(|taken| report.summary.enqueued = taken);
+        }
         print(&report, global.format(console.stdout_is_terminal), console)?;
+        handed.map_err(failure)?;
         Ok(code)
     }
 }
@@ -126,7 +142,11 @@ fn unstarted(error: std::io::Error) -> Failure {
     Failure::new(Code::Unusable, error)
 }
 
-fn print(report: &Report, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
+/// Prints a report.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(report: &Report, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(&mut *console.stdout);
     let written = match format {
         Format::Human => print_tables(report, &mut out),
@@ -155,14 +175,18 @@ pub fn failure(error: EngineError) -> Failure {
     Failure::new(code, error)
 }
 
-fn plan(
+/// What is to be done with the videos that are named, or that the database selects.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn plan(
     kind: Kind,
     selection: &SelectionArgs,
-    run: &RunArgs,
+    within: Option<Duration>,
     config: &Config,
 ) -> Result<Plan, Failure> {
     let ids = once_each(selection.ids.clone());
-    match look_up(kind, selection, &ids, run.deadline, config) {
+    match look_up(kind, selection, &ids, within, config) {
         // The deadline came while another process held the database: of the work that is not
         // done only what was named is known.
         Err(error) if error.is_locked() => Ok(plan_of(kind, named(&ids))),

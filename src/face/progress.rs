@@ -32,6 +32,8 @@ pub struct Bars {
 /// When the last line was logged.
 pub struct Lines {
     last: Instant,
+    /// Whether what is waited for is to be told with it.
+    is_due: bool,
 }
 
 impl Progress {
@@ -47,15 +49,26 @@ impl Progress {
             }),
             (false, false) => Self::Lines(Lines {
                 last: Instant::now(),
+                is_due: false,
             }),
         }
     }
 
-    /// Shows how far the run has come.
+    /// Shows how far the run has come, and what it waits for.
     pub async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
+        self.count(collector);
         match self {
-            Self::Bars(bars) => bars.show(collector, engine).await,
-            Self::Lines(lines) => lines.show(collector, engine).await,
+            Self::Bars(bars) => bars.show_wait(engine).await,
+            Self::Lines(lines) => lines.show_wait(engine).await,
+            Self::Quiet => {}
+        }
+    }
+
+    /// Shows how far the run has come.
+    pub fn count(&mut self, collector: &Collector) {
+        match self {
+            Self::Bars(bars) => bars.count(collector),
+            Self::Lines(lines) => lines.count(collector),
             Self::Quiet => {}
         }
     }
@@ -82,7 +95,7 @@ impl Progress {
 }
 
 impl Bars {
-    async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
+    fn count(&mut self, collector: &Collector) {
         for kind in Kind::ALL {
             let Some(progress) = collector.progress(kind) else {
                 continue;
@@ -95,6 +108,9 @@ impl Bars {
                 bar.abandon();
             }
         }
+    }
+
+    async fn show_wait(&mut self, engine: &EngineHandle) {
         if self.last_look.elapsed() >= Duration::from_secs(1) {
             self.last_look = Instant::now();
             let waits = lock_wait(engine).await;
@@ -122,11 +138,12 @@ impl Bars {
 }
 
 impl Lines {
-    async fn show(&mut self, collector: &Collector, engine: &EngineHandle) {
+    fn count(&mut self, collector: &Collector) {
         if self.last.elapsed() < LOG_EVERY {
             return;
         }
         self.last = Instant::now();
+        self.is_due = true;
         for kind in Kind::ALL {
             if let Some(progress) = collector.progress(kind) {
                 tracing::info!(
@@ -136,6 +153,12 @@ impl Lines {
                     "progress"
                 );
             }
+        }
+    }
+
+    async fn show_wait(&mut self, engine: &EngineHandle) {
+        if !std::mem::take(&mut self.is_due) {
+            return;
         }
         if let Some(waited) = lock_wait(engine).await {
             tracing::warn!("waiting for a lock, {waited} s: another process holds the database");

@@ -3,11 +3,13 @@
 mod collect;
 mod human;
 
+use std::fmt;
+
 use indexmap::IndexMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-pub use self::collect::Collector;
+pub use self::collect::{Collector, Gathered};
 pub use self::human::print_tables;
 use super::cli::selection::FailOn;
 use crate::engine::{Kind, Score};
@@ -167,6 +169,64 @@ pub struct Summary {
     /// What ended the run early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<String>,
+    /// What was handed to the queue of what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enqueued: Option<HandedOver>,
+}
+
+/// Work that a run left and the queue has taken.
+#[derive(Debug, Serialize)]
+pub struct HandedOver {
+    /// Its jobs.
+    pub jobs: usize,
+    /// Their group, if they are one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<i64>,
+    /// Who took it.
+    pub to: Taker,
+}
+
+impl fmt::Display for HandedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let jobs = self.jobs;
+        match (self.to, self.group) {
+            (Taker::Daemon, Some(group)) => {
+                write!(f, "the daemon has them as {jobs} jobs of group {group}")
+            }
+            (Taker::Daemon, None) => write!(f, "the daemon has them as {jobs} jobs"),
+            (Taker::File, _) => write!(f, "they wait in the file as {jobs} jobs for the daemon"),
+        }
+    }
+}
+
+/// Who took what a run left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Taker {
+    /// The daemon, over its socket.
+    Daemon,
+    /// The file: whoever works off its queue next finds it there.
+    File,
+}
+
+impl Summary {
+    /// The summary of a run of which no more is known than what it gathered.
+    #[must_use]
+    pub fn of(gathered: Gathered, db: String) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            db,
+            jobs: 0,
+            failures: gathered.failures,
+            not_done: gathered.not_done,
+            cached: gathered.cached,
+            oembed_calls: 0,
+            elapsed_ms: 0,
+            dry_run: false,
+            ended_by: None,
+            enqueued: None,
+        }
+    }
 }
 
 /// A job that could not answer some items.

@@ -12,10 +12,7 @@ use super::exit::Code;
 use super::progress::Progress;
 use super::report::{Collector, Report, Summary};
 use super::signals::{Signal, Signals};
-use crate::engine::{
-    EngineError, EngineHandle, Job, LivenessJob, ScoreJob, SubmitError, ThumbnailsJob, Ticket,
-    TicketEvent,
-};
+use crate::engine::{EngineError, EngineHandle, SubmitError, Ticket, TicketEvent};
 
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -41,9 +38,14 @@ pub struct Choices {
 
 /// What ended a run before its work did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Early {
+pub enum Early {
+    /// Somebody told it to end.
     Signal(Signal),
+    /// Its time was up.
     Deadline,
+    /// Jobs that somebody cancelled, or deleted before we heard of their end.
+    Withdrawn(usize),
+    /// The engine died.
     Lost,
 }
 
@@ -52,6 +54,7 @@ impl Early {
         match self {
             Self::Signal(signal) => format!("interrupted by {}", signal.name()),
             Self::Deadline => "the deadline was reached".to_owned(),
+            Self::Withdrawn(jobs) => format!("{jobs} of its jobs were cancelled or deleted"),
             Self::Lost => "engine lost".to_owned(),
         }
     }
@@ -59,7 +62,7 @@ impl Early {
     const fn code(self) -> Option<Code> {
         match self {
             Self::Signal(signal) => Some(signal.code()),
-            Self::Lost => Some(Code::Failed),
+            Self::Lost | Self::Withdrawn(_) => Some(Code::Failed),
             Self::Deadline => None,
         }
     }
@@ -115,7 +118,9 @@ pub fn nothing_done(plan: &Plan, choices: &Choices) -> (Report, Code) {
     conclude(collector, choices, 0, 0, Some(Early::Deadline))
 }
 
-fn conclude(
+/// The report of a run that has ended, and the code it ends with.
+#[must_use]
+pub fn conclude(
     collector: Collector,
     choices: &Choices,
     jobs: usize,
@@ -123,16 +128,12 @@ fn conclude(
     early: Option<Early>,
 ) -> (Report, Code) {
     let report = collector.into_report(|gathered| Summary {
-        version: env!("CARGO_PKG_VERSION"),
-        db: choices.database.clone(),
         jobs,
-        failures: gathered.failures,
-        not_done: gathered.not_done,
-        cached: gathered.cached,
         oembed_calls,
         elapsed_ms: u64::try_from(choices.began.elapsed().as_millis()).unwrap_or(u64::MAX),
         dry_run: choices.dry_run,
         ended_by: early.map(Early::describe),
+        ..Summary::of(gathered, choices.database.clone())
     });
     let code = code(&report, early, &choices.fail_on);
     (report, code)
@@ -152,15 +153,7 @@ async fn submit(
     plan: Plan,
     tickets: &mut Vec<Ticket>,
 ) -> Result<(), EngineError> {
-    let jobs = [
-        plan.liveness
-            .map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
-        plan.thumbnails
-            .map(|videos| Job::Thumbnails(ThumbnailsJob { videos })),
-        plan.scoring
-            .map(|video_ids| Job::Score(ScoreJob { video_ids })),
-    ];
-    for job in jobs.into_iter().flatten() {
+    for job in plan.into_jobs() {
         match engine.submit(job).await {
             Ok(ticket) => tickets.push(ticket),
             // What it would have done is listed as not done.

@@ -85,6 +85,13 @@ impl Signals {
         std::future::pending().await
     }
 
+    /// The first signal, if it was sent by now.
+    pub fn heard(&mut self) -> Option<Signal> {
+        let signal = self.0.as_mut()?.try_recv().ok()?;
+        self.0 = None;
+        Some(signal)
+    }
+
     /// Hears no more; gives what was sent and not heard yet.
     pub fn close(mut self) -> Option<Signal> {
         let heard = self.0.as_mut()?;

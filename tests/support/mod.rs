@@ -22,12 +22,14 @@ use std::panic::Location;
 
 pub mod article;
 pub mod batch_file;
+pub mod daemon;
 pub mod disk;
 pub mod hostile;
 pub mod pictures;
 pub mod run;
 pub mod scene;
 pub mod site;
+pub mod talk;
 pub mod vault;
 
 /// Says that the calling test cannot run here, past the harness, which swallows what a passing

@@ -201,6 +201,12 @@ impl Running {
         self.stdout.wait_for(text, self.deadline)
     }
 
+    /// Whether its stdout holds `text` by now.
+    #[must_use]
+    pub fn has_printed(&self, text: &str) -> bool {
+        self.stdout.wait_for(text, Instant::now())
+    }
+
     /// How many threads it has.
     #[must_use]
     pub fn threads(&self) -> usize {

@@ -24,7 +24,8 @@ use crate::store::{
 const CLOCK_WAS_SET_MS: i64 = 1_000;
 
 /// Where work is cut into jobs.
-pub fn chunks(config: &Config) -> Chunks {
+#[must_use]
+pub const fn chunks(config: &Config) -> Chunks {
     Chunks {
         scoring: config.queues.scoring.chunk,
         thumbnails: config.queues.thumbnails.chunk,

@@ -33,6 +33,12 @@ impl User {
         Ok(Self::parse(name, &passwd, &groups))
     }
 
+    /// Whether it is a member of this group.
+    #[must_use]
+    pub fn belongs_to(&self, gid: u32) -> bool {
+        self.groups.contains(&gid)
+    }
+
     fn parse(wanted: &str, passwd: &str, groups: &str) -> Option<Self> {
         let number: Option<u32> = wanted.parse().ok();
         let known = passwd.lines().find_map(|line| {

@@ -32,6 +32,10 @@ pub struct BatchArgs {
     /// Fetch and ask again what was checked a short while ago
     #[arg(long)]
     pub fresh: bool,
+    /// Hand what the deadline or --max-calls left to the durable queue: to the daemon if one
+    /// answers, else into the file, where the next daemon finds it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub enqueue_rest: bool,
     /// Exit with 1 if there is any such verdict; comma-separated
     #[arg(long, value_enum, value_name = "VERDICT", value_delimiter = ',')]
     pub fail_on: Vec<FailOn>,
@@ -66,12 +70,13 @@ pub fn run(
         run: arguments.run.clone(),
         fresh: arguments.fresh,
         max_calls: arguments.max_calls.map(u64::from),
+        enqueue_rest: arguments.enqueue_rest,
         fail_on: arguments.fail_on.clone(),
     };
     one_shot.run(global, loaded, console)
 }
 
-fn parse_kind(text: &str) -> Result<Kind, String> {
+pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
     Kind::from_name(text.trim()).ok_or_else(|| {
         let names = Kind::ALL.map(|kind| {
             let mut names = vec![

@@ -4,15 +4,25 @@
 pub mod batch;
 pub mod completions;
 pub mod config;
+pub mod daemon;
+mod daemon_link;
 pub mod db;
 mod ids;
+pub mod job;
 pub mod liveness;
+pub mod queue;
+pub mod reload;
 pub mod schedule;
 pub mod score;
 pub mod selection;
+pub mod status;
+pub mod stop;
+pub mod submit;
 pub mod thumbnails;
+pub mod unit;
 pub mod video;
 mod waiting;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -30,6 +40,9 @@ Examples:
   pipeline | vvv-actors batch - --format json     the same from a pipe, as JSON
   vvv-actors liveness --stale 7d --limit 500      ask about the 500 longest unchecked videos
   vvv-actors score -- -Bg3w_kVyPQ                 an id that begins with a dash
+  vvv-actors daemon --db vault.db                 work a durable queue off until told to stop
+  vvv-actors submit batch new.json --wait         the same batch by the daemon's durable queue
+  vvv-actors job list --state failed              what went wrong there, and why
   vvv-actors config show                          what is in force, and where it was set
 
 Configuration: --config FILE, else $XDG_CONFIG_HOME/vvv-actors/config.toml, else
@@ -73,6 +86,22 @@ pub enum Command {
     Thumbnails(thumbnails::ThumbnailsArgs),
     /// Ask which videos are gone, at most 20 calls a minute
     Liveness(liveness::LivenessArgs),
+    /// Work the durable queue off, fed over a Unix socket, until told to stop
+    Daemon(daemon::DaemonArgs),
+    /// Hand work to the daemon's durable queue, and wait for it or not
+    Submit(submit::SubmitArgs),
+    /// Look at queued jobs, wait for them, cancel them or have them done again
+    Job(job::JobArgs),
+    /// Show the queues, or pause, resume and empty them
+    Queue(queue::QueueArgs),
+    /// Show how the daemon fares, or check it for a monitor
+    Status(status::StatusArgs),
+    /// Watch the daemon at work; without a terminal, a line an event
+    Watch,
+    /// Stop the daemon
+    Stop(stop::StopArgs),
+    /// Have the daemon read its configuration again, and say what needs a restart
+    Reload,
     /// Show all that is known about one video
     Video(video::VideoArgs),
     /// Show what the daemon does by itself: task, line, last and next tick
@@ -81,6 +110,8 @@ pub enum Command {
     Db(db::DbArgs),
     /// Show the configuration in force, or check one
     Config(config::ConfigArgs),
+    /// Print a systemd unit for the daemon
+    Unit(unit::UnitArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -208,19 +239,27 @@ fn dispatch(
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
     let global = &cli.global;
-    if let Command::Completions(arguments) = &cli.command {
-        return completions::run(arguments, console);
-    }
-    let loaded = prepare(global, environment, console)?;
+    let load = |console: &Console<'_>| prepare(global, environment.clone(), console);
     match &cli.command {
-        Command::Batch(arguments) => batch::run(arguments, global, &loaded, console),
-        Command::Score(arguments) => score::run(arguments, global, &loaded, console),
-        Command::Thumbnails(arguments) => thumbnails::run(arguments, global, &loaded, console),
-        Command::Liveness(arguments) => liveness::run(arguments, global, &loaded, console),
-        Command::Video(arguments) => video::run(arguments, global, &loaded, console),
-        Command::Schedule(_) => schedule::run(global, &loaded, console),
-        Command::Db(arguments) => db::run(arguments, global, &loaded, console),
-        Command::Config(arguments) => config::run(arguments, global, &loaded, console),
+        Command::Batch(arguments) => batch::run(arguments, global, &load(console)?, console),
+        Command::Score(arguments) => score::run(arguments, global, &load(console)?, console),
+        Command::Thumbnails(arguments) => {
+            thumbnails::run(arguments, global, &load(console)?, console)
+        }
+        Command::Liveness(arguments) => liveness::run(arguments, global, &load(console)?, console),
+        Command::Daemon(arguments) => daemon::run(arguments, global, environment, console),
+        Command::Submit(arguments) => submit::run(arguments, global, &load(console)?, console),
+        Command::Job(arguments) => job::run(arguments, global, &load(console)?, console),
+        Command::Queue(arguments) => queue::run(arguments, global, &load(console)?, console),
+        Command::Status(arguments) => status::run(*arguments, global, &load(console)?, console),
+        Command::Watch => watch::run(global, &load(console)?, console),
+        Command::Stop(arguments) => stop::run(*arguments, global, &load(console)?, console),
+        Command::Reload => reload::run(global, &load(console)?, console),
+        Command::Schedule(_) => schedule::run(global, &load(console)?, console),
+        Command::Video(arguments) => video::run(arguments, global, &load(console)?, console),
+        Command::Db(arguments) => db::run(arguments, global, &load(console)?, console),
+        Command::Config(arguments) => config::run(arguments, global, &load(console)?, console),
+        Command::Unit(arguments) => unit::run(arguments, global, console),
         Command::Completions(arguments) => completions::run(arguments, console),
     }
 }

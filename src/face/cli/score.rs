@@ -37,7 +37,7 @@ pub fn run(
 
 /// What was scored when is kept with the details only: without them the longest unscored videos
 /// would be the same ones at each run.
-fn refuse_guesses(selection: &SelectionArgs, config: &Config) -> Result<(), Failure> {
+pub(super) fn refuse_guesses(selection: &SelectionArgs, config: &Config) -> Result<(), Failure> {
     let asked = match (selection.stale, selection.limit) {
         (Some(_), _) => "--stale",
         (None, Some(_)) => "--limit",

@@ -356,18 +356,7 @@ mod tests {
             collector.note(event);
         }
         let progress = collector.progress(Kind::Liveness);
-        let report = collector.into_report(|gathered| Summary {
-            version: "",
-            db: String::new(),
-            jobs: 1,
-            failures: gathered.failures,
-            not_done: gathered.not_done,
-            cached: gathered.cached,
-            oembed_calls: 0,
-            elapsed_ms: 0,
-            dry_run: false,
-            ended_by: None,
-        });
+        let report = collector.into_report(|gathered| Summary::of(gathered, String::new()));
         (report, progress)
     }
 

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::Table;
 
 use super::{Report, ScoreEntry};
 use crate::engine::{Label, Score};
+use crate::face::tables::{cell, number, table};
 use crate::face::text::plain;
 
 /// Rows of a table before the rest is only counted: a terminal holds no more.
@@ -59,10 +60,10 @@ fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     ]);
     for (id, scored) in best.iter().take(MOST_ROWS) {
         table.add_row(vec![
-            Cell::new(printable(id)),
+            cell(id),
             number(format!("{:.1}", scored.score)),
-            Cell::new(scored.label.name()),
-            Cell::new(printable(scored.region.as_deref().unwrap_or("-"))),
+            cell(scored.label.name()),
+            cell(scored.region.as_deref().unwrap_or("-")),
             number(scored.velocity.to_string()),
             number(format!("{:.2}", scored.engagement)),
         ]);
@@ -82,10 +83,10 @@ fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut table = table(&["video", "status", "size", "why"]);
     for detail in thumbnails.details.iter().take(MOST_ROWS) {
         table.add_row(vec![
-            Cell::new(printable(&detail.id)),
-            Cell::new(detail.status),
-            Cell::new(detail.size.as_deref().unwrap_or("-")),
-            Cell::new(printable(detail.msg.as_deref().unwrap_or("-"))),
+            cell(&detail.id),
+            cell(detail.status),
+            cell(detail.size.as_deref().unwrap_or("-")),
+            cell(detail.msg.as_deref().unwrap_or("-")),
         ]);
     }
     print_rows(&table, thumbnails.details.len(), out)
@@ -103,14 +104,14 @@ fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut table = table(&["video", "verdict", "answer", "why"]);
     for detail in liveness.details.iter().take(MOST_ROWS) {
         table.add_row(vec![
-            Cell::new(printable(&detail.id)),
-            Cell::new(detail.verdict),
-            Cell::new(
+            cell(&detail.id),
+            cell(detail.verdict),
+            cell(
                 detail
                     .http_status
                     .map_or_else(|| "-".to_owned(), |code| code.to_string()),
             ),
-            Cell::new(printable(&detail.reason)),
+            cell(&detail.reason),
         ]);
     }
     print_rows(&table, liveness.details.len(), out)
@@ -131,10 +132,14 @@ fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let left = &summary.not_done;
         writeln!(
             out,
-            "left to do: {} to score, {} thumbnails, {} to ask for; run it again to go on",
+            "left to do: {} to score, {} thumbnails, {} to ask for; {}",
             left.scoring.len(),
             left.thumbnails.len(),
             left.liveness.len(),
+            summary
+                .enqueued
+                .as_ref()
+                .map_or_else(|| "run it again to go on".to_owned(), ToString::to_string),
         )?;
     }
     if let Some(reason) = &summary.ended_by {
@@ -154,22 +159,6 @@ fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             ""
         },
     )
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(
-        header
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<Vec<_>>(),
-    );
-    table
-}
-
-fn number(text: String) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
 fn print_rows(table: &Table, rows: usize, out: &mut dyn Write) -> io::Result<()> {

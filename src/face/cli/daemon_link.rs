@@ -1,0 +1,164 @@
+//! How verbs reach the daemon, and what those that only look do when none answers.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{Console, Global};
+use crate::config::Config;
+use crate::engine::{JobState, Queue, QueueView};
+use crate::face::client::{Client, ClientError, socket_of};
+use crate::face::exit::{Code, Failure};
+use crate::face::one_shot::failure;
+use crate::face::protocol::{Status, StatusReport, Time};
+use crate::face::text::plain;
+
+/// The most of a line that is printed, in bytes.
+const LONGEST_LINE: usize = 4096;
+
+/// Who is asked.
+pub(super) enum Source {
+    /// The daemon.
+    Daemon(Client),
+    /// The file that its queue is in.
+    File(Box<QueueView>),
+}
+
+/// Connects to the daemon of this configuration.
+pub(super) fn connect(config: &Config) -> Result<Client, ClientError> {
+    Client::connect(&socket_of(config))
+}
+
+/// Asks the daemon, or looks into the file if no daemon answers, which is said.
+pub(super) fn look<T>(
+    config: &Config,
+    global: &Global,
+    console: &mut Console<'_>,
+    mut ask: impl FnMut(Source) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let silence = match connect(config) {
+        Ok(client) => return ask(Source::Daemon(client)),
+        Err(error) if error.is_silence() => error,
+        Err(error) => return Err(error.into()),
+    };
+    if config.database.path.as_os_str().is_empty() {
+        return Err(silence.into());
+    }
+    say(
+        &format!("{silence}; looking into {}", config.database.path.display()),
+        global,
+        console,
+    );
+    let view = QueueView::open(config).map_err(failure)?;
+    ask(Source::File(Box::new(view)))
+}
+
+/// Tells people something that is no result.
+pub(super) fn say(text: &str, global: &Global, console: &mut Console<'_>) {
+    if global.quiet {
+        return;
+    }
+    // If standard error is closed there is nobody to tell.
+    let _ = writeln!(console.stderr, "{}", plain(text, LONGEST_LINE));
+    let _ = console.stderr.flush();
+}
+
+/// How the daemon fares, if it works on this database; an empty path is any.
+///
+/// # Errors
+/// When it does not answer, or works on another one: the work is not for that.
+pub(super) fn daemon_on(database: &Path, client: &mut Client) -> Result<StatusReport, Failure> {
+    let status = client.ask(&Status {})?;
+    if is_same(database, Path::new(&status.database)) {
+        return Ok(status);
+    }
+    let error = anyhow::anyhow!(
+        "hand work to the daemon at {}: it works on {}, not on {}",
+        client.socket().display(),
+        status.database,
+        database.display()
+    );
+    Err(Failure::new(Code::Usage, error))
+}
+
+pub(super) fn is_same(database: &Path, other: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    database.as_os_str().is_empty() || real(database) == real(other)
+}
+
+/// A state on the command line.
+pub(super) fn parse_state(text: &str) -> Result<JobState, String> {
+    JobState::from_name(text.trim()).ok_or_else(|| {
+        format!(
+            "must be one of {}",
+            JobState::ALL.map(JobState::name).join(", ")
+        )
+    })
+}
+
+/// A queue on the command line, by any of its names.
+pub(super) fn parse_queue(text: &str) -> Result<Queue, String> {
+    Queue::from_name(text.trim())
+        .ok_or_else(|| format!("must be one of {}", Queue::ALL.map(Queue::name).join(", ")))
+}
+
+/// How long ago, or how soon, in two units.
+pub(super) fn since(time: Option<Time>) -> String {
+    let Some(Time(ms)) = time else {
+        return "-".to_owned();
+    };
+    let passed = (Timestamp::now().as_millisecond() - ms) / 1000;
+    match u64::try_from(passed) {
+        Ok(seconds) => format!("{} ago", span(seconds)),
+        Err(_) => format!("in {}", span(passed.unsigned_abs())),
+    }
+}
+
+/// Seconds as people say them: `3d 4h`.
+pub(super) fn span(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let mut left = seconds;
+    let mut told = String::new();
+    let mut parts = 0;
+    for (unit, length) in units {
+        let count = left / length;
+        left %= length;
+        if count > 0 && parts < 2 {
+            let space = if parts > 0 { " " } else { "" };
+            let _ = write!(told, "{space}{count}{unit}");
+        }
+        if count > 0 || parts > 0 {
+            parts += 1;
+        }
+    }
+    if told.is_empty() {
+        "0s".to_owned()
+    } else {
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_two_units() {
+        let told = [0, 59, 60, 3_661, 86_400 + 59, 3 * 86_400 + 4 * 3_600 + 5].map(span);
+        assert_eq!(told, ["0s", "59s", "1m", "1h 1m", "1d", "3d 4h"]);
+        assert!(since(Some(Time(0))).ends_with("d ago") || since(Some(Time(0))).ends_with("h ago"));
+        assert!(since(Some(Time(i64::MAX / 2))).starts_with("in "));
+    }
+
+    #[test]
+    fn a_database_is_the_same_by_any_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("v.db");
+        fs::write(&file, "").unwrap();
+        assert!(is_same(&folder.path().join("./v.db"), &file));
+        assert!(is_same(Path::new(""), &file));
+        assert!(!is_same(&folder.path().join("w.db"), &file));
+    }
+}

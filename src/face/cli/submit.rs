@@ -1,0 +1,286 @@
+//! `submit`: hands work to the daemon's durable queue.
+
+mod wait;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::batch::parse_kind;
+use super::daemon_link::{connect, daemon_on};
+use super::db::{json_line, print};
+use super::score::refuse_guesses;
+use super::selection::{FailOn, SelectionArgs};
+use super::{Console, Format, Global};
+use crate::config::units::parse_duration;
+use crate::config::{Config, Loaded};
+use crate::engine::{Job, Kind};
+use crate::face::batch_file::{self, Plan};
+use crate::face::client::socket_of;
+use crate::face::client::submit::jobs;
+use crate::face::exit::{Code, Failure};
+use crate::face::follow::Follower;
+use crate::face::one_shot;
+use crate::face::protocol::{FollowUp, KindName, Span, Submit, SubmitBatch};
+use wait::Awaited;
+
+const AFTER_HELP: &str = "\
+Examples:
+  vvv-actors submit batch new.json                    a batch file, as one group
+  pipeline | vvv-actors submit batch - --wait         and its report when it is done
+  vvv-actors submit liveness --stale 30d --limit 500  the 500 longest unchecked videos
+  vvv-actors submit score -Bg3w_kVyPQ --priority 0    one video, before all others
+  vvv-actors submit thumbnails --all --unique-key nightly --unique-for 20h
+                                                      nothing if it is queued already
+
+Jobs are queued when it returns: neither a restart nor a power cut loses them. With --wait it
+prints the report of the one-shot command and exits as that does; Ctrl-C only ends the waiting.";
+
+/// Arguments of `submit`.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct SubmitArgs {
+    /// What to hand over.
+    #[command(subcommand)]
+    pub action: SubmitAction,
+}
+
+/// What is handed over.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum SubmitAction {
+    /// Have videos scored
+    Score(SubmitJobArgs),
+    /// Have thumbnails checked
+    Thumbnails(SubmitJobArgs),
+    /// Have videos asked for
+    Liveness(SubmitJobArgs),
+    /// Have all done that a batch file names, as one group
+    Batch(SubmitBatchArgs),
+}
+
+/// Arguments of `submit score` and its like.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct SubmitJobArgs {
+    /// Which videos.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Before or after others: 0 is first, 9 is last
+    #[arg(long, value_name = "0-9", default_value_t = Job::DEFAULT_PRIORITY,
+          value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: u8,
+    /// Not before so long from now, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub delay: Option<Duration>,
+    /// Queue nothing if there is a job with this key
+    #[arg(long, value_name = "KEY")]
+    pub unique_key: Option<String>,
+    /// A job that has ended keeps its key so long from now; for ever without it
+    #[arg(long, value_name = "DURATION", requires = "unique_key", value_parser = parse_duration)]
+    pub unique_for: Option<Duration>,
+    /// Wait for the end and print the report
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Arguments of `submit batch`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct SubmitBatchArgs {
+    /// The batch file, or `-` for standard input; of any size
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Do only this part: a section of the report, a kind of job, a queue or a task's name;
+    /// comma-separated, may be repeated
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = parse_kind)]
+    pub only: Vec<Kind>,
+    /// Before or after others: 0 is first, 9 is last
+    #[arg(long, value_name = "0-9", default_value_t = Job::DEFAULT_PRIORITY,
+          value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub priority: u8,
+    /// Queue this job once all have succeeded: {"kind": "score", "payload": {"video_ids": […]}}
+    #[arg(long, value_name = "JSON", value_parser = parse_follow_up)]
+    pub on_success: Option<FollowUp>,
+    /// Queue this job once all have ended, however
+    #[arg(long, value_name = "JSON", value_parser = parse_follow_up)]
+    pub on_finish: Option<FollowUp>,
+    /// Wait for the end and print the report
+    #[arg(long)]
+    pub wait: bool,
+    /// Exit with 1 if there is any such verdict; comma-separated
+    #[arg(
+        long,
+        value_enum,
+        value_name = "VERDICT",
+        value_delimiter = ',',
+        requires = "wait"
+    )]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When no daemon answers, it refuses or works on another database, or the work cannot be read.
+pub fn run(
+    arguments: &SubmitArgs,
+    global: &Global,
+    loaded: &Loaded,
+    console: &mut Console<'_>,
+) -> Result<Code, Failure> {
+    match &arguments.action {
+        SubmitAction::Score(score) => {
+            refuse_guesses(&score.selection, &loaded.config)?;
+            submit_jobs(Kind::Score, score, global, loaded, console)
+        }
+        SubmitAction::Thumbnails(thumbnails) => {
+            submit_jobs(Kind::Thumbnails, thumbnails, global, loaded, console)
+        }
+        SubmitAction::Liveness(liveness) => {
+            submit_jobs(Kind::Liveness, liveness, global, loaded, console)
+        }
+        SubmitAction::Batch(batch) => submit_batch(batch, global, loaded, console),
+    }
+}
+
+fn submit_jobs(
+    kind: Kind,
+    arguments: &SubmitJobArgs,
+    global: &Global,
+    loaded: &Loaded,
+    console: &mut Console<'_>,
+) -> Result<Code, Failure> {
+    let began = Instant::now();
+    let mut config = loaded.config.clone();
+    let mut client = connect(&config)?;
+    let status = daemon_on(&config.database.path, &mut client)?;
+    // Who names no database means the daemon's.
+    config.database.path = PathBuf::from(&status.database);
+    let plan = one_shot::plan(kind, &arguments.selection, None, &config)?;
+    let follower = listen(arguments.wait, &config)?;
+    let parts = jobs(plan.clone());
+    if parts.len() > 1 && arguments.unique_key.is_some() {
+        let error = anyhow::anyhow!(
+            "submit {kind}: {} parts of 1 MiB cannot share one --unique-key; take fewer videos",
+            parts.len()
+        );
+        return Err(Failure::new(Code::Usage, error));
+    }
+    let mut ids = Vec::new();
+    let mut duplicate = false;
+    for part in parts {
+        let submitted = client.ask(&request(&part, arguments)?)?;
+        duplicate |= submitted.duplicate;
+        ids.extend(submitted.ids);
+    }
+    if let Some(follower) = follower {
+        let awaited = Awaited {
+            began,
+            plan,
+            ids,
+            database: status.database,
+            fail_on: Vec::new(),
+        };
+        return awaited.run(follower, global, &config, console);
+    }
+    let text = match global.format(console.stdout_is_terminal) {
+        Format::Json => json_line(&json!({"ids": ids, "duplicate": duplicate})),
+        Format::Human if duplicate => format!("nothing new: {} has the key\n", named(&ids)),
+        Format::Human => format!("queued {}\n", named(&ids)),
+    };
+    print(&text, console)
+}
+
+fn request(job: &Job, arguments: &SubmitJobArgs) -> Result<Submit, Failure> {
+    let payload = job
+        .payload()
+        .and_then(|payload| serde_json::from_str(&payload))
+        .map_err(|error| Failure::new(Code::Failed, error))?;
+    Ok(Submit {
+        kind: KindName(job.kind()),
+        payload,
+        priority: arguments.priority,
+        delay: arguments.delay.map(Span),
+        run_at: None,
+        unique_key: arguments.unique_key.clone(),
+        unique_for: arguments.unique_for.map(Span),
+    })
+}
+
+fn submit_batch(
+    arguments: &SubmitBatchArgs,
+    global: &Global,
+    loaded: &Loaded,
+    console: &mut Console<'_>,
+) -> Result<Code, Failure> {
+    let began = Instant::now();
+    let config = &loaded.config;
+    let (plan, database) = read_batch(arguments, global, config)?;
+    let mut client = connect(config)?;
+    let status = daemon_on(&database, &mut client)?;
+    let follower = listen(arguments.wait, config)?;
+    let like = SubmitBatch {
+        priority: arguments.priority,
+        on_success: arguments.on_success.clone(),
+        on_finish: arguments.on_finish.clone(),
+        ..SubmitBatch::default()
+    };
+    let taken = client.submit_batch(&plan, &like)?;
+    let ids = taken.jobs();
+    if let Some(follower) = follower {
+        let awaited = Awaited {
+            began,
+            plan,
+            ids,
+            database: status.database,
+            fail_on: arguments.fail_on.clone(),
+        };
+        return awaited.run(follower, global, config, console);
+    }
+    let text = match (global.format(console.stdout_is_terminal), taken.group) {
+        (Format::Json, group) => json_line(&json!({"group": group, "ids": taken.ids})),
+        (Format::Human, Some(group)) => format!(
+            "queued {} as group {group}; vvv-actors job wait --group {group} waits for it\n",
+            named(&ids)
+        ),
+        (Format::Human, None) => "the batch is empty: nothing was queued\n".to_owned(),
+    };
+    print(&text, console)
+}
+
+/// What the file asks for, and on which database; an empty path is the daemon's.
+fn read_batch(
+    arguments: &SubmitBatchArgs,
+    global: &Global,
+    config: &Config,
+) -> Result<(Plan, PathBuf), Failure> {
+    let batch = batch_file::read(&arguments.file, std::io::stdin())
+        .map_err(|error| Failure::new(Code::Usage, error))?;
+    let mut plan = batch.plan;
+    if !arguments.only.is_empty() {
+        plan.keep_only(&arguments.only);
+    }
+    let named = batch.database.filter(|_| global.db.is_none());
+    Ok((plan, named.unwrap_or_else(|| config.database.path.clone())))
+}
+
+/// Listens before anything is queued, so that no end is missed.
+fn listen(wait: bool, config: &Config) -> Result<Option<Follower>, Failure> {
+    let follower = wait.then(|| Follower::listen(&socket_of(config)));
+    Ok(follower.transpose()?)
+}
+
+fn named(ids: &[i64]) -> String {
+    match ids {
+        [id] => format!("job {id}"),
+        [first, .., last] => format!("{} jobs, {first} to {last}", ids.len()),
+        [] => "nothing".to_owned(),
+    }
+}
+
+fn parse_follow_up(text: &str) -> Result<FollowUp, String> {
+    let follow: FollowUp = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Job::from_payload(follow.kind.0, &follow.payload.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(follow)
+}

@@ -1,0 +1,86 @@
+//! Follows what was submitted to its end, and prints what a one-shot run would have.
+
+use std::time::{Duration, Instant};
+
+use super::super::selection::FailOn;
+use super::super::{Console, Global};
+use crate::config::{Config, ThumbnailPolicy};
+use crate::engine::JobState;
+use crate::face::batch_file::Plan;
+use crate::face::exit::{Code, Failure};
+use crate::face::follow::{Follower, calls, note};
+use crate::face::one_shot::print;
+use crate::face::progress::Progress;
+use crate::face::report::Collector;
+use crate::face::run::{Choices, Early, conclude};
+use crate::face::signals::Signals;
+
+/// How soon a signal is heard.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Work that was submitted and is waited for.
+pub(super) struct Awaited {
+    pub(super) began: Instant,
+    pub(super) plan: Plan,
+    pub(super) ids: Vec<i64>,
+    pub(super) database: String,
+    pub(super) fail_on: Vec<FailOn>,
+}
+
+impl Awaited {
+    /// Waits for its end and prints the report.
+    pub(super) fn run(
+        self,
+        mut follower: Follower,
+        global: &Global,
+        config: &Config,
+        console: &mut Console<'_>,
+    ) -> Result<Code, Failure> {
+        let signals = Signals::watch().map_err(|error| Failure::new(Code::Unusable, error))?;
+        let choices = Choices {
+            began: self.began,
+            deadline: None,
+            drain: Duration::ZERO,
+            fail_on: self.fail_on,
+            dry_run: false,
+            database: self.database,
+            unknown_is_broken: config.thumbnails.policy == ThumbnailPolicy::Article,
+        };
+        let jobs = self.ids.len();
+        let mut collector = Collector::new(&self.plan, choices.unknown_is_broken);
+        let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
+        follower.expect(self.ids);
+        let (early, asked) = follow(&mut follower, signals, &mut collector, &mut progress)?;
+        progress.finish();
+        let (report, code) = conclude(collector, &choices, jobs, asked, early);
+        print(&report, global.format(console.stdout_is_terminal), console)?;
+        Ok(code)
+    }
+}
+
+/// What ended the waiting early, and how many calls the jobs made.
+fn follow(
+    follower: &mut Follower,
+    mut signals: Signals,
+    collector: &mut Collector,
+    progress: &mut Progress,
+) -> Result<(Option<Early>, u64), Failure> {
+    let (mut asked, mut withdrawn) = (0, 0);
+    while follower.open() > 0 {
+        if let Some(signal) = signals.heard() {
+            progress.say("not waiting any more; the jobs stay queued");
+            return Ok((Some(Early::Signal(signal)), asked));
+        }
+        for job in follower.ended(TICK)? {
+            withdrawn += usize::from(job.summary.state.0 == JobState::Cancelled);
+            asked += calls(&job);
+            note(job, collector);
+        }
+        progress.count(collector);
+    }
+    withdrawn += follower.gone();
+    Ok((
+        (withdrawn > 0).then_some(Early::Withdrawn(withdrawn)),
+        asked,
+    ))
+}

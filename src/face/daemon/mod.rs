@@ -1,0 +1,266 @@
+//! The daemon: an engine over the durable queue, the socket that feeds it, and the life around
+//! them: signals, the service manager, the log.
+//!
+//! Order of a stop: the engine refuses work and drains, while clients may still look; then the
+//! socket answers what is open and goes; then the process.
+
+mod journal;
+mod manager;
+mod stop;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use listenfd::ListenFd;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use self::manager::Manager;
+use self::stop::stop;
+use super::exit::{Code, Failure};
+use super::logging::Level;
+use super::one_shot::failure;
+use super::protocol::{ErrorCode, Reloaded, RpcError};
+use super::signals::Signals;
+use super::socket::{Bound, Control, Doorman, Facts, Site, bind, path_of, serve};
+use crate::config::Config;
+use crate::engine::{Engine, EngineError, EngineHandle};
+
+/// How often it is looked whether the engine lives.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Reads the configuration once more.
+pub type ReadConfig = Box<dyn Fn() -> Result<Config, Failure>>;
+
+/// What a daemon starts with.
+pub struct Daemon {
+    /// The settings.
+    pub config: Config,
+    /// How they are read again.
+    pub reread: ReadConfig,
+    /// How the level of the log is changed.
+    pub level: Level,
+}
+
+/// A daemon that runs.
+struct Running {
+    config: Config,
+    reread: ReadConfig,
+    level: Level,
+    engine: EngineHandle,
+    site: Arc<Site>,
+    manager: Manager,
+    controls: mpsc::UnboundedReceiver<Control>,
+    /// Told to the socket when it is to close.
+    close: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    _socket: Option<Bound>,
+}
+
+impl Daemon {
+    /// Runs until it is told to stop, or cannot go on.
+    ///
+    /// # Errors
+    /// When the configuration, the database or the socket cannot be used, or the engine is lost.
+    pub fn run(self) -> Result<Code, Failure> {
+        let began = Instant::now();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(unstarted)?;
+        let signals = Signals::watch().map_err(unstarted)?;
+        let ended = runtime.block_on(self.live(signals, began));
+        // A look that waits for a lock holds nobody up.
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn live(self, mut signals: Signals, began: Instant) -> Result<Code, Failure> {
+        let start = Engine::builder(self.config.clone()).durable();
+        let starting = tokio::task::spawn_blocking(move || start.start());
+        let engine = tokio::select! {
+            started = starting => started.map_err(|_| failure(EngineError::Lost))?.map_err(failure)?,
+            // Another process may hold the database for any time.
+            signal = signals.first() => {
+                tracing::info!(signal = signal.name(), "told to stop before the start");
+                return Ok(Code::Success);
+            }
+        };
+        match self.open(engine.clone(), began) {
+            Ok(mut running) => {
+                let ended = running.work(&mut signals).await;
+                running.end(ended).await
+            }
+            Err(failure) => {
+                engine.shutdown(Duration::ZERO).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Opens the socket of a daemon whose engine runs.
+    fn open(self, engine: EngineHandle, began: Instant) -> Result<Running, Failure> {
+        let config = self.config;
+        let doorman = Doorman::new(&config.daemon).map_err(unstarted)?;
+        let path = path_of(&config.daemon);
+        let (listener, socket, path) = listen(path, &doorman)?;
+        let (control, controls) = mpsc::unbounded_channel();
+        let facts = Facts {
+            database: config.database.path.clone(),
+            socket: path.clone(),
+            began,
+        };
+        let site = Arc::new(Site::new(
+            engine.clone(),
+            Arc::new(config.clone()),
+            facts,
+            control,
+        ));
+        let (close, closing) = watch::channel(false);
+        tokio::spawn(journal::keep(engine.events(), Arc::clone(&site)));
+        let server = tokio::spawn(serve(listener, Arc::clone(&site), doorman, closing));
+        let manager = Manager::find();
+        manager.ready();
+        tracing::info!(
+            database = %config.database.path.display(),
+            socket = %path.display(),
+            milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "ready"
+        );
+        Ok(Running {
+            config,
+            reread: self.reread,
+            level: self.level,
+            engine,
+            site,
+            manager,
+            controls,
+            close,
+            server,
+            _socket: socket,
+        })
+    }
+}
+
+/// How the work of a daemon ended.
+enum Ended {
+    /// It was told to stop, and may take so long to drain.
+    Told(Duration),
+    /// The engine died.
+    Lost,
+}
+
+impl Running {
+    /// Works until told to stop.
+    async fn work(&mut self, signals: &mut Signals) -> Ended {
+        let drain = |running: &Self| running.config.daemon.drain_timeout;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            return Ended::Told(Duration::ZERO);
+        };
+        loop {
+            tokio::select! {
+                signal = signals.first() => {
+                    tracing::info!(signal = signal.name(), "told to stop");
+                    return Ended::Told(drain(self));
+                }
+                Some(control) = self.controls.recv() => match control {
+                    Control::Stop { now } => {
+                        tracing::info!(now, "told to stop over the socket");
+                        return Ended::Told(if now { Duration::ZERO } else { drain(self) });
+                    }
+                    Control::Reload(answer) => {
+                        let _ = answer.send(self.reload().await);
+                    }
+                },
+                _ = hangups.recv() => {
+                    if let Err(error) = self.reload().await {
+                        tracing::error!(%error, "the configuration stays as it was");
+                    }
+                }
+                _ = look.tick() => {
+                    if self.engine.is_lost() {
+                        return Ended::Lost;
+                    }
+                    self.manager.feed(&self.engine).await;
+                }
+            }
+        }
+    }
+
+    /// Takes a changed configuration over, as far as that is possible.
+    async fn reload(&mut self) -> Result<Reloaded, RpcError> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            let message = format!("read the configuration: {error}");
+            RpcError::new(ErrorCode::Params, message)
+        };
+        let wanted = (self.reread)().map_err(|failure| unusable(&failure.error))?;
+        let reloaded = self.engine.reload(wanted.clone()).await?;
+        let (config, _) = self
+            .config
+            .reloaded(&wanted)
+            .map_err(|error| unusable(&error))?;
+        self.level
+            .set(&config.log.level)
+            .map_err(|error| unusable(&error))?;
+        self.config = config;
+        tracing::info!(
+            applied = reloaded.applied.join(" "),
+            needs_restart = reloaded.needs_restart.join(" "),
+            "read the configuration again"
+        );
+        Ok(reloaded.into())
+    }
+
+    /// Stops what still runs.
+    async fn end(mut self, ended: Ended) -> Result<Code, Failure> {
+        let code = match ended {
+            Ended::Told(drain) => {
+                self.site.set_draining();
+                self.manager.stopping();
+                stop(&self.engine, drain, &mut self.controls, &self.manager).await
+            }
+            Ended::Lost => None,
+        };
+        let _ = self.close.send(true);
+        let _ = (&mut self.server).await;
+        match code {
+            Some(code) => Ok(code),
+            None => {
+                let lost = self.engine.lost();
+                Err(failure(lost.map_or(EngineError::Lost, EngineError::from)))
+            }
+        }
+    }
+}
+
+/// The socket the service manager gave us, else one of our own.
+fn listen(
+    path: PathBuf,
+    doorman: &Doorman,
+) -> Result<(UnixListener, Option<Bound>, PathBuf), Failure> {
+    let given = ListenFd::from_env().take_unix_listener(0);
+    let (listener, bound, path) = match given.map_err(unstarted)? {
+        Some(listener) => {
+            let address = listener.local_addr().map_err(unstarted)?;
+            let path = address.as_pathname().map_or(path, PathBuf::from);
+            (listener, None, path)
+        }
+        None => {
+            let (listener, bound) = bind(&path, doorman.group())
+                .map_err(|error| Failure::new(Code::Unusable, error))?;
+            (listener, Some(bound), path)
+        }
+    };
+    listener.set_nonblocking(true).map_err(unstarted)?;
+    let listener = UnixListener::from_std(listener).map_err(unstarted)?;
+    Ok((listener, bound, path))
+}
+
+fn unstarted(error: std::io::Error) -> Failure {
+    let error = anyhow::Error::new(error).context("start the daemon");
+    Failure::new(Code::Unusable, error)
+}

@@ -1,0 +1,54 @@
+//! What goes over the socket: JSON-RPC 2.0, one object a line. The types here are the contract;
+//! `conf/protocol.schema.json` is made of them. Server and client share them, so a command and its
+//! answer cannot drift apart.
+//!
+//! A command is a type: what it asks for, the method that names it, and the type of its answer.
+//! What we read is strict (an unknown key is refused by name); what a client reads is not, so that
+//! an answer may grow.
+
+mod convert;
+mod daemon;
+mod envelope;
+mod error;
+mod events;
+mod job;
+mod jobs;
+mod method;
+mod queues;
+#[cfg(test)]
+mod schema;
+mod values;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::convert::job_ids;
+pub use self::daemon::{
+    Activity, Drain, PoolState, Rate, Reload, Reloaded, Shutdown, Status, StatusReport, Stopping,
+};
+pub use self::envelope::{Id, Reply, Request, params, result_of};
+pub use self::error::{ErrorCode, RpcError};
+pub use self::events::{JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, Subscribe, Subscribed};
+pub use self::job::{GroupState, Job, JobDetail, WaitedJob};
+pub use self::jobs::{
+    Batch, BatchIds, Cancel, Cancelled, FollowUp, Get, Got, List, Listed, Retried, Retry, Submit,
+    SubmitBatch, Submitted, Wait, Waited,
+};
+pub use self::method::Method;
+pub use self::queues::{Changed, ListQueues, Pause, Purge, Purged, QueueState, Queues, Resume};
+pub use self::values::{KindName, QueueName, Span, State, States, Time};
+
+/// The longest line that is read, its end included.
+pub const LONGEST_LINE: usize = 1024 * 1024;
+/// The most jobs one page of a list holds.
+pub const LONGEST_PAGE: usize = 1000;
+/// The most jobs one command may name, and one `jobs.wait` tells of.
+pub const MOST_IDS: usize = 1000;
+
+/// What a client can ask for.
+pub trait Command: Serialize + DeserializeOwned {
+    /// The method that names it.
+    const METHOD: Method;
+    /// What the daemon answers.
+    type Answer: Serialize + DeserializeOwned;
+}

@@ -1,0 +1,470 @@
+//! The daemon as its users meet it: the real program, its socket, its signals, its exit codes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::scene::Scene;
+use support::site::{Endpoint, Gate, Reply};
+use support::talk::{Client, Daemon, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
+
+fn scene(videos: usize) -> Scene {
+    Scene::new(PROGRAM, videos)
+}
+
+/// Thumbnails of the first videos, as a payload.
+fn pictures(scene: &Scene, count: usize) -> Value {
+    let of = |id: &String| json!({"video_id": id, "thumbnail_url": scene.site.thumbnail_url(id, "hqdefault.jpg")});
+    let videos: Vec<Value> = scene.vault.ids.iter().take(count).map(of).collect();
+    json!({"videos": videos})
+}
+
+#[test]
+fn a_job_handed_in_over_the_socket_is_done_and_its_result_kept() {
+    let scene = scene(3);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let submitted = client.call(
+        "jobs.submit",
+        json!({"kind": "tasks.score_virality_batch", "payload": {"video_ids": scene.vault.ids},
+               "unique_key": "k"}),
+    );
+    assert_eq!(submitted["duplicate"], false);
+    let ids = &submitted["ids"];
+    let waited = client.call("jobs.wait", json!({"ids": ids, "timeout": "20s"}));
+    assert_eq!(waited["ended"], true, "{waited}");
+    let found = waited["jobs"][0]["result"]["score"].as_array().unwrap();
+    assert_eq!(found.len(), 3);
+    assert!(scene.vault.score(&scene.vault.ids[0]).is_some());
+    let again = client.call(
+        "jobs.submit",
+        json!({"kind": "score", "payload": {"video_ids": ["x"]}, "unique_key": "k"}),
+    );
+    assert_eq!((&again["duplicate"], &again["ids"]), (&json!(true), ids));
+    let got = client.call("jobs.get", json!({"id": ids[0]}));
+    assert_eq!(got["job"]["state"], "succeeded");
+    assert_eq!(got["job"]["payload"]["video_ids"], json!(scene.vault.ids));
+    assert!(got["job"]["ended_at"].as_str().unwrap().ends_with('Z'));
+    let missing = client.refused("jobs.get", json!({"id": 999}));
+    assert_eq!(missing["code"], -32004);
+    let output = daemon.stop();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(
+        output.stderr.contains("\"message\":\"job ended\""),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_batch_is_a_group_that_may_come_in_parts() {
+    let scene = scene(4);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let ids = &scene.vault.ids;
+    let first = client.call(
+        "jobs.submit_batch",
+        json!({"new_videos": [{"video_id": ids[0], "title": "ignored"}], "more": true,
+               "on_finish": {"kind": "score", "payload": {"video_ids": [ids[3]]}}}),
+    );
+    let group = &first["group"];
+    let early = client.call("jobs.wait", json!({"group": group, "timeout": "300ms"}));
+    assert_eq!(early["ended"], false, "{early}");
+    client.call(
+        "jobs.submit_batch",
+        json!({"stale_ids": [ids[1]], "group": group}),
+    );
+    let waited = client.call("jobs.wait", json!({"group": group, "timeout": "20s"}));
+    assert_eq!(waited["ended"], true, "{waited}");
+    assert_eq!(waited["group"]["succeeded"], 2);
+    until("the follow-up runs", || scene.vault.score(&ids[3]));
+    let late = client.refused(
+        "jobs.submit_batch",
+        json!({"stale_ids": [], "group": group}),
+    );
+    assert_eq!(late["code"], -32004, "{late}");
+}
+
+#[test]
+fn what_the_site_inserts_itself_is_done_within_a_second() {
+    let scene = scene(2);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut events = daemon.client();
+    events.call(
+        "events.subscribe",
+        json!({"queue": "scoring", "states": "succeeded"}),
+    );
+    let payload = json!({"video_ids": scene.vault.ids}).to_string();
+    let inserted = Instant::now();
+    scene
+        .vault
+        .connect()
+        .execute(
+            "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', ?1)",
+            [payload],
+        )
+        .unwrap();
+    let event = events.line().unwrap();
+    assert!(
+        inserted.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        inserted.elapsed()
+    );
+    assert_eq!(event["method"], "events.job");
+    assert_eq!(event["params"]["state"], "succeeded");
+    assert!(scene.vault.score(&scene.vault.ids[1]).is_some());
+}
+
+#[test]
+fn a_second_daemon_is_told_who_works_the_queue_off() {
+    let scene = scene(1);
+    let daemon = Daemon::start(&scene, &[]);
+    let second = Daemon::run(&scene, &scene.path("other.sock"), &[]).wait();
+    assert_eq!(second.code, Some(3), "{second:?}");
+    let holder = format!("pid {}", daemon.running.id());
+    assert!(second.stderr.contains(&holder), "{second:?}");
+    // Another database, the same socket.
+    let elsewhere = self::scene(1);
+    let third = Daemon::run(&elsewhere, &daemon.socket, &[]).wait();
+    assert_eq!(third.code, Some(3), "{third:?}");
+    assert!(
+        third.stderr.contains("another daemon answers there"),
+        "{third:?}"
+    );
+    assert_eq!(daemon.call("daemon.status", json!({}))["state"], "running");
+    assert!(!scene.path("other.sock").exists());
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_nothing_else_is_touched() {
+    let scene = scene(1);
+    let socket = scene.path("d.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    let daemon = Daemon::start(&scene, &[]);
+    let found = fs::symlink_metadata(&socket).unwrap();
+    assert_eq!(found.mode() & 0o777, 0o600);
+    assert_eq!(daemon.stop().code, Some(0));
+    assert!(!socket.exists());
+    fs::write(&socket, "precious").unwrap();
+    let refused = Daemon::run(&scene, &socket, &[]).wait();
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
+}
+
+#[test]
+fn a_group_is_let_in_where_it_is_set() {
+    let mut scene = scene(1);
+    let group = rustix::process::getegid().as_raw();
+    scene.set("VVV_DAEMON__SOCKET_MODE", "0660");
+    scene.set("VVV_DAEMON__SOCKET_GROUP", group.to_string());
+    let daemon = Daemon::start(&scene, &[]);
+    let found = fs::symlink_metadata(&daemon.socket).unwrap();
+    assert_eq!((found.mode() & 0o777, found.gid()), (0o660, group));
+    drop(daemon);
+    scene.set("VVV_DAEMON__SOCKET_MODE", "0666");
+    let refused = Daemon::run(&scene, &scene.path("x.sock"), &[]).wait();
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.stderr.contains("daemon.socket_mode"), "{refused:?}");
+}
+
+/// A daemon with a thumbnail job that waits at the gate.
+fn held(scene: &Scene, gate: &Gate) -> (Daemon, Value) {
+    for id in &scene.vault.ids {
+        scene.site.thumbnail(id, Reply::status(404).behind(gate));
+    }
+    let daemon = Daemon::start(scene, &[]);
+    let payload = pictures(scene, scene.vault.ids.len());
+    let job = json!({"kind": "thumbnails", "payload": payload});
+    let ids = daemon.call("jobs.submit", job)["ids"].clone();
+    let asked = |calls: &[support::site::Call]| !calls.is_empty();
+    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    (daemon, ids[0].clone())
+}
+
+fn state_of(scene: &Scene, id: &Value) -> String {
+    let query = "SELECT state FROM vvv_jobs WHERE id = ?1";
+    let connection = scene.vault.connect();
+    connection
+        .query_row(query, [id.as_i64()], |row| row.get(0))
+        .unwrap()
+}
+
+/// Whether a job was given back, to be claimed at the next start.
+fn waits(scene: &Scene, id: &Value) -> bool {
+    ["available", "retryable"].contains(&state_of(scene, id).as_str())
+}
+
+#[test]
+fn running_jobs_finish_after_sigterm_and_new_ones_are_refused() {
+    let scene = scene(2);
+    let gate = Gate::closed();
+    let (daemon, id) = held(&scene, &gate);
+    let mut client = daemon.client();
+    daemon.running.signal(Signal::TERM);
+    until("it drains", || {
+        (client.call("daemon.status", json!({}))["state"] == "draining").then_some(())
+    });
+    let job = json!({"kind": "score", "payload": {"video_ids": ["a"]}});
+    let refused = until("it refuses", || {
+        client.ask("jobs.submit", &job);
+        client.line().unwrap().get("error").cloned()
+    });
+    assert_eq!(refused["code"], -32005, "{refused}");
+    assert_eq!(
+        client.call("jobs.get", json!({"id": id}))["job"]["state"],
+        "running"
+    );
+    gate.open();
+    let output = daemon.running.wait();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert_eq!(state_of(&scene, &id), "succeeded");
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_done_after_the_next_start() {
+    let mut scene = scene(2);
+    scene.set("VVV_DAEMON__DRAIN_TIMEOUT", "200ms");
+    let gate = Gate::closed();
+    let (daemon, id) = held(&scene, &gate);
+    assert_eq!(daemon.stop().code, Some(0));
+    assert!(waits(&scene, &id));
+    gate.open();
+    let daemon = Daemon::start(&scene, &[]);
+    let waited = daemon.call("jobs.wait", json!({"ids": [id], "timeout": "20s"}));
+    assert_eq!(waited["jobs"][0]["state"], "succeeded", "{waited}");
+    assert_eq!(
+        daemon.call("jobs.get", json!({"id": id}))["job"]["attempts"],
+        1
+    );
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_so_does_shutdown_now() {
+    let scene = scene(1);
+    let gate = Gate::closed();
+    let (daemon, id) = held(&scene, &gate);
+    daemon.running.signal(Signal::TERM);
+    assert!(daemon.running.wait_for_stderr("told to stop"));
+    daemon.running.signal(Signal::TERM);
+    let output = daemon.running.wait();
+    assert_eq!(output.code, Some(143), "{output:?}");
+    assert_eq!(state_of(&scene, &id), "running");
+    scene.site.clear_log();
+    let daemon = Daemon::start(&scene, &[]);
+    let asked = |calls: &[support::site::Call]| !calls.is_empty();
+    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    let stopping = daemon.call("daemon.shutdown", json!({"now": true}));
+    assert_eq!(stopping["stopping"], true);
+    let output = daemon.running.wait();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(waits(&scene, &id));
+}
+
+#[test]
+fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
+    let scene = scene(1);
+    let file = scene.path("config.toml");
+    let write = |workers: u32, nice: u32, level: &str| {
+        let text = format!(
+            "[queues.scoring]\nworkers = {workers}\n[engine]\nnice = {nice}\n[log]\nlevel = \"{level}\"\n"
+        );
+        fs::write(&file, text).unwrap();
+    };
+    write(1, 10, "info");
+    let daemon = Daemon::start(&scene, &["--config", file.to_str().unwrap()]);
+    write(3, 5, "debug");
+    let mut client = daemon.client();
+    let reloaded = client.call("daemon.reload", json!({}));
+    assert_eq!(
+        reloaded["applied"],
+        json!(["log.level", "queues.scoring.workers"])
+    );
+    assert_eq!(reloaded["needs_restart"], json!(["engine.nice"]));
+    until("three workers", || {
+        (client.call("daemon.status", json!({}))["pools"][0]["workers"] == 3).then_some(())
+    });
+    client.call(
+        "jobs.submit",
+        json!({"kind": "score", "payload": {"video_ids": ["a"]}}),
+    );
+    assert!(daemon.running.wait_for_stderr("job moved"), "debug lines");
+    write(2, 5, "info");
+    daemon.running.signal(Signal::HUP);
+    until("two workers", || {
+        (client.call("daemon.status", json!({}))["pools"][0]["workers"] == 2).then_some(())
+    });
+    fs::write(&file, "[queues.scoring]\nworkers = \"many\"\n").unwrap();
+    let refused = client.refused("daemon.reload", json!({}));
+    assert!(
+        refused["message"].as_str().unwrap().contains("workers"),
+        "{refused}"
+    );
+    assert_eq!(client.call("daemon.status", json!({}))["state"], "running");
+}
+
+#[test]
+fn queues_are_paused_resumed_purged_and_chosen() {
+    let scene = scene(1);
+    let daemon = Daemon::start(&scene, &["--queues", "thumbnails,liveness"]);
+    let mut client = daemon.client();
+    let job = json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}});
+    let id = client.call("jobs.submit", job)["ids"][0].clone();
+    let paused = client.call("queues.pause", json!({"queue": "cleanup"}));
+    assert_eq!(paused, json!({"queue": "cleanup", "changed": true}));
+    client.call(
+        "jobs.submit",
+        json!({"kind": "liveness", "payload": {"video_ids": ["a"]}}),
+    );
+    assert_eq!(daemon.stop().code, Some(0));
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let waited = client.call("jobs.wait", json!({"ids": [id], "timeout": "20s"}));
+    assert_eq!(waited["ended"], true, "the scoring queue was only left out");
+    let queues = client.call("queues.list", json!({}));
+    assert!(queues["queues"][2]["paused_at"].is_string(), "{queues}");
+    let purged = client.call("queues.purge", json!({"queue": "cleanup"}));
+    assert_eq!(purged["cancelled"], 1);
+    let resumed = client.call("queues.resume", json!({"queue": "cleanup"}));
+    assert_eq!(resumed["changed"], true);
+    assert_eq!(scene.site.total(Endpoint::Oembed), 0);
+    let cancelled = client.call("jobs.list", json!({"state": "cancelled"}));
+    let last = &cancelled["jobs"][0]["id"];
+    let retried = client.call("jobs.retry", json!({"ids": [last]}));
+    assert_eq!(&retried["retried"][0], last);
+}
+
+#[test]
+fn the_service_manager_is_told_and_the_watchdog_fed() {
+    let mut scene = scene(1);
+    let notices = scene.path("notify");
+    let manager = UnixDatagram::bind(&notices).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    scene.set("NOTIFY_SOCKET", notices.to_str().unwrap());
+    scene.set("WATCHDOG_USEC", "3000000");
+    let daemon = Daemon::start(&scene, &[]);
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        until(wanted, || {
+            let read = manager.recv(&mut buffer).expect(wanted);
+            let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
+            text.contains(wanted).then_some(())
+        });
+    };
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    hear("WATCHDOG=1");
+    daemon.running.signal(Signal::INT);
+    hear("STOPPING=1");
+    assert_eq!(daemon.running.wait().code, Some(0));
+}
+
+#[test]
+fn a_socket_that_the_service_manager_made_is_taken_over() {
+    let scene = scene(1);
+    let socket = scene.path("given.sock");
+    let own = scene.path("own.sock");
+    let args = [
+        ["-l", socket.to_str().unwrap()],
+        ["--setenv=NO_COLOR=1", PROGRAM],
+        ["daemon", "--db"],
+        [scene.vault.path.to_str().unwrap(), "--socket"],
+        [own.to_str().unwrap(), "--quiet"],
+    ];
+    if std::process::Command::new("systemd-socket-activate")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return support::skip("systemd-socket-activate is not there");
+    }
+    let running = support::run::Run::new("systemd-socket-activate")
+        .args(args.concat())
+        .start();
+    assert!(running.wait_for_stderr("Listening on"));
+    let mut client = Client::connect(&socket);
+    let status = client.call("daemon.status", json!({}));
+    assert_eq!(status["socket"], socket.to_str().unwrap(), "{status}");
+    assert!(!own.exists());
+    client.call("daemon.drain", json!({}));
+    assert_eq!(running.wait().code, Some(0));
+    assert!(socket.exists(), "it is the manager's");
+}
+
+#[test]
+fn a_daemon_without_a_database_says_so() {
+    let scene = scene(1);
+    let output = scene.run(["daemon"]).output();
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("no database is named"), "{output:?}");
+    let socket = scene.path("d.sock");
+    let args = [
+        "daemon",
+        "--db",
+        "/nowhere/at/all.db",
+        "--socket",
+        socket.to_str().unwrap(),
+    ];
+    let output = scene.run(args).output();
+    assert_eq!(output.code, Some(3), "{output:?}");
+    assert!(!socket.exists());
+}
+
+#[test]
+fn the_unit_it_prints_is_a_good_one() {
+    let scene = scene(1);
+    let database = scene.vault.path.to_str().unwrap();
+    let output = scene
+        .run(["unit", "--user", "www-data", "--db", database])
+        .output();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stdout.contains("WatchdogSec=30"), "{output:?}");
+    let file = scene.path("vvv-actors.service");
+    fs::write(&file, &output.stdout).unwrap();
+    let analyze = |args: &[&str]| {
+        std::process::Command::new("systemd-analyze")
+            .args(args)
+            .arg(&file)
+            .output()
+    };
+    let Ok(verified) = analyze(&["verify", "--man=no"]) else {
+        return support::skip("systemd-analyze is not there to judge the unit");
+    };
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let about_ours = said.lines().any(|line| line.contains("vvv-actors.service"));
+    assert!(!about_ours, "{said}");
+    let judged = analyze(&["security", "--offline=yes", "--threshold=20"]).unwrap();
+    assert!(
+        judged.status.success(),
+        "{}",
+        String::from_utf8_lossy(&judged.stdout)
+    );
+}
+
+#[test]
+fn a_client_of_the_socket_needs_no_library() {
+    let scene = scene(1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = Client::connect(Path::new(&daemon.socket));
+    // One that ends its requests still gets its answers, as `echo … | nc -U` does.
+    client.send(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"queues.list\"}");
+    client.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(client.line().unwrap()["id"], 1);
+    assert_eq!(client.line(), None);
+}

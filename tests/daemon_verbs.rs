@@ -1,0 +1,281 @@
+//! The verbs that speak to the daemon: the real program on both ends of the socket, and the verbs
+//! that look into the file when nobody listens.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use support::batch_file::BatchFile;
+use support::run::{Output, Run};
+use support::scene::{Scene, any_report, report};
+use support::site::oembed;
+use support::talk::{Daemon, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
+
+/// A scene whose verbs find its daemon, if there is one, and its vault.
+fn scene(videos: usize) -> Scene {
+    let mut scene = Scene::new(PROGRAM, videos);
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let (socket, vault) = (path(&scene.path("d.sock")), path(&scene.vault.path));
+    scene.set("VVV_DAEMON__SOCKET", socket);
+    scene.set("VVV_DATABASE__PATH", vault);
+    scene
+}
+
+fn output(scene: &Scene, line: &str) -> Output {
+    scene.run(line.split_whitespace()).output()
+}
+
+/// What a verb that must end well answers, as JSON.
+fn told(scene: &Scene, line: &str) -> Value {
+    report(&output(scene, line))
+}
+
+fn batch(scene: &Scene, file: &BatchFile, line: &str) -> Run {
+    scene.run(line.split_whitespace()).stdin(file.text())
+}
+
+/// A batch with each kind of work and a dead video.
+fn mixed(scene: &Scene) -> BatchFile {
+    BatchFile::of_vault(&scene.vault).stale([oembed::id("alive", 0), oembed::id("dead_", 1)])
+}
+
+/// A report without what differs between any two runs.
+fn essence(mut report: Value) -> Value {
+    let summary = report["summary"].as_object_mut().unwrap();
+    summary.remove("elapsed_ms");
+    summary.remove("db");
+    report
+}
+
+#[test]
+fn a_batch_through_the_daemon_is_reported_as_one_without() {
+    let scene = scene(60);
+    let file = mixed(&scene);
+    let alone = report(&batch(&scene, &file, "batch - --fresh").output());
+    let queued = Scene::new(PROGRAM, 60);
+    let daemon = Daemon::start(&queued, &[]);
+    let mut with = scene;
+    with.set("VVV_DAEMON__SOCKET", daemon.socket.to_str().unwrap());
+    // Another database than the daemon's is refused, and nothing is queued.
+    let refused = batch(&with, &file, "submit batch - --wait").output();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("not on"), "{refused:?}");
+    with.set("VVV_DATABASE__PATH", queued.vault.path.to_str().unwrap());
+    let file = mixed(&queued);
+    let through = batch(&with, &file, "submit batch - --wait --fail-on dead").output();
+    assert_eq!(through.code, Some(1), "{through:?}");
+    let (alone, through) = (essence(alone), essence(any_report(&through)));
+    assert_eq!(alone["liveness"], through["liveness"]);
+    assert_eq!(alone["scoring"], through["scoring"]);
+    assert_eq!(alone["thumbnails"]["valid"], through["thumbnails"]["valid"]);
+    assert_eq!(alone["summary"], through["summary"]);
+    let jobs = told(&with, "job list --group 1 --limit 1000");
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 2 + 3 + 1);
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn a_job_is_handed_in_looked_at_and_waited_for() {
+    let scene = scene(3);
+    let daemon = Daemon::start(&scene, &[]);
+    let dashed = "-Bg3w_kVyPQ";
+    let report = told(
+        &scene,
+        &format!("submit score {dashed} {} --wait", scene.vault.ids[0]),
+    );
+    assert!(
+        report["scoring"].get(&scene.vault.ids[0]).is_some(),
+        "{report}"
+    );
+    assert!(report["scoring"].get(dashed).is_some(), "{report}");
+    let line = "submit thumbnails --all --unique-key nightly --unique-for 1h --priority 0";
+    let first = told(&scene, line);
+    let id = first["ids"][0].as_i64().unwrap();
+    assert_eq!(first["duplicate"], false);
+    let again = told(&scene, line);
+    assert_eq!(
+        (&again["duplicate"], &again["ids"]),
+        (&json!(true), &first["ids"])
+    );
+    let waited = told(&scene, &format!("job wait {id} --timeout 30s"));
+    assert_eq!(waited["jobs"][0]["state"], "succeeded");
+    let shown = output(&scene, &format!("job show {id} --format human"));
+    assert!(shown.stdout.contains("unique key   nightly"), "{shown:?}");
+    let listed = output(
+        &scene,
+        "job list --state succeeded --kind thumbnails --format human",
+    );
+    assert!(listed.stdout.contains("thumbnails"), "{listed:?}");
+    let missing = output(&scene, "job show 999");
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn queues_are_paused_emptied_and_resumed() {
+    let scene = scene(3);
+    let daemon = Daemon::start(&scene, &[]);
+    assert_eq!(told(&scene, "queue pause liveness")["changed"], true);
+    assert_eq!(told(&scene, "queue pause cleanup")["changed"], false);
+    let submitted = told(&scene, "submit liveness aaaaaaaaaaa --delay 1ms");
+    let id = submitted["ids"][0].as_i64().unwrap();
+    let check = output(&scene, "status --check");
+    assert_eq!(check.code, Some(1), "{check:?}");
+    assert!(
+        check.stdout.starts_with("WARNING: cleanup is paused"),
+        "{check:?}"
+    );
+    let late = output(&scene, &format!("job wait {id} --timeout 50ms"));
+    assert_eq!(late.code, Some(1), "{late:?}");
+    assert_eq!(told(&scene, "queue purge cleanup")["cancelled"], 1);
+    let cancelled = output(&scene, &format!("job cancel {id}"));
+    assert_eq!(cancelled.code, Some(1), "it has ended: {cancelled:?}");
+    assert_eq!(
+        told(&scene, &format!("job retry {id}"))["retried"],
+        json!([id])
+    );
+    assert_eq!(
+        told(&scene, &format!("job cancel {id}"))["cancelled"],
+        json!([id])
+    );
+    assert_eq!(told(&scene, "queue resume cleanup")["changed"], true);
+    assert_eq!(told(&scene, "job retry --all-failed")["retried"], json!([]));
+    let status = told(&scene, "status");
+    assert_eq!(status["state"], "running");
+    let check = output(&scene, "status --check");
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let reloaded = told(&scene, "reload");
+    assert_eq!(reloaded["applied"], json!([]), "{reloaded}");
+    assert_eq!(told(&scene, "stop")["stopping"], true);
+    assert_eq!(daemon.running.wait().code, Some(0));
+}
+
+#[test]
+fn without_a_daemon_the_file_is_looked_into_and_nothing_else_is_done() {
+    let mut scene = scene(3);
+    scene.set("VVV_QUEUES__SCORING__WORKERS", "0");
+    let daemon = Daemon::start(&scene, &[]);
+    let submitted = told(&scene, "submit score --all");
+    let id = submitted["ids"][0].as_i64().unwrap();
+    let live = told(&scene, &format!("job show {id}"));
+    assert_eq!(daemon.stop().code, Some(0));
+    let shown = output(&scene, &format!("job show {id}"));
+    assert!(shown.stderr.contains("no daemon at"), "{shown:?}");
+    assert!(shown.stderr.contains("looking into"), "{shown:?}");
+    assert_eq!(report(&shown), live, "the file tells the same");
+    let listed = told(
+        &scene,
+        "job list --state available,scheduled --queue scoring",
+    );
+    assert_eq!(listed["jobs"][0]["id"], id);
+    let queues = told(&scene, "queue list");
+    assert_eq!(queues["queues"][0]["available"], 1);
+    assert_eq!(told(&scene, "status")["state"], "down");
+    let check = output(&scene, "status --check");
+    assert_eq!(check.code, Some(2), "{check:?}");
+    assert!(
+        check.stdout.starts_with("CRITICAL: no daemon at"),
+        "{check:?}"
+    );
+    for line in [
+        "submit score a",
+        "job retry 1",
+        "queue pause scoring",
+        "stop",
+        "watch",
+    ] {
+        let refused = output(&scene, line);
+        assert_eq!(refused.code, Some(3), "{line}: {refused:?}");
+        assert!(
+            refused.stderr.contains("vvv-actors daemon"),
+            "{line}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_batch_leaves_is_handed_to_the_queue() {
+    let scene = scene(3);
+    let file = mixed(&scene);
+    let line = "batch - --max-calls 0 --enqueue-rest";
+    let left = report(&batch(&scene, &file, line).output());
+    let enqueued = &left["summary"]["enqueued"];
+    assert_eq!(
+        (&enqueued["to"], &enqueued["jobs"]),
+        (&json!("file"), &json!(1))
+    );
+    let done = report(&batch(&scene, &file, "batch - --enqueue-rest --only score").output());
+    assert!(
+        done["summary"].get("enqueued").is_none(),
+        "nothing was left"
+    );
+    // The daemon that starts next works it off.
+    let daemon = Daemon::start(&scene, &[]);
+    let group = enqueued["group"].as_i64().unwrap();
+    let waited = told(&scene, &format!("job wait --group {group} --timeout 30s"));
+    assert_eq!(waited["jobs"][0]["state"], "succeeded");
+    // One that runs is asked over its socket.
+    let other = BatchFile::new()
+        .db(&scene.vault.path)
+        .stale([oembed::id("alive", 2)]);
+    let left = report(&batch(&scene, &other, line).output());
+    let enqueued = &left["summary"]["enqueued"];
+    assert_eq!(
+        (&enqueued["to"], &enqueued["jobs"]),
+        (&json!("daemon"), &json!(1))
+    );
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn a_batch_larger_than_a_line_is_followed_through_a_restart() {
+    let scene = scene(3);
+    let daemon = Daemon::start(&scene, &[]);
+    let _ = told(&scene, "queue pause liveness");
+    // Ids that cannot exist cost no call.
+    let stale = (0..130).map(|n| format!("{n:0>10000}"));
+    let file = BatchFile::new().db(&scene.vault.path).stale(stale);
+    let waiting = batch(&scene, &file, "submit batch - --wait").start();
+    let jobs = || told(&scene, "queue list")["queues"][2]["available"].clone();
+    until("the whole batch is queued", || {
+        (jobs() == json!(14)).then_some(())
+    });
+    assert_eq!(daemon.stop().code, Some(0));
+    let daemon = Daemon::start(&scene, &[]);
+    let _ = told(&scene, "queue resume liveness");
+    let report = report(&waiting.wait());
+    assert_eq!(report["liveness"]["invalid"], 130);
+    assert_eq!(report["summary"]["not_done"]["liveness"], json!([]));
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn a_watcher_reads_a_line_an_event_until_it_is_told_to_end() {
+    let scene = scene(3);
+    let daemon = Daemon::start(&scene, &[]);
+    let watcher = scene.run(["watch"]).start();
+    // It listens once it reads an event; which of them is the first does not matter.
+    until("an event", || {
+        let _ = told(&scene, "submit score --all --wait");
+        watcher.has_printed("\"state\":\"succeeded\"").then_some(())
+    });
+    watcher.signal(Signal::INT);
+    let output = watcher.wait();
+    assert_eq!(output.code, Some(130), "{output:?}");
+    let first = output.stdout.lines().next().unwrap();
+    let event: Value = serde_json::from_str(first).unwrap();
+    assert!(event["at"].as_str().unwrap().ends_with('Z'), "{event}");
+    assert_eq!(daemon.stop().code, Some(0));
+}

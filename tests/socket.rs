@@ -1,0 +1,269 @@
+//! The socket under clients that mean ill, or are merely slow: the daemon goes on, says what is
+//! wrong, and nobody else notices.
+//!
+//! `VVV_FUZZ` sets how many hostile lines are sent (5,000 is the full run), `VVV_SEED` repeats them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::scene::Scene;
+use support::talk::{Client, Daemon, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect(name))
+}
+
+fn code_of(client: &mut Client, line: &[u8]) -> Value {
+    assert!(client.send(&[line, b"\n"].concat()));
+    client.line().expect("an answer")["error"]["code"].clone()
+}
+
+#[test]
+fn each_mistake_has_its_code_and_the_connection_goes_on() {
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"jobs.submit","params":{{"kind":"score","payload":{}1{}}}}}"#,
+        "[".repeat(5_000),
+        "]".repeat(5_000)
+    );
+    let with = |params: &str, method: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
+    };
+    let cases: [(Vec<u8>, i64); 16] = [
+        (b"{".to_vec(), -32700),
+        (b"\xff\xfe\x00".to_vec(), -32700),
+        (b"[]".to_vec(), -32600),
+        (b"7".to_vec(), -32600),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1}".to_vec(), -32600),
+        (with("{}", "no.such").into(), -32601),
+        (with("{}", "jobs.get").into(), -32602),
+        (with(r#"{"id":1e400}"#, "jobs.get").into(), -32602),
+        (
+            with(r#"{"id":99999999999999999999}"#, "jobs.get").into(),
+            -32602,
+        ),
+        (with(r#"{"id":true}"#, "jobs.get").into(), -32602),
+        (with(r#"{"id":1,"x":2}"#, "jobs.get").into(), -32602),
+        (with(r#"{"limit":0}"#, "jobs.list").into(), -32602),
+        (with(r#"{"ids":[]}"#, "jobs.wait").into(), -32602),
+        (
+            with(r#"{"kind":"score","payload":[]}"#, "jobs.submit").into(),
+            -32602,
+        ),
+        (
+            with(r#"{"queue":"scoring\u0000"}"#, "queues.pause").into(),
+            -32602,
+        ),
+        (deep.into(), -32602),
+    ];
+    for (line, code) in cases {
+        let shown = String::from_utf8_lossy(&line[..line.len().min(120)]).into_owned();
+        assert_eq!(code_of(&mut client, &line), code, "{shown}");
+    }
+    let unknown = client.refused("jobs.list", json!({"sate": "failed"}));
+    assert_eq!(unknown["data"]["key"], "sate", "{unknown}");
+    // A notification gets no answer: the next line answers the next request.
+    client.send(b"{\"jsonrpc\":\"2.0\",\"method\":\"queues.list\"}\n");
+    assert!(client.call("queues.list", json!({}))["queues"].is_array());
+}
+
+#[test]
+fn a_line_without_an_end_is_refused_and_so_is_one_that_takes_too_long() {
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut flood = daemon.client();
+    let _ = flood.send(&vec![b'x'; 2 * 1024 * 1024]);
+    assert_eq!(flood.line().unwrap()["error"]["code"], -32006);
+    assert_eq!(flood.line(), None);
+    let mut half = daemon.client();
+    assert!(half.send(b"{\"jsonrpc\":\"2.0\",\"id\":1,"));
+    let began = Instant::now();
+    assert_eq!(half.line().unwrap()["error"]["code"], -32007);
+    assert!(
+        (4..8).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(half.line(), None);
+    assert_eq!(daemon.call("daemon.status", json!({}))["state"], "running");
+}
+
+#[test]
+fn a_client_that_does_not_read_disturbs_nobody() {
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    // Many large answers nobody reads.
+    let slow: Vec<Client> = (0..8)
+        .map(|_| {
+            let mut client = daemon.client();
+            client.stream().set_nonblocking(true).unwrap();
+            let request = json!({"jsonrpc": "2.0", "id": 1, "method": "no.such.method"});
+            let lines = format!("{request}\n").repeat(2_000);
+            let _ = client.send(lines.as_bytes());
+            client
+        })
+        .collect();
+    let mut client = daemon.client();
+    let began = Instant::now();
+    for _ in 0..50 {
+        client.call("queues.list", json!({}));
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    drop(slow);
+}
+
+#[test]
+fn there_are_places_for_so_many_and_the_next_is_told() {
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut clients: Vec<Client> = (0..64).map(|_| daemon.client()).collect();
+    for client in &mut clients {
+        client.call("queues.list", json!({}));
+    }
+    let refused = daemon.client().line().unwrap();
+    assert_eq!(refused["error"]["code"], -32001, "{refused}");
+    clients.pop();
+    until("a place is free", || {
+        let mut client = daemon.client();
+        client.ask("queues.list", &json!({}));
+        client.line()?.get("result").cloned()
+    });
+}
+
+#[test]
+fn requests_of_one_connection_do_not_wait_for_each_other() {
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let job = json!({"kind": "score", "payload": {"video_ids": ["a"]}, "delay": "1h"});
+    let id = client.call("jobs.submit", job)["ids"][0].clone();
+    let waiting = client.ask("jobs.wait", &json!({"ids": [id]}));
+    let cancelling = client.ask("jobs.cancel", &json!({"ids": [id]}));
+    let answers = [client.line().unwrap(), client.line().unwrap()];
+    let answer_to = |id: u64| answers.iter().find(|answer| answer["id"] == id).unwrap();
+    assert_eq!(answer_to(cancelling)["result"]["cancelled"][0], id);
+    let waited = answer_to(waiting);
+    assert_eq!(
+        waited["result"]["jobs"][0]["state"], "cancelled",
+        "{waited}"
+    );
+    let none = client.refused("jobs.wait", json!({"ids": [id, 99]}));
+    assert_eq!(none["code"], -32004);
+}
+
+#[test]
+fn thousands_of_hostile_lines_leave_it_as_it_was() {
+    let lines = number("VVV_FUZZ", 1_000);
+    let seed = number("VVV_SEED", fastrand::u64(..));
+    println!("VVV_SEED={seed}");
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    for turn in 0..lines {
+        let line = hostile(&mut dice);
+        // No answer is waited for: some lines have none. The daemon may close the connection.
+        if !client.send(&line) || turn % 20 == 19 {
+            let _ = client.stream().shutdown(std::net::Shutdown::Write);
+            let mut rest = Vec::new();
+            let mut stream = client.stream();
+            let _ = stream.read_to_end(&mut rest);
+            for answer in rest
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
+                let answer: Value = serde_json::from_slice(answer).expect("a line of JSON");
+                assert_eq!(answer["jsonrpc"], "2.0");
+            }
+            client = daemon.client();
+        }
+    }
+    let status = daemon.call("daemon.status", json!({}));
+    assert_eq!(status["state"], "running", "{status}");
+    assert_eq!(status["restarts"], 0, "{status}");
+    let output = daemon.stop();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(!output.stderr.contains("panicked"), "{output:?}");
+}
+
+/// A line that is wrong in some way, or cut, or followed by another at once.
+fn hostile(dice: &mut fastrand::Rng) -> Vec<u8> {
+    let methods = [
+        "jobs.submit",
+        "jobs.submit_batch",
+        "jobs.get",
+        "jobs.list",
+        "jobs.cancel",
+        "jobs.retry",
+        "queues.list",
+        "queues.purge",
+        "daemon.status",
+        "daemon.reload",
+        "x",
+        "",
+    ];
+    let values = [
+        "null",
+        "-1",
+        "1e308",
+        "1e999",
+        "99999999999999999999999",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "{}",
+        "[]",
+        "[[[[[[[[]]]]]]]]",
+        "true",
+        "\"score\"",
+        "\"2026-13-40T99:00:00Z\"",
+        "{\"video_ids\":[null]}",
+        "{\"video_ids\":[\"';DROP TABLE videos;--\"]}",
+    ];
+    let keys = [
+        "id", "ids", "kind", "payload", "limit", "state", "delay", "before", "text", "q",
+    ];
+    let mut params = Vec::new();
+    for _ in 0..dice.usize(0..5) {
+        let key = keys[dice.usize(..keys.len())];
+        params.push(format!("\"{key}\":{}", values[dice.usize(..values.len())]));
+    }
+    let method = methods[dice.usize(..methods.len())];
+    let id = values[dice.usize(..values.len())];
+    let mut line = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{{}}}}}\n",
+        params.join(",")
+    )
+    .into_bytes();
+    match dice.u8(0..8) {
+        0 => line.truncate(dice.usize(..line.len())),
+        1 => {
+            for _ in 0..dice.usize(1..8) {
+                let at = dice.usize(..line.len());
+                line[at] = dice.u8(..);
+            }
+        }
+        2 => line = (0..dice.usize(1..4096)).map(|_| dice.u8(..)).collect(),
+        3 => line = [vec![b'['; dice.usize(1..20_000)], b"\n".to_vec()].concat(),
+        _ => {}
+    }
+    line
+}
