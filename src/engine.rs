@@ -11,6 +11,7 @@ mod error;
 mod handle;
 mod lock_file;
 mod queue;
+mod schedule;
 mod selection;
 mod waiting;
 
@@ -26,6 +27,7 @@ pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
+pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
@@ -38,11 +40,12 @@ use crate::actors::pool::Drain;
 pub use crate::actors::pool::PoolStatus;
 use crate::actors::rate_limiter::StopGranting;
 use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
-pub use crate::actors::supervisor::{Status, SubmitError};
+pub use crate::actors::supervisor::{Lost, Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
 pub use crate::actors::worker::JobMoved;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
+pub use crate::domain::alarm::{Alarm, AlarmKind};
 pub use crate::domain::finding::{Findings, LivenessFound, ScoreFound, ThumbnailFound};
 pub use crate::domain::job::{
     Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob, once_each,
@@ -51,11 +54,11 @@ pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
 use crate::store::Writer;
+use crate::store::{BeginRun, Moment, QueueHome, Recover};
 pub use crate::store::{
     Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
     JobState, JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
 };
-use crate::store::{Moment, QueueHome, Recover};
 use crate::{fetch, store};
 
 /// How long threads may take to end once they were told to.
@@ -97,12 +100,12 @@ fn live(
     events: broadcast::Sender<JobMoved>,
     ready: &Ready,
     mut stops: mpsc::UnboundedReceiver<StopRequest>,
-    lost: &tokio::sync::watch::Sender<bool>,
+    lost: &tokio::sync::watch::Sender<Option<Lost>>,
 ) {
     let arbiters = Arbiters::default();
     let system = actix_rt::System::new();
     let request = system.block_on(async {
-        let (alive, gone) = oneshot::channel::<()>();
+        let (alive, gone) = oneshot::channel::<Lost>();
         let (supervisor, _queue) = match launch(builder, calls, events, arbiters.clone(), alive) {
             Ok(launched) => launched,
             Err(error) => {
@@ -114,9 +117,10 @@ fn live(
         tokio::select! {
             // Whoever asks to stop may do so because the news ended with the supervisor.
             biased;
-            _ = gone => {
-                let _ = lost.send(true);
-                tracing::error!("the supervisor died; the engine stops");
+            why = gone => {
+                let why = why.unwrap_or(Lost::Died);
+                let _ = lost.send(Some(why));
+                tracing::error!(%why, "the engine stops");
                 None
             }
             request = stops.recv() => {
@@ -144,7 +148,7 @@ fn launch(
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     arbiters: Arbiters,
-    alive: oneshot::Sender<()>,
+    alive: oneshot::Sender<Lost>,
 ) -> Result<(Addr<Supervisor>, Option<LockFile>), EngineError> {
     let config = Arc::new(builder.config);
     let fetch_settings = fetch::Settings::new(&config.fetch)
@@ -158,8 +162,9 @@ fn launch(
     let store = Arc::new(store);
     // The writer opens before any reader: it makes the tables they look for.
     let mut writer = patiently(&store.path, builder.open_within, || Writer::open(&store))?;
+    let mut unclean = false;
     if !builder.run.one_shot {
-        recover(&mut writer, &config, builder.open_within)?;
+        unclean = recover(&mut writer, &config, builder.open_within)?;
     }
     warn_without_index(&writer, &store);
     let decoder = Decoder::start(
@@ -181,17 +186,18 @@ fn launch(
         arbiters,
         faults: builder.faults,
         events,
+        unclean,
         alive,
     });
     Ok((supervisor, lock_file))
 }
 
-/// Takes back what a process that died had claimed, before anybody claims.
+/// Takes back what a process that died had claimed, before anybody claims; whether one died.
 fn recover(
     writer: &mut Writer,
     config: &Config,
     within: Option<Duration>,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let recover = Recover {
         max_crashes: Queue::ALL.map(|queue| (queue, config.queues.get(queue).max_crashes)),
         now: Moment(Clock::system().unix_ms()),
@@ -205,7 +211,7 @@ fn recover(
             "the process before died with jobs in its hands; they are tried one at a time"
         );
     }
-    Ok(())
+    Ok(patiently(path, within, || writer.run(BeginRun))?)
 }
 
 fn store_options(config: &Config) -> store::Options {

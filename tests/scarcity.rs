@@ -12,15 +12,13 @@
 mod support;
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use support::article;
 use support::batch_file::BatchFile;
+use support::disk::Disk;
 use support::run::{Output, Run};
 use support::site::{Site, oembed};
 use support::vault::{Journal, Vault, VaultSpec};
@@ -30,56 +28,6 @@ const VIDEOS: usize = 400;
 const ASKED: usize = 20;
 /// No run of these may take longer: nothing here is slow but a hang.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A disk of its own size, which goes with the value.
-struct Disk {
-    folder: tempfile::TempDir,
-}
-
-impl Disk {
-    /// `None`, said aloud, where mounting is not permitted.
-    fn mount(kib: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let output = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
-            .arg(folder.path())
-            .output();
-        let refused = match output {
-            Ok(output) if output.status.success() => return Some(Self { folder }),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-            Err(error) => error.to_string(),
-        };
-        support::skip(&format!("cannot mount a small disk: {refused}"));
-        None
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Fills it but for `left` KiB.
-    fn fill(&self, left: usize) {
-        let mut filler = File::create(self.path("filler")).unwrap();
-        while filler.write_all(&[1; 4096]).is_ok() {}
-        let size = filler.metadata().unwrap().len();
-        let left = u64::try_from(left * 1024).unwrap();
-        filler.set_len(size.saturating_sub(left)).unwrap();
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.path("filler")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: what a failed test left open must not keep the mount.
-        let _ = Command::new("umount")
-            .arg("-l")
-            .arg(self.folder.path())
-            .status();
-    }
-}
 
 struct Scene {
     site: Site,

@@ -1,20 +1,20 @@
 //! The one writer: every change to the database goes through here, many to a transaction.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
-    Recipient, ResponseFuture, SpawnHandle, WrapFuture,
+    Recipient, ResponseActFuture, ResponseFuture, SpawnHandle, WrapFuture,
 };
 use tokio::sync::oneshot;
 
 use super::breath::Breath;
 use super::faults::{Faults, Step};
 use super::slot::Slot;
-use crate::store::ReadQueue;
 use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pending};
+use crate::store::{EndRun, FileIdentity, ReadQueue};
 
 /// How long an operation that may wait for others does.
 const LONGEST_WAIT: Duration = Duration::from_millis(25);
@@ -22,6 +22,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(25);
 const WORTH_A_GROUP: usize = 128;
 /// How often a daemon looks whether other processes have written to the file.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// After the last commit, before a WAL is folded back.
+const FOLD_AFTER: Duration = Duration::from_secs(1);
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// After so many in a row the actor gives up.
@@ -39,8 +41,12 @@ pub struct DbActor {
     locked_since: Option<Instant>,
     failed_opens: u32,
     reopened: Recipient<WriterReopened>,
-    /// Who is told when another process has written to the file.
-    changed: Option<Recipient<FileChanged>>,
+    /// A daemon's watch over the file.
+    watch: Option<Watch>,
+    /// When the last group was committed whose pages are in the WAL still.
+    unfolded_since: Option<Instant>,
+    /// Whether the file was replaced: nothing is written any more.
+    is_replaced: bool,
     /// Why the last connection was given up.
     doubt: String,
     faults: Faults,
@@ -64,26 +70,73 @@ impl DbActor {
             locked_since: None,
             failed_opens: 0,
             reopened,
-            changed: None,
+            watch: None,
+            unfolded_since: None,
+            is_replaced: false,
             doubt: String::new(),
             faults,
         }
     }
 
-    /// Tells of what other processes write, within a second.
+    /// Tells of what others do to the file, within a second.
     #[must_use]
-    pub fn watching(mut self, changed: Recipient<FileChanged>) -> Self {
-        self.changed = Some(changed);
+    pub fn watching(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
         self
     }
 
-    fn look_for_changes(&mut self, _: &mut Context<Self>) {
-        let (Some(writer), Some(changed)) = (&mut self.writer, &self.changed) else {
+    fn look(&mut self, _: &mut Context<Self>) {
+        if self.stops_for_ghost() {
+            return;
+        }
+        let (Some(writer), Some(watch)) = (&mut self.writer, &self.watch) else {
             return;
         };
         // A lock is another's writing: the next look sees what came of it.
         if writer.has_changed().unwrap_or(false) {
-            changed.do_send(FileChanged);
+            watch.changed.do_send(FileChanged);
+        }
+        let idle = self.waiting.is_empty();
+        if idle
+            && self
+                .unfolded_since
+                .is_some_and(|since| since.elapsed() >= FOLD_AFTER)
+        {
+            self.unfolded_since = None;
+            if let Err(error) = writer.fold_wal(false) {
+                tracing::debug!(%error, "failed to fold the WAL back");
+            }
+        }
+    }
+
+    /// Whether the file is no longer the one at its path; then nothing more is written, and whoever
+    /// waits is told.
+    fn stops_for_ghost(&mut self) -> bool {
+        let Some(watch) = &self.watch else {
+            return false;
+        };
+        let replaced = |file: FileIdentity| file.has_left(&self.options.path);
+        if !self.is_replaced && watch.file.is_some_and(replaced) {
+            self.is_replaced = true;
+            watch.replaced.do_send(DatabaseReplaced);
+            if let Some(writer) = self.writer.take() {
+                writer.abandon();
+            }
+        }
+        if self.is_replaced {
+            for operation in std::mem::take(&mut self.waiting) {
+                operation.answer(Err(StoreError::Replaced));
+            }
+        }
+        self.is_replaced
+    }
+
+    /// A clean stop: the last word to the file.
+    fn end_run(&mut self) {
+        if let Some(writer) = &self.writer
+            && let Err(error) = writer.fold_wal(true)
+        {
+            tracing::debug!(%error, "failed to fold the WAL back");
         }
     }
 
@@ -115,7 +168,7 @@ impl DbActor {
         if self.waiting.is_empty() && self.writer.is_some() {
             return;
         }
-        if self.faults.strike_in(Step::DbWrites, context) {
+        if self.faults.strike_in(Step::DbWrites, context) || self.stops_for_ghost() {
             return;
         }
         let Some(writer) = self.writer.as_mut() else {
@@ -126,9 +179,10 @@ impl DbActor {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
                 self.breath.after_hold(held, Instant::now());
-                if let (true, Some(changed)) = (writer.has_new_rows(), &self.changed) {
-                    changed.do_send(FileChanged);
+                if let (true, Some(watch)) = (writer.has_new_rows(), &self.watch) {
+                    watch.changed.do_send(FileChanged);
                 }
+                self.unfolded_since = Some(Instant::now());
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
                 }
@@ -158,6 +212,9 @@ impl DbActor {
     }
 
     fn reopen(&mut self, context: &mut Context<Self>) {
+        if self.stops_for_ghost() {
+            return;
+        }
         match Writer::open(&self.options) {
             Ok(writer) => {
                 self.writer = Some(writer);
@@ -201,11 +258,27 @@ impl Actor for DbActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        if self.changed.is_some() {
-            context.run_interval(LOOK_EVERY, Self::look_for_changes);
+        if self.watch.is_some() {
+            context.run_interval(LOOK_EVERY, Self::look);
         }
     }
 }
+
+/// What a daemon watches its file for, and who hears of it.
+#[derive(Clone)]
+pub struct Watch {
+    /// Hears when another process has written to the file.
+    pub changed: Recipient<FileChanged>,
+    /// Hears when the file is no longer the one at its path.
+    pub replaced: Recipient<DatabaseReplaced>,
+    /// The file that was opened.
+    pub file: Option<FileIdentity>,
+}
+
+/// Tells that the file was replaced or removed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DatabaseReplaced;
 
 /// Tells that another process has written to the file.
 #[derive(Message)]
@@ -270,15 +343,35 @@ pub struct WriterReopened {
     pub reason: String,
 }
 
+/// What keeps writes from being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The disk is full.
+    StorageFull,
+    /// The file is damaged.
+    Damaged,
+}
+
 /// The way to the writer for everybody else.
 #[derive(Clone)]
-pub struct Db(Slot<DbActor>);
+pub struct Db {
+    slot: Slot<DbActor>,
+    /// What the last answer told of trouble.
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
 
 impl Db {
     /// The way to the writer in this slot.
     #[must_use]
-    pub const fn new(slot: Slot<DbActor>) -> Self {
-        Self(slot)
+    pub fn new(slot: Slot<DbActor>) -> Self {
+        let trouble = Arc::default();
+        Self { slot, trouble }
+    }
+
+    /// What kept the last write from being done.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands an operation over; resolves after its commit.
@@ -286,16 +379,22 @@ impl Db {
     /// # Errors
     /// The operation's own failure, or [`StoreError::Unknown`] if the writer ended meanwhile.
     pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        match self.0.get().send(Write(operation)).await {
-            Ok(result) => result,
-            Err(_) => Err(writer_ended()),
-        }
+        let Ok(result) = self.slot.get().send(Write(operation)).await else {
+            return Err(writer_ended());
+        };
+        let trouble = match &result {
+            Err(StoreError::StorageFull) => Some(Trouble::StorageFull),
+            Err(StoreError::Corrupt(_)) => Some(Trouble::Damaged),
+            Ok(_) | Err(_) => None,
+        };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        result
     }
 
     /// Where the writer's address is kept.
     #[must_use]
     pub const fn slot(&self) -> &Slot<DbActor> {
-        &self.0
+        &self.slot
     }
 }
 
@@ -303,19 +402,21 @@ fn writer_ended() -> StoreError {
     StoreError::Unknown("the database actor ended before it answered".to_owned())
 }
 
-/// Resolves when all that waits has been written.
+/// Resolves when all that waits has been written; of a daemon, with the word that it ended well.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Flush;
 
 impl Handler<Flush> for DbActor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Flush, context: &mut Self::Context) -> Self::Result {
-        let last = self.handle(Write(ReadQueue), context);
-        Box::pin(async move {
-            let _ = last.await;
-        })
+        if self.watch.is_none() {
+            let last = self.handle(Write(ReadQueue), context);
+            return Box::pin(last.into_actor(self).map(|_, _, _| ()));
+        }
+        let last = self.handle(Write(EndRun), context);
+        Box::pin(last.into_actor(self).map(|_, actor, _| actor.end_run()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The actors: thin shells around `domain`, `store` and `fetch`. One actor, one file; a message
 //! lives with the actor that handles it.
 
+pub mod alarms;
 pub mod arbiters;
 pub mod breath;
 pub mod call_budget;
@@ -13,6 +14,7 @@ pub mod items;
 pub mod liveness;
 pub mod pool;
 pub mod rate_limiter;
+pub mod scheduler;
 pub mod scoring;
 pub mod slot;
 pub mod supervisor;

@@ -33,6 +33,8 @@ const TICK: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(2);
 /// Before the queue is asked again after a failure.
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
+/// Before a full disk is tried again.
+const FULL_AGAIN: Duration = Duration::from_secs(2);
 /// The article's prefetch: claimed jobs kept ready, and outcomes not yet committed, for each slot.
 const READY_PER_SLOT: usize = 2;
 /// The same for a whole scoring pool. Such a job is a millisecond's work and its outcome a few
@@ -182,7 +184,8 @@ impl Pool {
             }
             Err(error) => {
                 tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
-                self.look_again(CLAIM_AGAIN, context);
+                let full = matches!(error, StoreError::StorageFull);
+                self.look_again(if full { FULL_AGAIN } else { CLAIM_AGAIN }, context);
             }
         }
         self.go_on(context);

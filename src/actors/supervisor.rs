@@ -3,6 +3,7 @@
 
 pub mod durable;
 mod factories;
+pub mod upkeep;
 mod watch;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::factories::Launch;
 use self::factories::{Seat, make_deps, seat_pool};
+pub use self::upkeep::Lost;
+use self::upkeep::Upkeep;
 use super::arbiters::Arbiters;
 use super::db::{DbActor, GetWriterState, WriterReopened, WriterState};
 use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
@@ -44,6 +47,8 @@ pub struct Supervisor {
     pools: Vec<(Queue, Seat<Pool>)>,
     limiter: Seat<RateLimiter>,
     writer: Seat<DbActor>,
+    /// Those who look after a durable engine.
+    upkeep: Option<Upkeep>,
     /// Whether a new writer is being opened.
     opening: bool,
     tickets: Tickets,
@@ -56,7 +61,7 @@ pub struct Supervisor {
     /// By how much the wall clock is ahead of the clock since boot.
     clock_offset_ms: i64,
     /// Falls with the actor, which tells the engine that it is lost.
-    _alive: oneshot::Sender<()>,
+    alive: Option<oneshot::Sender<Lost>>,
 }
 
 impl Supervisor {
@@ -67,12 +72,13 @@ impl Supervisor {
             let (gone, _) = oneshot::channel();
             let mut launch = launch;
             let alive = std::mem::replace(&mut launch.alive, gone);
-            let events = launch.events.clone();
+            let (events, unclean) = (launch.events.clone(), launch.unclean);
             let deps = make_deps(launch, &context.address());
             let offset_ms = deps.clock.unix_ms().saturating_sub(deps.clock.boot().ms);
             Self {
                 limiter: Seat::new(deps.limiter.get(), &deps.config),
                 writer: Seat::new(deps.db.slot().get(), &deps.config),
+                upkeep: Upkeep::begin(&deps, &context.address(), unclean),
                 pools: Queue::ALL
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),
@@ -86,7 +92,7 @@ impl Supervisor {
                 taking_in: false,
                 take_in_again: false,
                 clock_offset_ms: offset_ms,
-                _alive: alive,
+                alive: Some(alive),
             }
         })
     }
@@ -350,6 +356,9 @@ impl Handler<BeginStop> for Supervisor {
 
     fn handle(&mut self, _: BeginStop, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
+        if let Some(upkeep) = &self.upkeep {
+            upkeep.stop();
+        }
         MessageResult(Staff {
             pools: self.pools.iter().map(|(_, seat)| seat.slot.get()).collect(),
             limiter: self.limiter.slot.get(),

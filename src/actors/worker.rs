@@ -159,6 +159,8 @@ pub struct Deps {
     pub db: Db,
     /// How readers open the file.
     pub store: Arc<store::Options>,
+    /// The file that was opened.
+    pub file: Option<store::FileIdentity>,
     /// What fetches of all arbiters share.
     pub fetch: fetch::Shared,
     /// How clients are built.

@@ -35,6 +35,9 @@ impl Config {
                 ..new.liveness.clone()
             },
             rate_limits: new.rate_limits.clone(),
+            schedule: new.schedule.clone(),
+            retention: new.retention.clone(),
+            alerts: new.alerts.clone(),
             daemon: super::Daemon {
                 drain_timeout: new.daemon.drain_timeout,
                 ..self.daemon.clone()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units::{self, Rate};
 use crate::domain::job::Queue;
+use crate::domain::schedule::Task;
 use crate::domain::score::Baseline;
 
 /// The whole configuration.
@@ -33,6 +34,12 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// The HTTP client.
     pub fetch: Fetch,
+    /// What the daemon does by itself, and when.
+    pub schedule: Schedule,
+    /// How long what we wrote is kept.
+    pub retention: Retention,
+    /// Who hears of alarms.
+    pub alerts: Alerts,
     /// The daemon and its socket.
     pub daemon: Daemon,
     /// Logs.
@@ -52,6 +59,18 @@ pub struct Database {
     pub max_write_hold: Duration,
     /// Whether our connections enforce the site's foreign keys.
     pub foreign_keys: bool,
+    /// Whether the daemon folds the WAL back into the file.
+    pub checkpoint: Checkpoint,
+}
+
+/// Who folds the WAL back into the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checkpoint {
+    /// We do, when there is nothing else to do and at a stop.
+    Idle,
+    /// Somebody else does, such as Litestream.
+    Never,
 }
 
 /// What to do with the file's journal mode.
@@ -308,6 +327,77 @@ pub struct Daemon {
     /// How long running jobs may take to finish at a stop.
     #[serde(with = "units::duration")]
     pub drain_timeout: Duration,
+}
+
+/// `[schedule]`: a line a task, empty where it is off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The zone the lines are in.
+    pub timezone: String,
+    /// When videos with new snapshots are scored.
+    pub rescore: String,
+    /// When thumbnails are validated.
+    pub thumbnails: String,
+    /// Those that were not validated for this long.
+    #[serde(with = "units::duration")]
+    pub thumbnails_after: Duration,
+    /// When it is asked which videos are gone.
+    pub liveness: String,
+    /// When what `[retention]` keeps no longer is deleted.
+    pub prune: String,
+    /// When SQLite looks after its statistics.
+    pub optimize: String,
+}
+
+impl Schedule {
+    /// The line of one task.
+    #[must_use]
+    pub fn line(&self, task: Task) -> &str {
+        match task {
+            Task::Rescore => &self.rescore,
+            Task::Thumbnails => &self.thumbnails,
+            Task::Liveness => &self.liveness,
+            Task::Prune => &self.prune,
+            Task::Optimize => &self.optimize,
+        }
+    }
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Jobs and groups that have ended.
+    #[serde(with = "units::duration")]
+    pub results: Duration,
+    /// The most rows of each that have ended.
+    pub jobs_max_rows: u64,
+    /// Verdicts, and tries without one.
+    #[serde(with = "units::duration")]
+    pub checks: Duration,
+    /// The most rows of each table of them, and of scores.
+    pub checks_max_rows: u64,
+    /// Scores that were not renewed.
+    #[serde(with = "units::duration")]
+    pub scores: Duration,
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// Is run with each alarm as JSON on its standard input: a program and its arguments.
+    pub command: Vec<String>,
+    /// The longest it may run.
+    #[serde(with = "units::duration")]
+    pub timeout: Duration,
+    /// Between two runs at least.
+    #[serde(with = "units::duration")]
+    pub min_interval: Duration,
+    /// A queue that grows and of which nothing is claimed for this long is an alarm.
+    #[serde(with = "units::duration")]
+    pub backlog_after: Duration,
 }
 
 /// `[log]`

@@ -1,5 +1,6 @@
 //! What the project knows, as pure functions over values: no actor, I/O, clock or randomness.
 
+pub mod alarm;
 pub mod backoff;
 pub mod finding;
 pub mod job;
@@ -8,5 +9,6 @@ pub mod liveness;
 pub mod picture;
 pub mod rate_window;
 pub mod restart_budget;
+pub mod schedule;
 pub mod score;
 pub mod thumbnail;

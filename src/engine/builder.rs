@@ -91,7 +91,7 @@ impl EngineBuilder {
         }
         let (stop, stops) = mpsc::unbounded_channel();
         let (ready, started) = std_mpsc::channel();
-        let (lost, is_lost) = tokio::sync::watch::channel(false);
+        let (lost, is_lost) = tokio::sync::watch::channel(None);
         let calls = CallBudget::new(self.run.max_calls);
         let made = calls.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::SubmitError;
+use super::{Lost, SubmitError};
 use crate::config::ConfigError;
 use crate::store::StoreError;
 
@@ -54,11 +54,30 @@ pub enum EngineError {
     #[error(transparent)]
     Submit(#[from] SubmitError),
     /// The engine is gone; what it had committed stays.
-    #[error("engine lost: its supervisor died")]
+    #[error("engine lost")]
     Lost,
 }
 
+impl From<Lost> for EngineError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Died => Self::Lost,
+            Lost::DatabaseReplaced => Self::Store(StoreError::Replaced),
+        }
+    }
+}
+
 impl EngineError {
+    /// Whether there was no room on the disk. Nothing was written.
+    #[must_use]
+    pub const fn is_storage_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::StorageFull)
+                | Self::Submit(SubmitError::Store(StoreError::StorageFull))
+        )
+    }
+
     /// Whether another process held the database for longer than was to be waited.
     #[must_use]
     pub const fn is_locked(&self) -> bool {

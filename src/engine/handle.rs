@@ -8,12 +8,14 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{EngineError, Status, StopRequest, TicketEvent};
+use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
+use crate::actors::supervisor::upkeep::GetAlarms;
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
 use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
+use crate::domain::alarm::Alarm;
 use crate::domain::job::{Job, Queue};
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
@@ -22,7 +24,7 @@ use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 pub struct EngineHandle {
     supervisor: Addr<Supervisor>,
     stop: mpsc::UnboundedSender<StopRequest>,
-    lost: watch::Receiver<bool>,
+    lost: watch::Receiver<Option<Lost>>,
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -32,7 +34,7 @@ impl EngineHandle {
     pub(super) fn new(
         supervisor: Addr<Supervisor>,
         stop: mpsc::UnboundedSender<StopRequest>,
-        lost: watch::Receiver<bool>,
+        lost: watch::Receiver<Option<Lost>>,
         calls: CallBudget,
         events: broadcast::Sender<JobMoved>,
         thread: JoinHandle<()>,
@@ -163,6 +165,21 @@ impl EngineHandle {
     /// Whether the engine died.
     #[must_use]
     pub fn is_lost(&self) -> bool {
+        self.lost().is_some()
+    }
+
+    /// What is wrong and not right again.
+    ///
+    /// # Errors
+    /// When the engine is lost.
+    pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
+        let asked = self.supervisor.send(GetAlarms).await;
+        asked.map_err(|_| EngineError::Lost)
+    }
+
+    /// Why the engine is no more, unless it was told to stop.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
         *self.lost.borrow()
     }
 

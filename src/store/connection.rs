@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::Options;
 use super::error::{StoreError, is_no_room};
 use super::site::Site;
+use crate::config::Checkpoint;
 
 /// The longest one wait for a lock may take, so that whoever drives a connection stays
 /// responsive between waits.
@@ -89,6 +90,10 @@ fn configure(
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Spilling a transaction early takes the exclusive lock in its middle.
     connection.pragma_update(None, "cache_spill", false)?;
+    if options.database.checkpoint == Checkpoint::Never {
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    }
     // A mapped file that another process truncates kills this one.
     connection.pragma_update(None, "mmap_size", 0)?;
     // The first read of the file: here it proves to be a database.

@@ -41,7 +41,8 @@ pub struct JobRequest {
     pub delay_ms: i64,
     /// No two jobs have the same.
     pub unique_key: Option<String>,
-    /// Seconds from now on after which a job that has ended gives its key up; none: never.
+    /// Seconds from now on after which a job that has ended gives its key up; none: when its
+    /// row goes (`retention.results`).
     pub unique_for: Option<i64>,
 }
 

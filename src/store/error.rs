@@ -59,6 +59,9 @@ pub enum StoreError {
     /// The job is no longer this claim's. Nothing was written.
     #[error("record for a job: its claim is lost")]
     LeaseLost,
+    /// The path names another file than the one that was opened, or none. Nothing was written.
+    #[error("write to the database: its file was replaced or removed")]
+    Replaced,
     /// The disk is full. Nothing was written.
     #[error("write to the database: the disk is full")]
     StorageFull,
@@ -127,6 +130,7 @@ impl StoreError {
                 | Self::OldSqlite { .. }
                 | Self::ReadOnly { .. }
                 | Self::Corrupt(_)
+                | Self::Replaced
         )
     }
 }

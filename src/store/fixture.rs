@@ -14,7 +14,9 @@ use super::{
     Claim, GroupEnd, Operation, Options, Patience, Pending, QueueHome, Reader, StoreError, Writer,
     pending,
 };
-use crate::config::{Database, FetchedAt, JournalMode, Schema, SnapshotsTable, VideosTable};
+use crate::config::{
+    Checkpoint, Database, FetchedAt, JournalMode, Schema, SnapshotsTable, VideosTable,
+};
 use crate::domain::job::{Kind, Queue};
 
 /// The journals a site may have.
@@ -123,6 +125,7 @@ fn options(path: PathBuf) -> Options {
             journal_mode: JournalMode::Keep,
             max_write_hold: Duration::from_secs(3600),
             foreign_keys: false,
+            checkpoint: Checkpoint::Idle,
         },
         schema: Schema {
             fetched_at: FetchedAt::Text,

@@ -73,8 +73,16 @@ impl Inspector {
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let deadline = Instant::now() + limit;
-        self.connection
-            .progress_handler(LOOK_EVERY, Some(move || Instant::now() >= deadline))?;
+        self.unless(move || Instant::now() >= deadline, work)
+    }
+
+    /// Runs `work` until `stop` says so; none: it did.
+    pub(super) fn unless<T>(
+        &mut self,
+        stop: impl FnMut() -> bool + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.connection.progress_handler(LOOK_EVERY, Some(stop))?;
         let outcome = work(&self.connection);
         self.connection
             .progress_handler(LOOK_EVERY, None::<fn() -> bool>)?;

@@ -2,6 +2,7 @@
 //! if that transaction had to be rolled back.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection};
 
@@ -30,6 +31,23 @@ pub trait Operation: Send + 'static {
     /// a transaction with them: a commit writes every page it touched, however little changed.
     fn may_wait(&self) -> bool {
         false
+    }
+}
+
+/// One that may have to be handed over again.
+impl<O: Operation + Sync> Operation for Arc<O> {
+    type Output = O::Output;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
+        self.as_ref().apply(scope)
+    }
+
+    fn touches_file(&self) -> bool {
+        self.as_ref().touches_file()
+    }
+
+    fn may_wait(&self) -> bool {
+        self.as_ref().may_wait()
     }
 }
 

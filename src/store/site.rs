@@ -34,7 +34,9 @@ pub(super) struct Names {
     pub(super) videos_order: String,
     /// Of all columns this one may be missing.
     pub(super) thumbnail_url: Result<String, Missing>,
+    pub(super) virality_score: String,
     pub(super) snapshots: String,
+    pub(super) fetched_at: String,
     pub(super) snapshot_video_id: String,
     pub(super) region: String,
     /// What the formula reads of a snapshot, in the order in which it is read.
@@ -67,7 +69,7 @@ impl Site {
                 format!("SELECT {rowid} FROM {videos} WHERE {video_id} = ?1")
             });
         Ok(Self {
-            update_score: update_score(schema, &names),
+            update_score: update_score(&names),
             last_snapshots: last_snapshots(&names),
             rowid_of,
             fetched_at: schema.fetched_at,
@@ -99,7 +101,9 @@ impl Names {
                 None => Ok(quote(&schema.videos.thumbnail_url)),
                 Some(missing) => Err(missing),
             },
+            virality_score: quote(&schema.videos.virality_score),
             snapshots: qualify(&schema.snapshots.table),
+            fetched_at: fetched_at.clone(),
             snapshot_video_id: quote(&schema.snapshots.video_id),
             region: quote(&schema.snapshots.region),
             snapshot_cells: snapshot_cells(schema),
@@ -111,11 +115,13 @@ impl Names {
     }
 }
 
-fn update_score(schema: &Schema, names: &Names) -> String {
+fn update_score(names: &Names) -> String {
     let Names {
-        videos, video_id, ..
+        videos,
+        video_id,
+        virality_score: score,
+        ..
     } = names;
-    let score = quote(&schema.videos.virality_score);
     format!("UPDATE {videos} SET {score} = ?1 WHERE {video_id} = ?2 AND {score} IS NOT ?1")
 }
 

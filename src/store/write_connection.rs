@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::LOCK_STEP;
-use super::error::StoreError;
+use super::error::{StoreError, is_no_room};
 use super::operation::{Pending, QueueHome, Scope};
 use super::site::Site;
 
@@ -47,7 +47,7 @@ pub(super) type Applied = Result<(), StoreError>;
 pub(super) enum Commit {
     Done,
     Locked,
-    /// Refused (a deferred constraint, an interrupt); the transaction is still there.
+    /// Refused (a deferred constraint, an interrupt, a full disk); nothing is in doubt.
     Refused(StoreError),
     /// The file is in doubt.
     Unknown(String),
@@ -112,6 +112,8 @@ impl WriteConnection {
                 Some(ErrorCode::ConstraintViolation | ErrorCode::OperationInterrupted) => {
                     return Commit::Refused(error.into());
                 }
+                // SQLite has rolled back what did not fit.
+                _ if is_no_room(&error) => return Commit::Refused(StoreError::StorageFull),
                 _ => return Commit::Unknown(error.to_string()),
             }
         }

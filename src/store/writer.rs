@@ -19,7 +19,7 @@ use super::migrations;
 use super::operation::{Operation, Pending, QueueHome, pending};
 use super::queue;
 use super::write_connection::{Applied, Commit, Stop, WriteConnection};
-use crate::config::JournalMode;
+use crate::config::{Checkpoint, JournalMode};
 
 /// The most operations in one transaction: enough that a commit's cost is shared, few enough
 /// that a replay one by one stays short.
@@ -56,6 +56,7 @@ pub struct Writer {
     /// What the file's version was when it was last looked at.
     seen_version: i64,
     is_wal: bool,
+    checkpoint: Checkpoint,
     /// Why the writer must be opened again, once it must.
     doubt: String,
 }
@@ -92,6 +93,7 @@ impl Writer {
             max_hold: options.database.max_write_hold,
             seen_version: 0,
             is_wal,
+            checkpoint: options.database.checkpoint,
             doubt: "the transaction could not be rolled back".to_owned(),
         })
     }
@@ -150,6 +152,32 @@ impl Writer {
     /// Whether rows were put in since the last call that wait to be taken in.
     pub fn has_new_rows(&mut self) -> bool {
         self.file.new_rows.take()
+    }
+
+    /// Folds as much of a WAL back into the file as is possible without waiting; with `whole` all
+    /// of it, if no one else looks at it, and leaves it empty. Does nothing where
+    /// `database.checkpoint` is "never".
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn fold_wal(&self, whole: bool) -> Result<(), StoreError> {
+        if !self.is_wal || self.checkpoint == Checkpoint::Never {
+            return Ok(());
+        }
+        let sql = if whole {
+            "PRAGMA main.wal_checkpoint(TRUNCATE)"
+        } else {
+            "PRAGMA main.wal_checkpoint(PASSIVE)"
+        };
+        // Its answer says how far it got, which is as far as it could.
+        self.file.connection.query_row(sql, [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Leaves the connection open for good, for its file is no longer the one at its path: closing
+    /// it would delete the WAL of the file that is there now.
+    pub fn abandon(self) {
+        std::mem::forget(self);
     }
 
     /// Closes the connection; SQLite folds the WAL back if no one else has the file open.

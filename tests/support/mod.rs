@@ -23,6 +23,7 @@ use std::panic::Location;
 pub mod article;
 pub mod batch_file;
 pub mod daemon;
+pub mod disk;
 pub mod hostile;
 pub mod pictures;
 pub mod run;

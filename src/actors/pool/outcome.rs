@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
-use super::Pool;
+use super::{FULL_AGAIN, Pool};
 use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, JobMoved, Why};
 use crate::domain::backoff;
@@ -212,7 +212,7 @@ impl Pool {
     }
 
     /// Commits what became of a job, then tells those who wait.
-    fn commit<O: Operation<Output = ()>>(
+    fn commit<O: Operation<Output = ()> + Sync>(
         &mut self,
         claimed: ClaimedJob,
         operation: O,
@@ -268,7 +268,8 @@ impl Pool {
         tracing::debug!(queue = %self.queue, job = %claimed.claim.job, "the job is no longer ours");
     }
 
-    pub(super) fn write<O: Operation>(
+    /// Writes; on a full disk a durable engine tries until there is room.
+    pub(super) fn write<O: Operation + Sync>(
         &mut self,
         operation: O,
         context: &mut Context<Self>,
@@ -276,7 +277,19 @@ impl Pool {
     ) {
         self.uncommitted += 1;
         let db = self.deps.db.clone();
-        let write = async move { db.write(operation).await };
+        let durable = !self.deps.run.one_shot;
+        let write = async move {
+            let operation = Arc::new(operation);
+            loop {
+                match db.write(Arc::clone(&operation)).await {
+                    // The claim outlasts it: nobody else does the job meanwhile.
+                    Err(StoreError::StorageFull) if durable => {
+                        actix_rt::time::sleep(FULL_AGAIN).await;
+                    }
+                    written => break written,
+                }
+            }
+        };
         context.spawn(write.into_actor(self).map(move |written, pool, context| {
             pool.uncommitted -= 1;
             then(pool, written, context);

@@ -154,6 +154,7 @@ impl Handler<JobMoved> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, moved: JobMoved, _: &mut Self::Context) {
+        self.count_claim(&moved);
         // Nobody may be listening.
         let _ = self.events.send(moved);
     }
@@ -182,6 +183,7 @@ impl Handler<Reload> for Supervisor {
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(Reconfigure(self.deps.clone()));
         }
+        self.reconfigure_upkeep();
         let limit = oembed_limit(&self.deps.config);
         self.deps.limiter.get().do_send(ChangeLimit(limit));
         Ok(reloaded)

@@ -8,6 +8,7 @@ use actix_rt::ArbiterHandle;
 use tokio::sync::{broadcast, oneshot};
 
 use super::Supervisor;
+use super::upkeep::{Lost, watch_over};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::{Restart, RestartBudget};
 use crate::domain::score::Baselines;
-use crate::store::Writer;
+use crate::store::{FileIdentity, Writer};
 use crate::{fetch, store};
 
 /// What an engine starts with.
@@ -49,8 +50,10 @@ pub struct Launch {
     pub faults: Faults,
     /// Where the moves of durable jobs are told.
     pub events: broadcast::Sender<JobMoved>,
+    /// Whether the process before died on the queue.
+    pub unclean: bool,
     /// Falls with the supervisor.
-    pub alive: oneshot::Sender<()>,
+    pub alive: oneshot::Sender<Lost>,
 }
 
 /// Where an actor sits that may have to be replaced.
@@ -139,14 +142,15 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         ..
     } = launch;
     let clock = Clock::system();
+    let file = FileIdentity::of(&store.path);
     let db_actor = {
         let (store, faults) = (Arc::clone(&store), faults.clone());
         let reopened = supervisor.clone().recipient();
-        let changed = (!run.one_shot).then(|| supervisor.clone().recipient());
+        let watch = watch_over(&run, file, supervisor);
         DbActor::start_in_arbiter(&writer_arbiter, move |_| {
             let actor = DbActor::new(writer, store, reopened, faults);
-            match changed {
-                Some(changed) => actor.watching(changed),
+            match watch {
+                Some(watch) => actor.watching(watch),
                 None => actor,
             }
         })
@@ -179,6 +183,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         clock,
         db,
         store,
+        file,
         faults,
     }
 }

@@ -6,6 +6,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Supervisor;
 use super::factories::{Vacancy, milliseconds};
+use super::upkeep::watch_over;
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
 use crate::actors::pool::Pool;
@@ -31,6 +32,9 @@ impl Supervisor {
         }
         self.mind_limiter(now_ms);
         self.mind_writer(now_ms, context);
+        if let Some(upkeep) = &mut self.upkeep {
+            upkeep.mind(&self.deps, &context.address(), now_ms);
+        }
     }
 
     fn mind_pool(
@@ -149,11 +153,11 @@ impl Supervisor {
         };
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
         let reopened = context.address().recipient();
-        let changed = (!self.deps.run.one_shot).then(|| context.address().recipient());
+        let watch = watch_over(&self.deps.run, self.deps.file, &context.address());
         let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
             let actor = DbActor::new(writer, store, reopened, faults);
-            match changed {
-                Some(changed) => actor.watching(changed),
+            match watch {
+                Some(watch) => actor.watching(watch),
                 None => actor,
             }
         });
@@ -163,7 +167,7 @@ impl Supervisor {
     }
 }
 
-fn report(what: &str, queue: Option<Queue>, restart: &Restart) {
+pub(super) fn report(what: &str, queue: Option<Queue>, restart: &Restart) {
     let queue = queue.map(Queue::name);
     match restart {
         Restart::After(wait) => {

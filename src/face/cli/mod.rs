@@ -13,6 +13,7 @@ pub mod job;
 pub mod liveness;
 pub mod queue;
 pub mod reload;
+pub mod schedule;
 pub mod score;
 pub mod selection;
 pub mod status;
@@ -105,6 +106,8 @@ pub enum Command {
     Reload,
     /// Show all that is known about one video
     Video(video::VideoArgs),
+    /// Show what the daemon does by itself: task, line, last and next tick
+    Schedule(schedule::ScheduleArgs),
     /// Look after the database: doctor, size, backup, uninstall
     Db(db::DbArgs),
     /// Show the configuration in force, or check one
@@ -181,6 +184,7 @@ fn dispatch(
         Command::Watch => watch::run(global, &load(console)?, console),
         Command::Stop(arguments) => stop::run(*arguments, global, &load(console)?, console),
         Command::Reload => reload::run(global, &load(console)?, console),
+        Command::Schedule(_) => schedule::run(global, &load(console)?, console),
         Command::Video(arguments) => video::run(arguments, global, &load(console)?, console),
         Command::Db(arguments) => db::run(arguments, global, &load(console)?, console),
         Command::Config(arguments) => config::run(arguments, global, &load(console)?, console),

@@ -229,7 +229,10 @@ impl Running {
         let _ = (&mut self.server).await;
         match code {
             Some(code) => Ok(code),
-            None => Err(failure(EngineError::Lost)),
+            None => {
+                let lost = self.engine.lost();
+                Err(failure(lost.map_or(EngineError::Lost, EngineError::from)))
+            }
         }
     }
 }

@@ -203,6 +203,7 @@ const fn store_code(error: &StoreError) -> ErrorCode {
         | StoreError::LeaseLost
         | StoreError::Panicked(_)
         | StoreError::Corrupt(_)
+        | StoreError::Replaced
         | StoreError::Payload(_)
         | StoreError::Sqlite(_) => ErrorCode::Internal,
     }

@@ -206,6 +206,7 @@ impl Site {
             .views
             .look(|view| Ok((view.queues()?, view.rate()?)))
             .await?;
+        let alarms = self.engine.alarms().await?;
         let is_draining = self.draining.load(Ordering::Relaxed);
         Ok(StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -224,7 +225,7 @@ impl Site {
             waiting_for_lock_s: status.waiting_for_lock_s,
             restarts: status.restarts,
             rate: Some(rate.into()),
-            alarms: Vec::new(),
+            alarms: alarms.iter().map(ToString::to_string).collect(),
         })
     }
 

@@ -13,7 +13,8 @@ CREATE TABLE vvv_jobs (
     run_at_ms    INTEGER DEFAULT 0,
     -- No two rows have the same.
     unique_key   TEXT,
-    -- Seconds after it was queued from when on a job that has ended gives its key up; NULL: never.
+    -- Seconds after it was queued from when on a job that has ended gives its key up; NULL: when
+    -- its row goes (retention.results).
     unique_for   INTEGER,
 
     -- All below is written by us alone. NULL until the row was taken in.

@@ -1,0 +1,192 @@
+//! The actors that only a durable engine has: those that look after it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+
+use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, ResponseFuture};
+
+use super::Supervisor;
+use super::factories::{Seat, Vacancy};
+use super::watch::report;
+use crate::actors::alarms::{
+    self, AlarmKeeper, ChangeAlerts, Claims, Damaged, ListAlarms, StopLooking,
+};
+use crate::actors::db::{DatabaseReplaced, Watch};
+use crate::actors::scheduler::{Reschedule, Scheduler, StopScheduling, TickQueued};
+use crate::actors::worker::be_nice;
+use crate::actors::worker::{Deps, JobMoved, RunOptions};
+use crate::domain::alarm::Alarm;
+use crate::store::FileIdentity;
+use crate::store::{self, Background, JobState};
+
+/// Why an engine is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Its supervisor died.
+    Died,
+    /// The database's file was replaced or removed: what it still wrote would be lost.
+    DatabaseReplaced,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Died => "its supervisor died",
+            Self::DatabaseReplaced => "database replaced",
+        })
+    }
+}
+
+/// What the writer of a durable engine watches the file for.
+pub(super) fn watch_over(
+    run: &RunOptions,
+    file: Option<FileIdentity>,
+    supervisor: &Addr<Supervisor>,
+) -> Option<Watch> {
+    (!run.one_shot).then(|| Watch {
+        changed: supervisor.clone().recipient(),
+        replaced: supervisor.clone().recipient(),
+        file,
+    })
+}
+
+/// Their seats.
+pub(super) struct Upkeep {
+    scheduler: Seat<Scheduler>,
+    keeper: Seat<AlarmKeeper>,
+    claims: Arc<Claims>,
+}
+
+impl Upkeep {
+    /// Seats them; nobody in a one-shot run.
+    pub(super) fn begin(deps: &Deps, supervisor: &Addr<Supervisor>, unclean: bool) -> Option<Self> {
+        if deps.run.one_shot {
+            return None;
+        }
+        let scheduler = Scheduler::new(deps.clone(), supervisor.clone().recipient()).start();
+        let claims = Arc::new(Claims::default());
+        let keeper = keeper(deps, supervisor, &claims).start();
+        if unclean {
+            check_integrity(deps, keeper.clone().recipient());
+        }
+        Some(Self {
+            scheduler: Seat::new(scheduler, &deps.config),
+            keeper: Seat::new(keeper, &deps.config),
+            claims,
+        })
+    }
+
+    /// Replaces who died.
+    pub(super) fn mind(&mut self, deps: &Deps, supervisor: &Addr<Supervisor>, now_ms: u64) {
+        match self.scheduler.look(now_ms) {
+            Vacancy::None => {}
+            Vacancy::Found(restart) => report("scheduler", None, &restart),
+            Vacancy::Due => {
+                let scheduler = Scheduler::new(deps.clone(), supervisor.clone().recipient());
+                self.scheduler.fill(scheduler.start());
+            }
+        }
+        match self.keeper.look(now_ms) {
+            Vacancy::None => {}
+            Vacancy::Found(restart) => report("alarm keeper", None, &restart),
+            Vacancy::Due => {
+                let keeper = keeper(deps, supervisor, &self.claims);
+                self.keeper.fill(keeper.start());
+            }
+        }
+    }
+
+    /// Has them begin nothing more.
+    pub(super) fn stop(&self) {
+        self.scheduler.slot.get().do_send(StopScheduling);
+        self.keeper.slot.get().do_send(StopLooking);
+    }
+}
+
+impl Supervisor {
+    /// Hands a new configuration on to them.
+    pub(super) fn reconfigure_upkeep(&self) {
+        if let Some(upkeep) = &self.upkeep {
+            let deps = &self.deps;
+            let scheduler = upkeep.scheduler.slot.get();
+            scheduler.do_send(Reschedule(deps.clone()));
+            upkeep.keeper.slot.get().do_send(ChangeAlerts(deps.clone()));
+        }
+    }
+
+    /// Tells them that a queue is being worked off.
+    pub(super) fn count_claim(&self, moved: &JobMoved) {
+        if let (JobState::Running, Some(upkeep)) = (moved.state, &self.upkeep) {
+            upkeep.claims.count(moved.queue);
+        }
+    }
+}
+
+fn keeper(deps: &Deps, supervisor: &Addr<Supervisor>, claims: &Arc<Claims>) -> AlarmKeeper {
+    let status = supervisor.clone().recipient();
+    AlarmKeeper::new(deps.clone(), status, Arc::clone(claims))
+}
+
+/// Has SQLite check the file on a thread that nobody waits for: it ends with the process, or once
+/// there is nobody left to tell.
+fn check_integrity(deps: &Deps, damaged: Recipient<Damaged>) {
+    let (store, nice) = (Arc::clone(&deps.store), deps.config.engine.nice);
+    let check = move || {
+        be_nice(nice);
+        let keeper = damaged.clone();
+        match store::check_in_background(&store.path, move || !keeper.connected()) {
+            Ok(Background::Sound) => tracing::info!("the database is sound after an unclean stop"),
+            Ok(Background::Damaged(found)) => damaged.do_send(Damaged(found.join("; "))),
+            Ok(Background::Skipped) => tracing::info!(
+                "the database was not checked after an unclean stop: its journal is no WAL, so \
+                 a check would keep the site's writers out; vvv-actors db doctor checks it"
+            ),
+            Ok(Background::Unfinished) => {}
+            Err(error) => tracing::warn!(%error, "failed to check the database"),
+        }
+    };
+    let thread = thread::Builder::new().name("vvv-integrity".to_owned());
+    if let Err(error) = thread.spawn(check) {
+        tracing::warn!(%error, "failed to check the database");
+    }
+}
+
+/// Asks for the alarms that are raised.
+#[derive(Message)]
+#[rtype(result = "Vec<Alarm>")]
+pub struct GetAlarms;
+
+impl Handler<GetAlarms> for Supervisor {
+    type Result = ResponseFuture<Vec<Alarm>>;
+
+    fn handle(&mut self, _: GetAlarms, _: &mut Context<Self>) -> Self::Result {
+        let keeper = self.upkeep.as_ref().map(|upkeep| upkeep.keeper.slot.get());
+        Box::pin(async move {
+            match keeper {
+                Some(keeper) => keeper.send(ListAlarms).await.unwrap_or_default(),
+                None => Vec::new(),
+            }
+        })
+    }
+}
+
+impl Handler<DatabaseReplaced> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: DatabaseReplaced, context: &mut Context<Self>) {
+        alarms::tell_replaced(&self.deps);
+        if let Some(alive) = self.alive.take() {
+            let _ = alive.send(Lost::DatabaseReplaced);
+        }
+        context.terminate();
+    }
+}
+
+impl Handler<TickQueued> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, TickQueued(kind): TickQueued, _: &mut Context<Self>) {
+        self.wake(kind.queue());
+    }
+}

@@ -1,0 +1,330 @@
+//! What a durable engine does by itself: scheduled work, pruning, checkpoints; and what it does
+//! when the disk is full or its database is replaced under it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use support::disk::Disk;
+use support::vault::{Journal, Vault, VaultSpec};
+use tempfile::TempDir;
+use vvv_actors::config::Checkpoint;
+use vvv_actors::config::Config;
+use vvv_actors::engine::{
+    AlarmKind, Engine, EngineError, EngineHandle, Grouping, Job, JobId, JobRequest, Lost, ScoreJob,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Scene {
+    _folder: TempDir,
+    vault: Vault,
+    config: Config,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Scene {
+    fn new(journal: Journal) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.db");
+        Self::at(&path, folder, journal)
+    }
+
+    fn at(path: &Path, folder: TempDir, journal: Journal) -> Self {
+        let spec = VaultSpec {
+            journal,
+            ..VaultSpec::new(120)
+        };
+        let vault = spec.create(path);
+        let mut config = Config::defaults().unwrap();
+        config.database.path.clone_from(&vault.path);
+        Self {
+            _folder: folder,
+            vault,
+            config,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    fn start(&self) -> EngineHandle {
+        Engine::builder(self.config.clone())
+            .durable()
+            .start()
+            .unwrap()
+    }
+
+    fn stop(&self, engine: &EngineHandle) {
+        self.runtime
+            .block_on(engine.shutdown(Duration::from_secs(5)));
+        assert!(!engine.is_lost());
+    }
+
+    fn enqueue(&self, engine: &EngineHandle, video_ids: Vec<String>) -> Result<JobId, EngineError> {
+        let request = JobRequest {
+            job: Job::Score(ScoreJob { video_ids }),
+            priority: Job::DEFAULT_PRIORITY,
+            delay_ms: 0,
+            unique_key: None,
+            unique_for: None,
+        };
+        let queued = engine.enqueue(vec![request], Grouping::None);
+        Ok(self.runtime.block_on(queued)?.0[0].ids[0])
+    }
+
+    fn alarms(&self, engine: &EngineHandle) -> Vec<AlarmKind> {
+        let alarms = self.runtime.block_on(engine.alarms()).unwrap();
+        alarms.into_iter().map(|alarm| alarm.kind).collect()
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        let site = self.vault.connect();
+        site.busy_timeout(PATIENCE).unwrap();
+        site.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, sql: &str, wanted: impl Fn(i64) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let number = self.number(sql);
+            if wanted(number) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {number}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn a_tick_that_was_missed_runs_once_and_its_work_is_done() {
+    for journal in Journal::ALL {
+        let mut scene = Scene::new(journal);
+        scene.config.schedule.rescore = "@daily".to_owned();
+        // The first start: ticks count from now on.
+        let engine = scene.start();
+        let record = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM vvv_meta \
+                      WHERE key = 'schedule:rescore'";
+        scene.until("the first tick is recorded", record, |tick| tick > 0);
+        scene.stop(&engine);
+        assert_eq!(scene.number("SELECT count(*) FROM vvv_jobs"), 0);
+        // Down for three days.
+        let site = scene.vault.connect();
+        site.execute(
+            "UPDATE vvv_meta SET value = value - 3 * 86400000 WHERE key = 'schedule:rescore'",
+            [],
+        )
+        .unwrap();
+        drop(site);
+        let engine = scene.start();
+        let scored = "SELECT count(*) FROM vvv_scores";
+        let tried = "SELECT (SELECT count(*) FROM vvv_scores) \
+                     + (SELECT count(*) FROM vvv_score_tries)";
+        scene.until("every video is tried", tried, |tried| tried == 120);
+        assert!(scene.number(scored) > 0);
+        let keys = "SELECT count(*) FROM vvv_jobs WHERE unique_key GLOB 'schedule:rescore:*'";
+        scene.until("a tick is one row", keys, |rows| rows == 1);
+        scene.stop(&engine);
+        let jobs = scene.number("SELECT count(*) FROM vvv_jobs");
+        // Once more: nothing is due.
+        let engine = scene.start();
+        scene.until("it ran", record, |tick| tick > 0);
+        scene.stop(&engine);
+        assert_eq!(scene.number("SELECT count(*) FROM vvv_jobs"), jobs);
+    }
+}
+
+#[test]
+fn what_is_kept_no_longer_goes_while_the_engine_runs() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.schedule.prune = "@every 1s".to_owned();
+    scene.config.schedule.optimize = "@every 1s".to_owned();
+    let engine = scene.start();
+    scene
+        .vault
+        .connect()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) \
+             INSERT INTO vvv_jobs (queue, state, ended_ms, queued_ms) \
+               SELECT 'scoring', 'succeeded', 1, 0 FROM n;",
+        )
+        .unwrap();
+    scene.until("old rows go", "SELECT count(*) FROM vvv_jobs", |rows| {
+        rows == 0
+    });
+    scene.stop(&engine);
+}
+
+#[test]
+fn a_wal_is_folded_back_when_idle_and_at_a_stop_unless_somebody_else_does() {
+    for (checkpoint, folds) in [(Checkpoint::Idle, true), (Checkpoint::Never, false)] {
+        let mut scene = Scene::new(Journal::Wal);
+        scene.config.database.checkpoint = checkpoint;
+        // The site's own connection keeps the WAL from going with our last one.
+        let site = scene.vault.connect();
+        site.execute_batch("PRAGMA wal_autocheckpoint = 0; SELECT count(*) FROM videos;")
+            .unwrap();
+        let engine = scene.start();
+        let ids = scene.vault.ids.clone();
+        scene.enqueue(&engine, ids).unwrap();
+        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        scene.until("the job ends", left, |left| left == 0);
+        scene.stop(&engine);
+        let wal = scene.vault.path.with_extension("db-wal");
+        let size = fs::metadata(&wal).unwrap().len();
+        assert_eq!(size == 0, folds, "{checkpoint:?}: {size}");
+        drop(site);
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
+    for journal in Journal::ALL {
+        let Some(disk) = Disk::mount(16 * 1024) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let told = folder.path().join("told");
+        let mut scene = Scene::at(&disk.path("vault.db"), folder, journal);
+        scene.config.alerts.command = vec![
+            "sh".to_owned(),
+            "-c".to_owned(),
+            "cat >>\"$0\"; echo >>\"$0\"".to_owned(),
+            told.display().to_string(),
+        ];
+        scene.config.alerts.min_interval = Duration::ZERO;
+        let engine = scene.start();
+        assert_eq!(scene.alarms(&engine), []);
+        disk.fill(256);
+        let mut queued = Vec::new();
+        let error = loop {
+            let ids = (0..40).map(|n| format!("{n:0>1000}")).collect();
+            match scene.enqueue(&engine, ids) {
+                Ok(id) => queued.push(id),
+                Err(error) => break error,
+            }
+            assert!(queued.len() < 2_000, "the disk is never full");
+        };
+        assert!(error.is_storage_full(), "{error}");
+        // It stays so for a while, and the pools are at it.
+        let full = Instant::now();
+        while full.elapsed() < Duration::from_secs(1) {
+            match scene.enqueue(&engine, vec!["a".to_owned()]) {
+                Ok(id) => queued.push(id),
+                Err(error) => assert!(error.is_storage_full(), "{error}"),
+            }
+        }
+        assert_eq!(scene.alarms(&engine), [AlarmKind::StorageFull]);
+        disk.free();
+        let begun = Instant::now();
+        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        scene.until("all that was queued ends", left, |left| left == 0);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        let rows = scene.number("SELECT count(*) FROM vvv_jobs");
+        assert_eq!(usize::try_from(rows).unwrap(), queued.len());
+        scene.enqueue(&engine, vec!["a".to_owned()]).unwrap();
+        assert_eq!(scene.alarms(&engine), []);
+        // The command hears of both, one run after the other.
+        let deadline = Instant::now() + PATIENCE;
+        let told = loop {
+            let told = fs::read_to_string(&told).unwrap_or_default();
+            if told.contains(r#""raised":false"#) {
+                break told;
+            }
+            assert!(Instant::now() < deadline, "{told}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let first: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+        assert_eq!(first["changes"][0]["kind"], "storage_full", "{told}");
+        assert_eq!(first["changes"][0]["raised"], true, "{told}");
+        scene.stop(&engine);
+        assert_eq!(scene.vault.integrity(), "ok");
+    }
+}
+
+#[test]
+fn a_damaged_file_is_found_after_an_unclean_stop() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start();
+    scene.stop(&engine);
+    let site = scene.vault.connect();
+    site.execute_batch(
+        "CREATE TABLE ballast (x); INSERT INTO ballast VALUES (zeroblob(100)); \
+         PRAGMA wal_checkpoint(TRUNCATE);",
+    )
+    .unwrap();
+    let number = |sql: &str| -> i64 { site.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let page = number("SELECT rootpage FROM sqlite_master WHERE name = 'ballast'") - 1;
+    let size = number("PRAGMA page_size");
+    site.execute_batch(
+        "INSERT INTO vvv_meta VALUES ('running', 1); PRAGMA wal_checkpoint(TRUNCATE);",
+    )
+    .unwrap();
+    drop(site);
+    let mut bytes = fs::read(&scene.vault.path).unwrap();
+    let start = usize::try_from(page * size).unwrap();
+    bytes[start..start + usize::try_from(size).unwrap()].fill(0xEE);
+    fs::write(&scene.vault.path, bytes).unwrap();
+    let engine = scene.start();
+    let deadline = Instant::now() + PATIENCE;
+    while scene.alarms(&engine) != [AlarmKind::DatabaseDamaged] {
+        assert!(Instant::now() < deadline, "the damage is not found");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    scene.stop(&engine);
+}
+
+#[test]
+fn a_database_replaced_or_removed_stops_the_engine_and_the_new_one_is_left_alone() {
+    for journal in Journal::ALL {
+        for replaced in [true, false] {
+            let scene = Scene::new(journal);
+            let engine = scene.start();
+            let ids = scene.vault.ids.clone();
+            scene.enqueue(&engine, ids.clone()).unwrap();
+            let path = &scene.vault.path;
+            let other = path.with_file_name("other.db");
+            let new = VaultSpec {
+                journal,
+                ..VaultSpec::new(3)
+            };
+            let _ = new.create(&other);
+            if replaced {
+                for suffix in ["-wal", "-shm", "-journal"] {
+                    let _ = fs::remove_file(path.with_extension(format!("db{suffix}")));
+                }
+                fs::rename(&other, path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while engine.lost().is_none() {
+                assert!(Instant::now() < deadline, "nobody noticed");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(engine.lost(), Some(Lost::DatabaseReplaced));
+            assert!(scene.enqueue(&engine, ids).is_err());
+            scene.runtime.block_on(engine.shutdown(Duration::ZERO));
+            assert_eq!(path.exists(), replaced);
+            if replaced {
+                assert_eq!(scene.number("SELECT count(*) FROM videos"), 3);
+                let ours = "SELECT count(*) FROM sqlite_master WHERE name GLOB 'vvv_*'";
+                assert_eq!(scene.number(ours), 0);
+                assert_eq!(scene.vault.integrity(), "ok");
+            }
+        }
+    }
+}
