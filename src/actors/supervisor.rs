@@ -3,6 +3,7 @@
 
 pub mod durable;
 mod factories;
+pub mod reload;
 pub mod upkeep;
 mod watch;
 

@@ -10,7 +10,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
 use crate::actors::call_budget::CallBudget;
-use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
+use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
+use crate::actors::supervisor::reload::Reload;
 use crate::actors::supervisor::upkeep::GetAlarms;
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
 use crate::actors::worker::JobMoved;

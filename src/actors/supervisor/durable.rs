@@ -9,12 +9,10 @@ use actix::{
 
 use super::{SubmitError, Supervisor};
 use crate::actors::db::FileChanged;
-use crate::actors::pool::{Abandon, Reconfigure};
-use crate::actors::rate_limiter::{ChangeLimit, oembed_limit};
+use crate::actors::pool::Abandon;
 use crate::actors::worker::JobMoved;
-use crate::config::{Config, ConfigError, Reloaded};
+use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
-use crate::domain::score::Baselines;
 use crate::store::{
     CancelJobs, Chunks, Enqueue, Enqueued, GroupId, Grouping, JobId, JobRequest, JobState,
     Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, TakeIn, TakenIn,
@@ -165,28 +163,6 @@ impl Handler<FileChanged> for Supervisor {
 
     fn handle(&mut self, _: FileChanged, context: &mut Self::Context) {
         self.take_in(context);
-    }
-}
-
-/// Takes over what of a new configuration can be; answers what that was.
-#[derive(Message)]
-#[rtype(result = "Result<Reloaded, ConfigError>")]
-pub struct Reload(pub Box<Config>);
-
-impl Handler<Reload> for Supervisor {
-    type Result = Result<Reloaded, ConfigError>;
-
-    fn handle(&mut self, Reload(new): Reload, _: &mut Self::Context) -> Self::Result {
-        let (config, reloaded) = self.deps.config.reloaded(&new)?;
-        self.deps.baselines = Arc::new(Baselines::new(&config.scoring.baselines));
-        self.deps.config = Arc::new(config);
-        for (_, seat) in &self.pools {
-            seat.slot.get().do_send(Reconfigure(self.deps.clone()));
-        }
-        self.reconfigure_upkeep();
-        let limit = oembed_limit(&self.deps.config);
-        self.deps.limiter.get().do_send(ChangeLimit(limit));
-        Ok(reloaded)
     }
 }
 

@@ -220,7 +220,7 @@ mod tests {
                 "retryable": 1, "running": 2, "oldest_at": "1970-01-01T00:00:00Z"}],
             "pools": [{"queue": "cleanup", "workers": 2, "busy": 2, "ready": 0, "uncommitted": 0,
                 "restarts": 0, "degraded": false}],
-            "rate": {"upstream": "oembed", "used": 3, "limit": 20, "window_s": 60.0,
+            "rate": {"upstream": "oembed", "used": 3, "limit": 20, "window_s": 60,
                 "next_s": null, "parked_s": null},
             "alarms": [],
         });
@@ -244,7 +244,8 @@ mod tests {
                     .to_owned()
             )
         );
-        let cases: [(fn(&mut Value), &str); 7] = [
+        type Case = (fn(&mut Value), &'static str);
+        let cases: [Case; 7] = [
             (
                 |status| status["alarms"] = json!(["the disk is full"]),
                 "the disk is full",
@@ -263,7 +264,7 @@ mod tests {
                 "kept dying",
             ),
             (
-                |status| status["rate"]["parked_s"] = json!(90.0),
+                |status| status["rate"]["parked_s"] = json!(90),
                 "stay away, 90 s",
             ),
             (
@@ -291,7 +292,7 @@ mod tests {
     fn people_are_told_what_is_busy_and_what_is_wrong() {
         let text = lines(&report(|status| {
             status["alarms"] = json!(["\u{1b}[2Jx"]);
-            status["rate"]["parked_s"] = json!(89.6);
+            status["rate"]["parked_s"] = json!(90);
         }));
         for part in [
             "running for 3d 4h",
