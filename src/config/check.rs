@@ -1,6 +1,8 @@
 //! What a value must be beyond its type. Each rule names its key, so that a message can name the
 //! file and line that set it.
 
+mod upkeep;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -14,7 +16,6 @@ use super::error;
 use super::layers::Origin;
 use super::{Config, ConfigError, Problem, QueueSettings};
 use crate::domain::job::Queue;
-use crate::domain::schedule::{self, Line, Task};
 
 /// What fits a `sockaddr_un`, with the zero that ends it.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -48,8 +49,8 @@ pub(super) fn problems(
     engine_and_queues(config, &mut rules);
     scoring(config, &mut rules);
     upstreams(config, &mut rules);
-    schedule(config, &mut rules);
-    upkeep(config, &mut rules);
+    upkeep::schedule(config, &mut rules);
+    upkeep::upkeep(config, &mut rules);
     daemon(config, &mut rules);
     if rules.broken.is_empty() {
         return Ok(Vec::new());
@@ -235,41 +236,6 @@ fn daemon(config: &Config, rules: &mut Rules) {
         for_group || daemon.socket_group.is_empty(),
         "daemon.socket_group",
         "needs daemon.socket_mode = \"0660\": \"0600\" lets no group in",
-    );
-}
-
-fn schedule(config: &Config, rules: &mut Rules) {
-    if let Err(error) = schedule::zone(&config.schedule.timezone) {
-        rules.demand(false, "schedule.timezone", error.to_string());
-    }
-    for task in Task::ALL {
-        let line = config.schedule.line(task);
-        if line.is_empty() {
-            continue;
-        }
-        if let Err(error) = Line::parse(line) {
-            rules.demand(false, format!("schedule.{task}"), error.to_string());
-        }
-    }
-}
-
-fn upkeep(config: &Config, rules: &mut Rules) {
-    let (retention, alerts) = (&config.retention, &config.alerts);
-    for (key, rows) in [
-        ("retention.jobs_max_rows", retention.jobs_max_rows),
-        ("retention.checks_max_rows", retention.checks_max_rows),
-    ] {
-        rules.demand(rows >= 1, key, "must be 1 or more");
-    }
-    let a_program = alerts
-        .command
-        .first()
-        .is_none_or(|program| !program.is_empty());
-    rules.demand(a_program, "alerts.command", "must begin with a program");
-    rules.demand(
-        (Duration::from_secs(1)..=HOUR / 6).contains(&alerts.timeout),
-        "alerts.timeout",
-        "must be 1s to 10m",
     );
 }
 
