@@ -15,7 +15,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use support::daemon::DaemonScene;
 use support::disk::Disk;
+use support::run::Run;
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::config::Checkpoint;
@@ -327,4 +329,24 @@ fn a_database_replaced_or_removed_stops_the_engine_and_the_new_one_is_left_alone
             }
         }
     }
+}
+
+#[test]
+fn the_daemon_ends_with_3_when_its_database_is_gone_and_shows_its_schedule() {
+    let program = env!("CARGO_BIN_EXE_vvv-actors");
+    let scene = DaemonScene::new(Journal::Wal, 10);
+    let daemon = scene.start(program, &[("VVV_SCHEDULE__RESCORE", "@every 15m")]);
+    let shown = Run::new(program)
+        .args(["schedule", "--format", "json", "--db"])
+        .args([&scene.vault.path])
+        .env("VVV_SCHEDULE__RESCORE", "@every 15m")
+        .output();
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(shown["tasks"][0]["task"], "rescore", "{shown}");
+    assert_eq!(shown["tasks"][0]["line"], "@every 15m", "{shown}");
+    assert!(shown["tasks"][0]["next"].is_string(), "{shown}");
+    fs::remove_file(&scene.vault.path).unwrap();
+    let ended = daemon.wait();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("replaced or removed"), "{ended:?}");
 }

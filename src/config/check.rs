@@ -1,7 +1,7 @@
 //! What a value must be beyond its type. Each rule names its key, so that a message can name the
 //! file and line that set it.
 
-mod daemon;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,6 +17,8 @@ use super::layers::Origin;
 use super::{Config, ConfigError, Problem, QueueSettings};
 use crate::domain::job::Queue;
 
+/// What fits a `sockaddr_un`, with the zero that ends it.
+const LONGEST_SOCKET_PATH: usize = 107;
 const HOUR: Duration = Duration::from_secs(3600);
 const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 24 * 3600);
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -47,9 +49,9 @@ pub(super) fn problems(
     engine_and_queues(config, &mut rules);
     scoring(config, &mut rules);
     upstreams(config, &mut rules);
-    daemon::schedule(config, &mut rules);
-    daemon::upkeep(config, &mut rules);
-    daemon::daemon(config, &mut rules);
+    upkeep::schedule(config, &mut rules);
+    upkeep::upkeep(config, &mut rules);
+    daemon(config, &mut rules);
     if rules.broken.is_empty() {
         return Ok(Vec::new());
     }
@@ -207,6 +209,34 @@ fn upstreams(config: &Config, rules: &mut Rules) {
             rules.demand(false, key, reason);
         }
     }
+}
+
+fn daemon(config: &Config, rules: &mut Rules) {
+    let daemon = &config.daemon;
+    let length = daemon.socket.as_os_str().len();
+    rules.demand(
+        length <= LONGEST_SOCKET_PATH,
+        "daemon.socket",
+        format!("must be {LONGEST_SOCKET_PATH} bytes at most, for the system takes no more"),
+    );
+    let for_group = match daemon.socket_mode.as_str() {
+        "0600" => false,
+        "0660" => true,
+        _ => {
+            let reason = "must be \"0600\", or \"0660\" with daemon.socket_group";
+            return rules.demand(false, "daemon.socket_mode", reason);
+        }
+    };
+    rules.demand(
+        !for_group || !daemon.socket_group.is_empty(),
+        "daemon.socket_mode",
+        "needs daemon.socket_group: a group's members are let in, never everybody",
+    );
+    rules.demand(
+        for_group || daemon.socket_group.is_empty(),
+        "daemon.socket_group",
+        "needs daemon.socket_mode = \"0660\": \"0600\" lets no group in",
+    );
 }
 
 fn endpoint(text: &str) -> Result<(), String> {

@@ -148,16 +148,6 @@ impl Supervisor {
     }
 }
 
-impl Handler<JobMoved> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, moved: JobMoved, _: &mut Self::Context) {
-        self.count_claim(&moved);
-        // Nobody may be listening.
-        let _ = self.events.send(moved);
-    }
-}
-
 impl Handler<FileChanged> for Supervisor {
     type Result = ();
 

@@ -152,6 +152,16 @@ fn check_integrity(deps: &Deps, damaged: Recipient<Damaged>) {
     }
 }
 
+impl Handler<JobMoved> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, moved: JobMoved, _: &mut Self::Context) {
+        self.count_claim(&moved);
+        // Nobody may be listening.
+        let _ = self.events.send(moved);
+    }
+}
+
 /// Asks for the alarms that are raised.
 #[derive(Message)]
 #[rtype(result = "Vec<Alarm>")]

@@ -1,41 +1,10 @@
-//! What the daemon's own sections must be.
+//! Rules about what the daemon does by itself.
 
 use std::time::Duration;
 
-use super::super::Config;
 use super::{HOUR, Rules};
+use crate::config::Config;
 use crate::domain::schedule::{self, Line, Task};
-
-/// What fits a `sockaddr_un`, with the zero that ends it.
-const LONGEST_SOCKET_PATH: usize = 107;
-
-pub(super) fn daemon(config: &Config, rules: &mut Rules) {
-    let daemon = &config.daemon;
-    let length = daemon.socket.as_os_str().len();
-    rules.demand(
-        length <= LONGEST_SOCKET_PATH,
-        "daemon.socket",
-        format!("must be {LONGEST_SOCKET_PATH} bytes at most, for the system takes no more"),
-    );
-    let for_group = match daemon.socket_mode.as_str() {
-        "0600" => false,
-        "0660" => true,
-        _ => {
-            let reason = "must be \"0600\", or \"0660\" with daemon.socket_group";
-            return rules.demand(false, "daemon.socket_mode", reason);
-        }
-    };
-    rules.demand(
-        !for_group || !daemon.socket_group.is_empty(),
-        "daemon.socket_mode",
-        "needs daemon.socket_group: a group's members are let in, never everybody",
-    );
-    rules.demand(
-        for_group || daemon.socket_group.is_empty(),
-        "daemon.socket_group",
-        "needs daemon.socket_mode = \"0660\": \"0600\" lets no group in",
-    );
-}
 
 pub(super) fn schedule(config: &Config, rules: &mut Rules) {
     if let Err(error) = schedule::zone(&config.schedule.timezone) {
