@@ -7,6 +7,7 @@ pub mod config;
 pub mod daemon;
 mod daemon_link;
 pub mod db;
+mod global;
 mod ids;
 pub mod job;
 pub mod liveness;
@@ -25,13 +26,13 @@ pub mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 
+pub use self::global::{Format, Global};
 use super::exit::{Code, Failure};
 use super::logging;
-use crate::config::{Layers, Loaded, Origin, Override};
+use crate::config::{Loaded, Origin};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -111,79 +112,6 @@ pub enum Command {
     Unit(unit::UnitArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
-}
-
-/// Flags every command takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// Read this configuration file instead of the user's or the machine's
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Use this database, whatever a batch file or the configuration names
-    #[arg(long, global = true, value_name = "FILE")]
-    pub db: Option<PathBuf>,
-    /// Log at this level: off, error, warn, info, debug, trace, or a filter
-    #[arg(long, global = true, value_name = "LEVEL")]
-    pub log_level: Option<String>,
-    /// How results are printed [default: human on a terminal, else json]
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
-    pub format: Option<Format>,
-    /// Show no progress and log errors only
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Tables for people
-    Human,
-    /// One JSON object
-    Json,
-}
-
-impl Global {
-    /// Reads the configuration these flags ask for.
-    ///
-    /// # Errors
-    /// With [`Code::Usage`] if a flag is to blame, else [`Code::Unusable`].
-    pub fn load(&self, environment: Vec<(OsString, OsString)>) -> Result<Loaded, Failure> {
-        let mut overrides = Vec::new();
-        if let Some(path) = &self.db {
-            let value = path.to_str().ok_or_else(|| {
-                let error = anyhow::anyhow!("--db {}: not UTF-8", path.display());
-                Failure::new(Code::Usage, error)
-            })?;
-            overrides.push(Override {
-                key: "database.path",
-                value: value.to_owned(),
-                flag: "--db",
-            });
-        }
-        if let Some(level) = &self.log_level {
-            overrides.push(Override {
-                key: "log.level",
-                value: level.clone(),
-                flag: "--log-level",
-            });
-        }
-        Ok(Layers::load(
-            self.config.as_deref(),
-            environment,
-            &overrides,
-        )?)
-    }
-
-    /// The format asked for, else the one that suits where standard output goes.
-    #[must_use]
-    pub fn format(&self, stdout_is_terminal: bool) -> Format {
-        self.format.unwrap_or(if stdout_is_terminal {
-            Format::Human
-        } else {
-            Format::Json
-        })
-    }
 }
 
 /// Where a command prints. Progress and logs go to standard error only.
@@ -319,6 +247,7 @@ mod tests {
     use crate::engine::Kind;
     use clap::error::ErrorKind;
     use selection::FailOn;
+    use std::path::PathBuf;
     use std::time::Duration;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {

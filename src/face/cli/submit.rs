@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::batch::parse_kind;
-use super::daemon_link::{connect, daemon_on};
+use super::daemon_link::{connect, daemon_on, say};
 use super::db::{json_line, print};
 use super::score::refuse_guesses;
 use super::selection::{FailOn, SelectionArgs};
@@ -23,7 +23,7 @@ use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
 use crate::face::follow::Follower;
 use crate::face::one_shot;
-use crate::face::protocol::{FollowUp, KindName, Span, Submit, SubmitBatch};
+use crate::face::protocol::{FollowUp, KindName, Span, StatusReport, Submit, SubmitBatch};
 use wait::Awaited;
 
 const AFTER_HELP: &str = "\
@@ -158,6 +158,7 @@ fn submit_jobs(
     config.database.path = PathBuf::from(&status.database);
     let plan = one_shot::plan(kind, &arguments.selection, None, &config)?;
     let follower = listen(arguments.wait, &config)?;
+    warn_of_pauses(&status, &plan, global, console);
     let parts = jobs(plan.clone());
     if parts.len() > 1 && arguments.unique_key.is_some() {
         let error = anyhow::anyhow!(
@@ -219,6 +220,7 @@ fn submit_batch(
     let mut client = connect(config)?;
     let status = daemon_on(&database, &mut client)?;
     let follower = listen(arguments.wait, config)?;
+    warn_of_pauses(&status, &plan, global, console);
     let like = SubmitBatch {
         priority: arguments.priority,
         on_success: arguments.on_success.clone(),
@@ -268,6 +270,21 @@ fn read_batch(
 fn listen(wait: bool, config: &Config) -> Result<Option<Follower>, Failure> {
     let follower = wait.then(|| Follower::listen(&socket_of(config)));
     Ok(follower.transpose()?)
+}
+
+/// Nobody waits gladly for what is paused without knowing it.
+fn warn_of_pauses(status: &StatusReport, plan: &Plan, global: &Global, console: &mut Console<'_>) {
+    for job in plan.clone().into_jobs() {
+        let name = job.kind().queue();
+        let mut queues = status.queues.iter();
+        if queues.any(|queue| queue.queue.0 == name && queue.paused_at.is_some()) {
+            say(
+                &format!("{name} is paused: its jobs wait for vvv-actors queue resume {name}"),
+                global,
+                console,
+            );
+        }
+    }
 }
 
 fn named(ids: &[i64]) -> String {

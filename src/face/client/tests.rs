@@ -1,3 +1,5 @@
+//! What the client makes of answers, news and silence.
+
 use std::os::unix::net::UnixListener;
 
 use super::scripted::Script;
