@@ -30,6 +30,7 @@ pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
 use crate::actors::arbiters::Arbiters;
+use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
@@ -40,7 +41,7 @@ use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
 pub use crate::actors::supervisor::{Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
 pub use crate::actors::worker::JobMoved;
-use crate::actors::worker::{CallBudget, RunOptions};
+use crate::actors::worker::RunOptions;
 use crate::config::Config;
 pub use crate::domain::finding::{Findings, LivenessFound, ScoreFound, ThumbnailFound};
 pub use crate::domain::job::{

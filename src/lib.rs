@@ -70,7 +70,8 @@
 //!   means.
 //! - [`actors`] carry: a struct, its messages, a handler each, and calls into the three above.
 //! - [`engine`] owns the thread and the System the actors live in, and how they stop.
-//! - [`face`] is how people reach it: today a command line. It parses, calls and prints.
+//! - [`face`] is how people and programs reach it: a command line, and a daemon on a Unix socket.
+//!   It parses, calls and prints.
 //!
 //! `tests/house.rs` reads the sources and fails on any other arrow, on SQL outside [`store`], and
 //! on the crate `actix` inside [`domain`], [`store`], [`fetch`] or [`config`].
@@ -91,6 +92,8 @@
 //! - A panic in one picture is that picture's error, elsewhere a failed attempt. A dead worker or
 //!   thread is replaced within a budget, with backoff. Nothing loops hot, and a library never
 //!   aborts its host.
+//! - A durable job that was acknowledged ends once, and its effects happen once, whatever dies
+//!   meanwhile; one that kills the process is found out and given up.
 //! - Mailboxes carry no backlog: work waits as rows, and each slot has few jobs at hand.
 //! - Doubt is `unknown`. A time-out, a 429, a captcha page or an hour of 503 calls no video dead
 //!   and no picture broken.
@@ -99,6 +102,7 @@
 //!
 //! 1. A face submits a [`Job`]. The supervisor puts ids to score in the order of the site's rows,
 //!    cuts the work into chunks and has them queued; the submitter holds a [`Ticket`].
+//!    With a durable queue the site may also insert rows itself, which are taken in and cut.
 //! 2. The queue's pool claims as many as its slots have use for, each claim with a lease, and
 //!    hands one to each idle worker.
 //! 3. The worker works on some items at once: reads and scores; fetches, decodes and judges; or

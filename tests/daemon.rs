@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::daemon::{Client, Daemon, until};
 use support::scene::Scene;
 use support::site::{Endpoint, Gate, Reply};
+use support::talk::{Client, Daemon, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
@@ -373,6 +373,38 @@ fn the_service_manager_is_told_and_the_watchdog_fed() {
     daemon.running.signal(Signal::INT);
     hear("STOPPING=1");
     assert_eq!(daemon.running.wait().code, Some(0));
+}
+
+#[test]
+fn a_socket_that_the_service_manager_made_is_taken_over() {
+    let scene = scene(1);
+    let socket = scene.path("given.sock");
+    let own = scene.path("own.sock");
+    let args = [
+        ["-l", socket.to_str().unwrap()],
+        ["--setenv=NO_COLOR=1", PROGRAM],
+        ["daemon", "--db"],
+        [scene.vault.path.to_str().unwrap(), "--socket"],
+        [own.to_str().unwrap(), "--quiet"],
+    ];
+    if std::process::Command::new("systemd-socket-activate")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return support::skip("systemd-socket-activate is not there");
+    }
+    let running = support::run::Run::new("systemd-socket-activate")
+        .args(args.concat())
+        .start();
+    assert!(running.wait_for_stderr("Listening on"));
+    let mut client = Client::connect(&socket);
+    let status = client.call("daemon.status", json!({}));
+    assert_eq!(status["socket"], socket.to_str().unwrap(), "{status}");
+    assert!(!own.exists());
+    client.call("daemon.drain", json!({}));
+    assert_eq!(running.wait().code, Some(0));
+    assert!(socket.exists(), "it is the manager's");
 }
 
 #[test]

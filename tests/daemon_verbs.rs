@@ -16,7 +16,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::batch_file::BatchFile;
-use support::daemon::{Daemon, until};
+use support::talk::{Daemon, until};
 use support::run::{Output, Run};
 use support::scene::{Scene, any_report, report};
 use support::site::oembed;

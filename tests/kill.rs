@@ -395,4 +395,7 @@ fn killed_at_random_moments_a_batch_loses_nothing_and_repeats_nothing() {
         left -= killed;
         println!("{left} kills left: {:?}", scene.figures);
     }
+    // Else every kill came before the first commit, and nothing was shown.
+    assert!(scene.figures.watched > 0, "{:?}", scene.figures);
+    assert!(scene.figures.hot > 0, "{:?}", scene.figures);
 }

@@ -338,6 +338,11 @@ fn the_real_minute() {
     let calls = scene.arrivals().len();
     scene.judge(&format!("{kills} kills, then two processes"));
     let minutes = began.elapsed().as_secs_f64() / 60.0;
+    // Permits of killed calls count for their whole deadline more; half is left at the least.
+    assert!(
+        calls as f64 >= 10.0 * minutes,
+        "only {calls} calls in {minutes:.1} minutes"
+    );
     println!(
         "{:.1} calls a minute over {minutes:.1} minutes",
         calls as f64 / minutes

@@ -14,11 +14,13 @@
 mod support;
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::daemon::{Client, Daemon, until};
 use support::scene::Scene;
+use support::talk::{Client, Daemon, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
@@ -52,7 +54,7 @@ fn each_mistake_has_its_code_and_the_connection_goes_on() {
         (b"{\"jsonrpc\":\"2.0\",\"id\":1}".to_vec(), -32600),
         (with("{}", "no.such").into(), -32601),
         (with("{}", "jobs.get").into(), -32602),
-        (with(r#"{"id":1e400}"#, "jobs.get").into(), -32700),
+        (with(r#"{"id":1e400}"#, "jobs.get").into(), -32602),
         (
             with(r#"{"id":99999999999999999999}"#, "jobs.get").into(),
             -32602,
@@ -157,16 +159,87 @@ fn requests_of_one_connection_do_not_wait_for_each_other() {
     let job = json!({"kind": "score", "payload": {"video_ids": ["a"]}, "delay": "1h"});
     let id = client.call("jobs.submit", job)["ids"][0].clone();
     let waiting = client.ask("jobs.wait", &json!({"ids": [id]}));
-    let cancelled = client.call("jobs.cancel", json!({"ids": [id]}));
-    assert_eq!(cancelled["cancelled"][0], id);
-    let waited = client.line().unwrap();
-    assert_eq!(waited["id"], waiting);
+    let cancelling = client.ask("jobs.cancel", &json!({"ids": [id]}));
+    let answers = [client.line().unwrap(), client.line().unwrap()];
+    let answer_to = |id: u64| answers.iter().find(|answer| answer["id"] == id).unwrap();
+    assert_eq!(answer_to(cancelling)["result"]["cancelled"][0], id);
+    let waited = answer_to(waiting);
     assert_eq!(
         waited["result"]["jobs"][0]["state"], "cancelled",
         "{waited}"
     );
     let none = client.refused("jobs.wait", json!({"ids": [id, 99]}));
     assert_eq!(none["code"], -32004);
+}
+
+#[test]
+fn a_stream_that_is_read_too_slowly_says_so_and_ends() {
+    const JOBS: i64 = 5_000;
+    let mut scene = Scene::new(PROGRAM, 1);
+    scene.set("VVV_LOG__LEVEL", "error,vvv_actors::face::daemon=info");
+    let daemon = Daemon::start(&scene, &[]);
+    let mut slow = daemon.client();
+    slow.call("events.subscribe", json!({}));
+    let mut connection = scene.vault.connect();
+    let transaction = connection.transaction().unwrap();
+    for _ in 0..JOBS {
+        let row =
+            "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
+        transaction.execute(row, []).unwrap();
+    }
+    transaction.commit().unwrap();
+    until("all are done", || {
+        let query = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
+        let done: i64 = connection.query_row(query, [], |row| row.get(0)).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        (done == JOBS).then_some(())
+    });
+    let lines: Vec<Value> = std::iter::from_fn(|| slow.line()).collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert_eq!(last["method"], "events.lagged", "{last}");
+    assert!(last["params"]["missed"].as_u64().unwrap() > 0, "{last}");
+    assert!(before.iter().all(|line| line["method"] == "events.job"));
+}
+
+#[test]
+fn a_stranger_is_turned_away_even_where_the_file_lets_everybody_in() {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return support::skip("only root can pass for somebody else");
+    }
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(scene.folder.path(), 0o755);
+    // As a service manager's unit might have made it.
+    open(&daemon.socket, 0o666);
+    let ask = "import socket, sys\n\
+        client = socket.socket(socket.AF_UNIX)\n\
+        client.connect(sys.argv[1])\n\
+        try:\n    client.sendall(b'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"queues.list\"}\\n')\n    \
+        print(len(client.recv(9)))\n\
+        except OSError:\n    print(0)\n";
+    let told = |uid: u32| {
+        let mut python = std::process::Command::new("/usr/bin/python3");
+        python
+            .args(["-c", ask])
+            .arg(&daemon.socket)
+            .current_dir("/");
+        let output = python.uid(uid).gid(uid).output();
+        output.map(|output| String::from_utf8(output.stdout).unwrap())
+    };
+    let Ok(stranger) = told(NOBODY) else {
+        return support::skip("there is no /usr/bin/python3 to be run by somebody else");
+    };
+    assert_eq!(stranger, "0\n");
+    assert_eq!(told(0).unwrap(), "9\n");
+    assert!(
+        daemon
+            .running
+            .wait_for_stderr("turned a client of the socket away")
+    );
 }
 
 #[test]
@@ -178,6 +251,7 @@ fn thousands_of_hostile_lines_leave_it_as_it_was() {
     let scene = Scene::new(PROGRAM, 1);
     let daemon = Daemon::start(&scene, &[]);
     let mut client = daemon.client();
+    let mut answers = 0;
     for turn in 0..lines {
         let line = hostile(&mut dice);
         // No answer is waited for: some lines have none. The daemon may close the connection.
@@ -192,10 +266,16 @@ fn thousands_of_hostile_lines_leave_it_as_it_was() {
             {
                 let answer: Value = serde_json::from_slice(answer).expect("a line of JSON");
                 assert_eq!(answer["jsonrpc"], "2.0");
+                answers += 1;
             }
             client = daemon.client();
         }
     }
+    // A few lines are empty, or swallowed by one that was cut.
+    assert!(
+        answers > lines / 2,
+        "only {answers} answers to {lines} lines"
+    );
     let status = daemon.call("daemon.status", json!({}));
     assert_eq!(status["state"], "running", "{status}");
     assert_eq!(status["restarts"], 0, "{status}");

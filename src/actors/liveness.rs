@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 use url::Url;
 
 use super::control::JobControl;
@@ -19,7 +20,8 @@ use crate::config::LivenessPolicy;
 use crate::domain::finding::{Findings, LivenessFound};
 use crate::domain::job::{Job, LivenessJob};
 use crate::domain::liveness::{
-    Evidence, Judgement, Policy, is_oembed, is_possible_id, is_reusable, is_transient, judge,
+    Evidence, Judgement, Policy, Verdict, is_oembed, is_possible_id, is_reusable, is_transient,
+    judge,
 };
 use crate::fetch::{FetchError, Redirects, Request};
 use crate::store::Claim;
@@ -58,7 +60,8 @@ impl Handler<RunJob> for LivenessActor {
         }
         let tools = Tools::of(&mut self.tools, &self.deps);
         let deps = self.deps.clone();
-        Box::pin(async move {
+        let span = run.span();
+        let attempt = async move {
             let Job::Liveness(job) = run.job else {
                 return AttemptEnd::Failed("not a liveness job".to_owned());
             };
@@ -75,7 +78,8 @@ impl Handler<RunJob> for LivenessActor {
                 found: RefCell::default(),
             };
             attempt.run(job.video_ids, &run.control).await
-        })
+        };
+        Box::pin(attempt.instrument(span))
     }
 }
 
@@ -196,7 +200,7 @@ impl Attempt {
                 retry_after,
             });
         }
-        match self.record(&id, &judgement).await {
+        match self.record(&id, &judgement, control).await {
             Ok(()) => {
                 self.tell(id, judgement, false);
                 ItemEnd::Done
@@ -240,29 +244,29 @@ impl Attempt {
             sniff: None,
             endpoint: true,
         };
-        let answer = self.tools.client.get(request).await;
-        let status = match &answer {
-            Ok(answer) => Some(answer.status),
-            Err(error) => error.status(),
-        };
-        self.deps.limiter.get().do_send(CallEnded {
-            permit: permit.id,
-            answered: status.is_some_and(|status| status != 429),
-        });
-        match answer {
-            Ok(answer) if answer.status == 429 => self.park(answer.retry_after).await,
-            Ok(answer) => Call::Answered {
-                evidence: Evidence::Answer {
+        let (evidence, retry_after) = match self.tools.client.get(request).await {
+            Ok(answer) => {
+                let evidence = Evidence::Answer {
                     status: answer.status,
                     content_is_oembed: is_oembed(&answer.body),
                     hint: page_hint(answer.content_type.as_deref()),
-                },
-                retry_after: answer.retry_after,
-            },
-            Err(error) => Call::Answered {
-                evidence: evidence_of(&error),
-                retry_after: None,
-            },
+                };
+                (evidence, answer.retry_after)
+            }
+            Err(error) => (evidence_of(&error), None),
+        };
+        // A 503 or a captcha between two 429s is no sign that the upstream has forgiven us.
+        let verdict = judge(&evidence, Policy::Careful).verdict;
+        self.deps.limiter.get().do_send(CallEnded {
+            permit: permit.id,
+            answered: verdict != Verdict::Unknown,
+        });
+        if matches!(evidence, Evidence::Answer { status: 429, .. }) {
+            return self.park(retry_after).await;
+        }
+        Call::Answered {
+            evidence,
+            retry_after,
         }
     }
 
@@ -315,7 +319,12 @@ impl Attempt {
         }
     }
 
-    async fn record(&self, id: &str, judgement: &Judgement) -> Result<(), StoreError> {
+    async fn record(
+        &self,
+        id: &str,
+        judgement: &Judgement,
+        control: &JobControl,
+    ) -> Result<(), StoreError> {
         if self.deps.run.dry_run {
             return Ok(());
         }
@@ -326,7 +335,7 @@ impl Attempt {
             judgement: judgement.clone(),
             checked_at: self.deps.clock.unix(),
         };
-        self.deps.db.write(record).await
+        self.deps.record(control, record).await
     }
 
     fn found(&self) -> Option<Findings> {

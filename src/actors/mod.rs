@@ -3,6 +3,7 @@
 
 pub mod arbiters;
 pub mod breath;
+pub mod call_budget;
 pub mod clock;
 pub mod control;
 pub mod db;

@@ -12,10 +12,10 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
+use super::call_budget::CallBudget;
 use super::clock::Clock;
 use super::db::Db;
 use super::faults::{Faults, Step};
-use super::worker::CallBudget;
 use crate::config::Config;
 use crate::domain::rate_window::Limit;
 use crate::store::StoreError;

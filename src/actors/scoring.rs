@@ -94,6 +94,7 @@ impl Handler<RunJob> for ScoringActor {
         if self.deps.faults.strike_in(Step::ScoringReceives, context) {
             return AttemptEnd::Failed("the arbiter ended".to_owned());
         }
+        let _in_job = run.span().entered();
         let Job::Score(mut job) = run.job else {
             return AttemptEnd::Failed("not a scoring job".to_owned());
         };

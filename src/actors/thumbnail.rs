@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use super::control::JobControl;
 use super::faults::Step;
@@ -51,7 +52,8 @@ impl Handler<RunJob> for ThumbnailActor {
         }
         let tools = Tools::of(&mut self.tools, &self.deps);
         let deps = self.deps.clone();
-        Box::pin(async move {
+        let span = run.span();
+        let attempt = async move {
             let Job::Thumbnails(job) = run.job else {
                 return AttemptEnd::Failed("not a thumbnails job".to_owned());
             };
@@ -68,7 +70,8 @@ impl Handler<RunJob> for ThumbnailActor {
                 found: RefCell::default(),
             };
             attempt.run(job.videos, &run.control).await
-        })
+        };
+        Box::pin(attempt.instrument(span))
     }
 }
 
@@ -98,7 +101,11 @@ impl Attempt {
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.thumbnails.in_flight;
-        match work_through(to_fetch, in_flight, control, |item| self.check(item)).await {
+        match work_through(to_fetch, in_flight, control, |item| {
+            self.check(item, control)
+        })
+        .await
+        {
             Rest::None => AttemptEnd::Finished {
                 found: self.found(),
             },
@@ -155,7 +162,7 @@ impl Attempt {
         }
     }
 
-    async fn check(&self, item: ThumbnailItem) -> ItemEnd {
+    async fn check(&self, item: ThumbnailItem, control: &JobControl) -> ItemEnd {
         let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url))
             .catch_unwind()
             .await;
@@ -174,7 +181,7 @@ impl Attempt {
                 .unwrap_or_else(|| verdict.status.name().to_owned());
             return ItemEnd::Left(Why::Transient { error, retry_after });
         }
-        match self.record(&item, &verdict).await {
+        match self.record(&item, &verdict, control).await {
             Ok(()) => {
                 self.tell(item, verdict, false);
                 ItemEnd::Done
@@ -208,7 +215,12 @@ impl Attempt {
         }
     }
 
-    async fn record(&self, item: &ThumbnailItem, verdict: &Verdict) -> Result<(), StoreError> {
+    async fn record(
+        &self,
+        item: &ThumbnailItem,
+        verdict: &Verdict,
+        control: &JobControl,
+    ) -> Result<(), StoreError> {
         if self.deps.run.dry_run {
             return Ok(());
         }
@@ -220,7 +232,7 @@ impl Attempt {
             verdict: verdict.clone(),
             checked_at: self.deps.clock.unix(),
         };
-        self.deps.db.write(record).await
+        self.deps.record(control, record).await
     }
 
     fn found(&self) -> Option<Findings> {

@@ -1,12 +1,12 @@
 //! What every worker receives and answers, and what it works with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, Message, Recipient};
 
+use super::call_budget::CallBudget;
 use super::clock::Clock;
 use super::control::JobControl;
 use super::db::Db;
@@ -20,7 +20,7 @@ use crate::domain::backoff;
 use crate::domain::finding::Findings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::score::{Baselines, Score};
-use crate::store::{Claim, JobId, JobState, Moment};
+use crate::store::{Claim, JobId, JobState, Moment, Operation, StoreError};
 use crate::{fetch, store};
 
 /// One attempt at one job.
@@ -35,8 +35,19 @@ pub struct RunJob {
     pub origin: Origin,
     /// Whether no try follows: items without a definitive answer get their last verdict.
     pub last_try: bool,
+    /// The attempt's number, from 1.
+    pub attempt: u32,
     /// How the attempt is asked to stop.
     pub control: Arc<JobControl>,
+}
+
+impl RunJob {
+    /// What every line of the log about this attempt is told under.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        let (id, kind) = (self.claim.job, self.job.kind());
+        tracing::error_span!("job", %id, %kind, attempt = self.attempt)
+    }
 }
 
 /// How an attempt ended.
@@ -168,41 +179,8 @@ pub struct Deps {
     pub faults: Faults,
 }
 
-/// Calls to the rate-limited upstream: how many were made, how many a run may make.
-#[derive(Debug, Clone)]
-pub struct CallBudget {
-    made: Arc<AtomicU64>,
-    most: Option<u64>,
-}
-
-impl CallBudget {
-    /// A budget of this many calls; `None` = no bound.
-    #[must_use]
-    pub fn new(most: Option<u64>) -> Self {
-        Self {
-            made: Arc::default(),
-            most,
-        }
-    }
-
-    /// Whether no call is left.
-    #[must_use]
-    pub fn is_spent(&self) -> bool {
-        self.most.is_some_and(|most| self.made() >= most)
-    }
-
-    /// Takes one call.
-    pub fn spend(&self) {
-        self.made.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Calls made so far.
-    #[must_use]
-    pub fn made(&self) -> u64 {
-        self.made.load(Ordering::Acquire)
-    }
-}
-
+/// No commit of ours takes as long.
+const FELT_WAIT: Duration = Duration::from_secs(1);
 /// A one-shot run does not sit out a longer request to wait: the item gets its last verdict. It is
 /// also the longest a retry ever backs off by itself.
 const LONGEST_WAIT: Duration = backoff::MAX_DELAY;
@@ -241,6 +219,24 @@ impl Deps {
         }
         let age = i64::try_from(fresh_for.as_secs()).unwrap_or(i64::MAX);
         Some(self.clock.unix().saturating_sub(age))
+    }
+
+    /// Records a verdict. A wait that is felt is for another's lock, and no time limit counts it.
+    ///
+    /// # Errors
+    /// The operation's.
+    pub async fn record<O: Operation>(
+        &self,
+        control: &JobControl,
+        operation: O,
+    ) -> Result<O::Output, StoreError> {
+        let write = self.db.write(operation);
+        tokio::pin!(write);
+        if let Ok(written) = tokio::time::timeout(FELT_WAIT, &mut write).await {
+            return written;
+        }
+        let _waiting = control.waiting();
+        write.await
     }
 
     /// Tells where a job of the durable queue is now, after the commit that says so.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 use super::{EngineError, EngineHandle, live};
+use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
-use crate::actors::worker::{CallBudget, RunOptions};
+use crate::actors::worker::RunOptions;
 use crate::config::Config;
 
 /// Moves of jobs that a slow listener may be behind before it misses some.

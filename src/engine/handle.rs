@@ -9,9 +9,10 @@ use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{EngineError, Status, StopRequest, TicketEvent};
+use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Reload, Retry};
 use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
-use crate::actors::worker::{CallBudget, JobMoved};
+use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::job::{Job, Queue};
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};

@@ -1,4 +1,4 @@
-//! A daemon of the built program and clients of its socket, which speak to it as `nc -U` would.
+//! A daemon on a vault of its own: started, talked to over its socket, looked at through its file.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -6,152 +6,164 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use super::run::{Output, Running};
-use super::scene::Scene;
+use super::run::{Run, Running};
+use super::site::Site;
+use super::vault::{Journal, Vault, VaultSpec};
 
-/// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A daemon that is ready; it is killed when dropped.
-#[derive(Debug)]
-pub struct Daemon {
-    /// The process.
-    pub running: Running,
-    /// Its socket.
-    pub socket: PathBuf,
+/// Where a daemon works: a vault, the site it asks, a folder for its socket.
+pub struct DaemonScene {
+    folder: TempDir,
+    /// The site's database.
+    pub vault: Vault,
+    /// What it takes for YouTube.
+    pub site: Site,
 }
 
-impl Daemon {
-    /// Starts one on the scene's vault, with more arguments.
+impl DaemonScene {
+    /// A vault of so many videos; nothing runs yet.
     #[must_use]
-    pub fn start(scene: &Scene, args: &[&str]) -> Self {
-        let socket = scene.path("d.sock");
-        let running = Self::run(scene, &socket, args);
+    pub fn new(journal: Journal, videos: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::start();
+        let spec = VaultSpec {
+            journal,
+            thumbnails: site.url(""),
+            ..VaultSpec::new(videos)
+        };
+        let vault = spec.create(&folder.path().join("vault.db"));
+        Self {
+            folder,
+            vault,
+            site,
+        }
+    }
+
+    /// Where the daemon listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    /// A file beside the database.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The daemon, to be started with these variables.
+    #[must_use]
+    pub fn daemon(&self, program: &str, settings: &[(&str, &str)]) -> Run {
+        let mut run = Run::new(program)
+            .args([Path::new("daemon"), Path::new("--db"), &self.vault.path])
+            .args([Path::new("--socket"), &self.socket()])
+            .env("VVV_LOG__LEVEL", "warn")
+            .env("VVV_FETCH__ALLOW", self.site.authority())
+            .env("VVV_LIVENESS__ENDPOINT", self.site.oembed_endpoint())
+            .timeout(Duration::from_secs(3600));
+        for (name, value) in settings {
+            run = run.env(name, value);
+        }
+        run
+    }
+
+    /// Starts it and waits until it lets us in.
+    #[must_use]
+    pub fn start(&self, program: &str, settings: &[(&str, &str)]) -> Running {
+        let daemon = self.daemon(program, settings).start();
         assert!(
-            running.wait_for_stderr("\"message\":\"ready\""),
-            "{:?}",
-            running.wait()
+            self.connect(Duration::from_secs(20)).is_some(),
+            "it lets nobody in"
         );
-        Self { running, socket }
+        daemon
     }
 
-    /// The same without waiting for it.
+    /// Connects as soon as the daemon lets one in; none if it never does.
     #[must_use]
-    pub fn run(scene: &Scene, socket: &Path, args: &[&str]) -> Running {
-        let database = scene.vault.path.to_str().expect("UTF-8");
-        let socket = socket.to_str().expect("UTF-8");
-        let own = ["daemon", "--db", database, "--socket", socket];
-        scene
-            .run([&own, args].concat())
-            .timeout(Duration::from_secs(120))
-            .start()
+    pub fn connect(&self, within: Duration) -> Option<UnixStream> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Ok(stream) = UnixStream::connect(self.socket()) {
+                return Some(stream);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        None
     }
 
-    /// A new connection.
+    /// A connection that calls and waits for its answers.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::connect(&self.socket)
+        let stream = self.connect(Duration::from_secs(20)).expect("connect");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        Client {
+            answers: BufReader::new(stream.try_clone().unwrap()),
+            requests: stream,
+        }
     }
 
-    /// One call on a connection of its own.
+    /// The rows of a query as text.
     #[must_use]
-    pub fn call(&self, method: &str, params: Value) -> Value {
-        self.client().call(method, params)
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let connection = self.vault.connect();
+        let mut statement = connection.prepare(sql).unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        let mut seen = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            let cell = |column| match row.get(column).unwrap() {
+                rusqlite::types::Value::Null => "-".to_owned(),
+                rusqlite::types::Value::Integer(integer) => integer.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => format!("{other:?}"),
+            };
+            seen.push((0..columns).map(cell).collect());
+        }
+        seen
     }
 
-    /// Has it drain and stop.
+    /// The one number a query answers.
     #[must_use]
-    pub fn stop(self) -> Output {
-        self.running.signal(rustix::process::Signal::TERM);
-        self.running.wait()
+    pub fn count(&self, sql: &str) -> usize {
+        self.rows(sql)[0][0].parse().unwrap()
+    }
+
+    /// Waits until a query answers this number.
+    pub fn wait_for(&self, sql: &str, count: usize, within: Duration) {
+        let deadline = Instant::now() + within;
+        while self.count(sql) != count {
+            let left = self.rows("SELECT state, count(*) FROM vvv_jobs GROUP BY state");
+            assert!(Instant::now() < deadline, "{sql}: {left:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
-/// A connection.
-#[derive(Debug)]
+/// One connection to a daemon.
 pub struct Client {
-    stream: BufReader<UnixStream>,
-    next: u64,
+    requests: UnixStream,
+    answers: BufReader<UnixStream>,
 }
 
 impl Client {
-    /// Connects.
-    #[must_use]
-    pub fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("connect to the daemon");
-        stream.set_read_timeout(Some(PATIENCE)).expect("be patient");
-        stream
-            .set_write_timeout(Some(PATIENCE))
-            .expect("be patient");
-        Self {
-            stream: BufReader::new(stream),
-            next: 0,
-        }
+    /// Calls a method and answers its result.
+    pub fn call(&mut self, method: &str, params: &Value) -> Value {
+        let answer = self.ask(method, params);
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        answer["result"].clone()
     }
 
-    /// Sends bytes as they are; false if the daemon has closed the connection.
-    pub fn send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.get_mut().write_all(bytes).is_ok()
-    }
-
-    /// Sends a request and answers its id.
-    pub fn ask(&mut self, method: &str, params: &Value) -> u64 {
-        self.next += 1;
-        let id = self.next;
-        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        assert!(self.send(format!("{request}\n").as_bytes()), "{method}");
-        id
-    }
-
-    /// The next line; none if the daemon has closed the connection.
-    pub fn line(&mut self) -> Option<Value> {
+    /// Calls a method and answers whatever came back.
+    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        self.requests
+            .write_all(format!("{request}\n").as_bytes())
+            .unwrap();
         let mut line = String::new();
-        match self.stream.read_line(&mut line) {
-            Ok(0) => None,
-            Ok(_) => Some(serde_json::from_str(&line).expect("a line of JSON")),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
-            Err(error) => panic!("no answer: {error}"),
-        }
-    }
-
-    /// The result of a call that must succeed.
-    pub fn call(&mut self, method: &str, params: Value) -> Value {
-        let reply = self.reply(method, &params);
-        assert!(reply.get("error").is_none(), "{method} {params}: {reply}");
-        reply["result"].clone()
-    }
-
-    /// The error of a call that must fail.
-    pub fn refused(&mut self, method: &str, params: Value) -> Value {
-        let reply = self.reply(method, &params);
-        assert!(reply.get("result").is_none(), "{method} {params}: {reply}");
-        reply["error"].clone()
-    }
-
-    fn reply(&mut self, method: &str, params: &Value) -> Value {
-        let id = self.ask(method, params);
-        let reply = self.line().expect("an answer");
-        assert_eq!(reply["id"], id, "{reply}");
-        reply
-    }
-
-    /// The connection itself.
-    #[must_use]
-    pub fn stream(&self) -> &UnixStream {
-        self.stream.get_ref()
-    }
-}
-
-/// Asks again and again until a condition holds.
-#[track_caller]
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 }

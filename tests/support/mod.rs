@@ -28,6 +28,7 @@ pub mod pictures;
 pub mod run;
 pub mod scene;
 pub mod site;
+pub mod talk;
 pub mod vault;
 
 /// Says that the calling test cannot run here, past the harness, which swallows what a passing

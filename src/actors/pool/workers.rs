@@ -97,6 +97,7 @@ impl WorkerSlot {
             claim: claimed.claim,
             origin: Origin(claimed.origin),
             last_try,
+            attempt: claimed.attempts,
             control: Arc::clone(&control),
         });
         self.running = Some(Running {

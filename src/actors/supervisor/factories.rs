@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::Supervisor;
 use crate::actors::arbiters::Arbiters;
+use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
 use crate::actors::db::{Db, DbActor};
 use crate::actors::decoder::Decoder;
@@ -16,7 +17,7 @@ use crate::actors::faults::Faults;
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::actors::slot::Slot;
-use crate::actors::worker::{CallBudget, Deps, JobMoved, RunOptions};
+use crate::actors::worker::{Deps, JobMoved, RunOptions};
 use crate::config::Config;
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::{Restart, RestartBudget};

@@ -30,19 +30,19 @@ pub struct DaemonArgs {
 pub fn run(
     arguments: &DaemonArgs,
     global: &Global,
-    environment: &[(OsString, OsString)],
+    environment: Vec<(OsString, OsString)>,
     console: &Console<'_>,
 ) -> Result<Code, Failure> {
     let (again, chosen) = (global.clone(), arguments.clone());
-    let kept = environment.to_vec();
+    let colours = may_colour(&environment);
     let read = move || {
-        let mut config = again.load(kept.clone())?.config;
+        let mut config = again.load(environment.clone())?.config;
         chosen.apply(&mut config)?;
         Ok(config)
     };
     let config: Config = read()?;
     let settings = logging::Settings::daemon(&config.log, console.stderr_is_terminal);
-    let level = logging::install(&settings.with_colours(may_colour(environment)))
+    let level = logging::install(&settings.with_colours(colours))
         .map_err(|error| Failure::new(Code::Unusable, error))?;
     let daemon = Daemon {
         config,

@@ -172,7 +172,7 @@ fn dispatch(
             thumbnails::run(arguments, global, &load(console)?, console)
         }
         Command::Liveness(arguments) => liveness::run(arguments, global, &load(console)?, console),
-        Command::Daemon(arguments) => daemon::run(arguments, global, &environment, console),
+        Command::Daemon(arguments) => daemon::run(arguments, global, environment, console),
         Command::Submit(arguments) => submit::run(arguments, global, &load(console)?, console),
         Command::Job(arguments) => job::run(arguments, global, &load(console)?, console),
         Command::Queue(arguments) => queue::run(arguments, global, &load(console)?, console),

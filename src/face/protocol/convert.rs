@@ -172,7 +172,7 @@ impl List {
 }
 
 /// JSON as it was kept; text if it is none, for the site may have written anything.
-fn json(text: String) -> Value {
+fn kept(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
@@ -202,9 +202,9 @@ impl From<engine::JobDetail> for JobDetail {
     fn from(job: engine::JobDetail) -> Self {
         Self {
             summary: job.summary.into(),
-            payload: job.payload.map_or(Value::Null, json),
-            remaining: job.remaining.map(json),
-            result: job.result.map(json),
+            payload: job.payload.map_or(Value::Null, kept),
+            remaining: job.remaining.map(kept),
+            result: job.result.map(kept),
         }
     }
 }
@@ -215,7 +215,7 @@ impl From<engine::JobDetail> for WaitedJob {
             id: job.summary.id.0,
             state: State(job.summary.state),
             error: job.summary.error,
-            result: job.result.map(json),
+            result: job.result.map(kept),
         }
     }
 }
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn what_the_site_wrote_is_shown_whatever_it_is() {
-        assert_eq!(super::json("{\"a\":1}".into()), json!({"a": 1}));
-        assert_eq!(super::json("{oops".into()), json!("{oops"));
+        assert_eq!(kept("{\"a\":1}".into()), json!({"a": 1}));
+        assert_eq!(kept("{oops".into()), json!("{oops"));
     }
 }

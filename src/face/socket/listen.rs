@@ -81,12 +81,15 @@ fn choose(daemon: &Daemon, runtime: Option<PathBuf>, is_root: bool) -> PathBuf {
         .join(NAME)
 }
 
+/// Device, inode and the moment of its last change: numbers of inodes are used again.
+type Identity = (u64, u64, i64, i64);
+
 /// A socket of ours; its file goes with it.
 #[derive(Debug)]
 pub struct Bound {
     path: PathBuf,
-    /// Device and inode, so that another's socket in its place is left alone.
-    identity: Option<(u64, u64)>,
+    /// Which file it is, so that another's socket in its place is left alone.
+    identity: Option<Identity>,
 }
 
 impl Drop for Bound {
@@ -127,7 +130,7 @@ pub fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Bound), So
     fchmod(&socket, Mode::RUSR | Mode::WUSR)
         .map_err(|error| refused("set its mode")(error.into()))?;
     bind_to(&socket, &address).map_err(|error| refused("bind")(error.into()))?;
-    let bound = Bound {
+    let mut bound = Bound {
         path: path.to_owned(),
         identity: identity(path),
     };
@@ -140,6 +143,7 @@ pub fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Bound), So
     let mode = if group.is_some() { 0o660 } else { 0o600 };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .map_err(refused("set its mode"))?;
+    bound.identity = identity(path);
     listen(&socket, BACKLOG).map_err(|error| refused("listen")(error.into()))?;
     Ok((UnixListener::from(socket), bound))
 }
@@ -159,9 +163,9 @@ fn is_open_to_all(path: &Path) -> bool {
     folder.is_some_and(|folder| folder.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE)
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<Identity> {
     let found = path.symlink_metadata().ok()?;
-    Some((found.dev(), found.ino()))
+    Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
 }
 
 /// Removes a socket that nobody listens on, and nothing else.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::views::Views;
 use crate::config::Config;
-use crate::engine::{EngineHandle, Enqueued, Grouping, JobId, Kind};
+use crate::engine::{EngineHandle, Enqueued, Grouping, JobId, Kind, QueueView};
 use crate::face::protocol::{
     Activity, Batch, BatchIds, Cancel, Cancelled, Changed, Drain, ErrorCode, Get, Got, Id, List,
     ListQueues, Listed, Method, Pause, Purge, Purged, QueueName, Queues, Reload, Reloaded, Reply,
@@ -78,7 +78,7 @@ impl Site {
     /// # Errors
     /// When the file cannot be read.
     pub async fn queues(&self) -> Result<Queues, RpcError> {
-        let queues = self.views.look(|view| view.queues()).await?;
+        let queues = self.views.look(QueueView::queues).await?;
         Ok(Queues {
             queues: queues.into_iter().map(Into::into).collect(),
         })
