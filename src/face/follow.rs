@@ -264,7 +264,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
-    fn job(id: i64, state: &str, more: Value) -> Value {
+    fn job(id: i64, state: &str, more: &Value) -> Value {
         let mut job = json!({"id": id, "kind": "liveness", "queue": "cleanup", "state": state,
             "priority": 5, "items": 1, "attempts": 1, "crashes": 0, "payload": null});
         let more = more.as_object().unwrap().clone();
@@ -311,13 +311,13 @@ mod tests {
                 r#"+{"jsonrpc":"2.0","method":"events.lagged","params":{"missed":1}}"#.to_owned(),
             ]),
             answers([
-                job(3, "running", json!({})),
-                job(2, "running", json!({})),
-                job(1, "succeeded", json!({})),
-                job(2, "succeeded", json!({})),
+                job(3, "running", &json!({})),
+                job(2, "running", &json!({})),
+                job(1, "succeeded", &json!({})),
+                job(2, "succeeded", &json!({})),
             ]),
             listening([]),
-            answers([job(3, "cancelled", json!({}))]),
+            answers([job(3, "cancelled", &json!({}))]),
         ]);
         let mut follower = Follower::listen(script.socket()).unwrap();
         follower.expect([1, 2, 3]);
@@ -353,7 +353,7 @@ mod tests {
             liveness: Some(vec!["a".into(), "b".into(), "c".into()]),
         };
         let mut collector = Collector::new(&plan, false);
-        let found = |result: Value| job(1, "succeeded", json!({ "result": result }));
+        let found = |result: Value| job(1, "succeeded", &json!({ "result": result }));
         let mut asked = 0;
         for answer in [
             found(json!({"score": [
@@ -371,12 +371,12 @@ mod tests {
             job(
                 2,
                 "failed",
-                json!({
+                &json!({
                 "error": "panicked",
                 "payload": {"video_ids": ["a", "b"]},
                 "remaining": {"video_ids": ["b"]}}),
             ),
-            job(3, "cancelled", json!({"payload": {"video_ids": ["c"]}})),
+            job(3, "cancelled", &json!({"payload": {"video_ids": ["c"]}})),
         ] {
             let Got { job } = serde_json::from_value(answer).unwrap();
             asked += calls(&job);

@@ -244,7 +244,8 @@ mod tests {
                     .to_owned()
             )
         );
-        let cases: [(fn(&mut Value), &str); 7] = [
+        type Change = fn(&mut Value);
+        let cases: [(Change, &str); 7] = [
             (
                 |status| status["alarms"] = json!(["the disk is full"]),
                 "the disk is full",

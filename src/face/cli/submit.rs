@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::batch::parse_kind;
-use super::daemon_link::{connect, daemon_on, say};
+use super::daemon_link::{connect, daemon_on};
 use super::db::{json_line, print};
 use super::score::refuse_guesses;
 use super::selection::{FailOn, SelectionArgs};
@@ -18,13 +18,11 @@ use crate::config::units::parse_duration;
 use crate::config::{Config, Loaded};
 use crate::engine::{Job, Kind};
 use crate::face::batch_file::{self, Plan};
-use crate::face::client::socket_of;
 use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
-use crate::face::follow::Follower;
 use crate::face::one_shot;
-use crate::face::protocol::{FollowUp, KindName, Span, StatusReport, Submit, SubmitBatch};
-use wait::Awaited;
+use crate::face::protocol::{FollowUp, KindName, Span, Submit, SubmitBatch};
+use wait::{Awaited, listen, warn_of_pauses};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -264,27 +262,6 @@ fn read_batch(
     }
     let named = batch.database.filter(|_| global.db.is_none());
     Ok((plan, named.unwrap_or_else(|| config.database.path.clone())))
-}
-
-/// Listens before anything is queued, so that no end is missed.
-fn listen(wait: bool, config: &Config) -> Result<Option<Follower>, Failure> {
-    let follower = wait.then(|| Follower::listen(&socket_of(config)));
-    Ok(follower.transpose()?)
-}
-
-/// Nobody waits gladly for what is paused without knowing it.
-fn warn_of_pauses(status: &StatusReport, plan: &Plan, global: &Global, console: &mut Console<'_>) {
-    for job in plan.clone().into_jobs() {
-        let name = job.kind().queue();
-        let mut queues = status.queues.iter();
-        if queues.any(|queue| queue.queue.0 == name && queue.paused_at.is_some()) {
-            say(
-                &format!("{name} is paused: its jobs wait for vvv-actors queue resume {name}"),
-                global,
-                console,
-            );
-        }
-    }
 }
 
 fn named(ids: &[i64]) -> String {
