@@ -140,10 +140,10 @@ fn rate_line(status: &StatusReport) -> Option<String> {
         rate.window_s
     );
     if let Some(seconds) = rate.next_s {
-        let _ = write!(line, ", next in {seconds:.0} s");
+        let _ = write!(line, ", next in {seconds} s");
     }
     if let Some(seconds) = rate.parked_s {
-        let _ = write!(line, ", left alone for {seconds:.0} s more");
+        let _ = write!(line, ", left alone for {seconds} s more");
     }
     Some(line)
 }
@@ -195,7 +195,7 @@ fn worries(status: &StatusReport, oldest: Duration, now: Time) -> Vec<String> {
     let parked = status.rate.as_ref().and_then(|rate| rate.parked_s);
     if let Some(seconds) = parked {
         worries.push(format!(
-            "the upstream told us to stay away, {seconds:.0} s more"
+            "the upstream told us to stay away, {seconds} s more"
         ));
     }
     if let Some(waited) = status.waiting_for_lock_s.filter(|waited| *waited >= 10) {
@@ -220,7 +220,7 @@ mod tests {
                 "retryable": 1, "running": 2, "oldest_at": "1970-01-01T00:00:00Z"}],
             "pools": [{"queue": "cleanup", "workers": 2, "busy": 2, "ready": 0, "uncommitted": 0,
                 "restarts": 0, "degraded": false}],
-            "rate": {"upstream": "oembed", "used": 3, "limit": 20, "window_s": 60.0,
+            "rate": {"upstream": "oembed", "used": 3, "limit": 20, "window_s": 60,
                 "next_s": null, "parked_s": null},
             "alarms": [],
         });
@@ -264,7 +264,7 @@ mod tests {
                 "kept dying",
             ),
             (
-                |status| status["rate"]["parked_s"] = json!(90.0),
+                |status| status["rate"]["parked_s"] = json!(90),
                 "stay away, 90 s",
             ),
             (
@@ -292,7 +292,7 @@ mod tests {
     fn people_are_told_what_is_busy_and_what_is_wrong() {
         let text = lines(&report(|status| {
             status["alarms"] = json!(["\u{1b}[2Jx"]);
-            status["rate"]["parked_s"] = json!(89.6);
+            status["rate"]["parked_s"] = json!(90);
         }));
         for part in [
             "running for 3d 4h",
