@@ -129,7 +129,12 @@ fn queues_are_paused_emptied_and_resumed() {
     let daemon = Daemon::start(&scene, &[]);
     assert_eq!(told(&scene, "queue pause liveness")["changed"], true);
     assert_eq!(told(&scene, "queue pause cleanup")["changed"], false);
-    let submitted = told(&scene, "submit liveness aaaaaaaaaaa --delay 1ms");
+    let submitted = output(&scene, "submit liveness aaaaaaaaaaa --delay 1ms");
+    assert!(
+        submitted.stderr.contains("cleanup is paused"),
+        "{submitted:?}"
+    );
+    let submitted = report(&submitted);
     let id = submitted["ids"][0].as_i64().unwrap();
     let check = output(&scene, "status --check");
     assert_eq!(check.code, Some(1), "{check:?}");

@@ -7,7 +7,7 @@ pub mod config;
 pub mod daemon;
 mod daemon_link;
 pub mod db;
-pub mod global;
+mod global;
 mod ids;
 pub mod job;
 pub mod liveness;
@@ -31,7 +31,6 @@ use std::io::{IsTerminal, Write};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::global::{Format, Global};
-
 use super::exit::{Code, Failure};
 use super::logging;
 use crate::config::{Loaded, Origin};
@@ -254,6 +253,7 @@ mod tests {
     use crate::engine::Kind;
     use clap::error::ErrorKind;
     use selection::FailOn;
+    use std::path::PathBuf;
     use std::time::Duration;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {

@@ -140,10 +140,10 @@ fn rate_line(status: &StatusReport) -> Option<String> {
         rate.window_s
     );
     if let Some(seconds) = rate.next_s {
-        let _ = write!(line, ", next in {seconds:.0} s");
+        let _ = write!(line, ", next in {seconds} s");
     }
     if let Some(seconds) = rate.parked_s {
-        let _ = write!(line, ", left alone for {seconds:.0} s more");
+        let _ = write!(line, ", left alone for {seconds} s more");
     }
     Some(line)
 }
@@ -195,7 +195,7 @@ fn worries(status: &StatusReport, oldest: Duration, now: Time) -> Vec<String> {
     let parked = status.rate.as_ref().and_then(|rate| rate.parked_s);
     if let Some(seconds) = parked {
         worries.push(format!(
-            "the upstream told us to stay away, {seconds:.0} s more"
+            "the upstream told us to stay away, {seconds} s more"
         ));
     }
     if let Some(waited) = status.waiting_for_lock_s.filter(|waited| *waited >= 10) {
@@ -244,8 +244,8 @@ mod tests {
                     .to_owned()
             )
         );
-        type Case = (fn(&mut Value), &'static str);
-        let cases: [Case; 7] = [
+        type Change = fn(&mut Value);
+        let cases: [(Change, &str); 7] = [
             (
                 |status| status["alarms"] = json!(["the disk is full"]),
                 "the disk is full",

@@ -18,13 +18,11 @@ use crate::config::units::parse_duration;
 use crate::config::{Config, Loaded};
 use crate::engine::{Job, Kind};
 use crate::face::batch_file::{self, Plan};
-use crate::face::client::socket_of;
 use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
-use crate::face::follow::Follower;
 use crate::face::one_shot;
 use crate::face::protocol::{FollowUp, KindName, Span, Submit, SubmitBatch};
-use wait::Awaited;
+use wait::{Awaited, listen, warn_of_pauses};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -158,6 +156,7 @@ fn submit_jobs(
     config.database.path = PathBuf::from(&status.database);
     let plan = one_shot::plan(kind, &arguments.selection, None, &config)?;
     let follower = listen(arguments.wait, &config)?;
+    warn_of_pauses(&status, &plan, global, console);
     let parts = jobs(plan.clone());
     if parts.len() > 1 && arguments.unique_key.is_some() {
         let error = anyhow::anyhow!(
@@ -219,6 +218,7 @@ fn submit_batch(
     let mut client = connect(config)?;
     let status = daemon_on(&database, &mut client)?;
     let follower = listen(arguments.wait, config)?;
+    warn_of_pauses(&status, &plan, global, console);
     let like = SubmitBatch {
         priority: arguments.priority,
         on_success: arguments.on_success.clone(),
@@ -262,12 +262,6 @@ fn read_batch(
     }
     let named = batch.database.filter(|_| global.db.is_none());
     Ok((plan, named.unwrap_or_else(|| config.database.path.clone())))
-}
-
-/// Listens before anything is queued, so that no end is missed.
-fn listen(wait: bool, config: &Config) -> Result<Option<Follower>, Failure> {
-    let follower = wait.then(|| Follower::listen(&socket_of(config)));
-    Ok(follower.transpose()?)
 }
 
 fn named(ids: &[i64]) -> String {

@@ -1,4 +1,4 @@
-//! The client against a server that answers by a script.
+//! What the client makes of answers, news and silence.
 
 use std::os::unix::net::UnixListener;
 

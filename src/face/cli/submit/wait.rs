@@ -2,21 +2,50 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::daemon_link::say;
 use super::super::selection::FailOn;
 use super::super::{Console, Global};
 use crate::config::{Config, ThumbnailPolicy};
 use crate::engine::JobState;
 use crate::face::batch_file::Plan;
+use crate::face::client::socket_of;
 use crate::face::exit::{Code, Failure};
 use crate::face::follow::{Follower, calls, note};
 use crate::face::one_shot::print;
 use crate::face::progress::Progress;
+use crate::face::protocol::StatusReport;
 use crate::face::report::Collector;
 use crate::face::run::{Choices, Early, conclude};
 use crate::face::signals::Signals;
 
 /// How soon a signal is heard.
 const TICK: Duration = Duration::from_millis(200);
+
+/// Listens before anything is queued, so that no end is missed.
+pub(super) fn listen(wait: bool, config: &Config) -> Result<Option<Follower>, Failure> {
+    let follower = wait.then(|| Follower::listen(&socket_of(config)));
+    Ok(follower.transpose()?)
+}
+
+/// Nobody waits gladly for what is paused without knowing it.
+pub(super) fn warn_of_pauses(
+    status: &StatusReport,
+    plan: &Plan,
+    global: &Global,
+    console: &mut Console<'_>,
+) {
+    for job in plan.clone().into_jobs() {
+        let name = job.kind().queue();
+        let mut queues = status.queues.iter();
+        if queues.any(|queue| queue.queue.0 == name && queue.paused_at.is_some()) {
+            say(
+                &format!("{name} is paused: its jobs wait for vvv-actors queue resume {name}"),
+                global,
+                console,
+            );
+        }
+    }
+}
 
 /// Work that was submitted and is waited for.
 pub(super) struct Awaited {
