@@ -25,7 +25,9 @@ use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
 use crate::store::StoreError;
-use crate::store::{ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseJobs};
+use crate::store::{
+    ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseJobs, ReleaseLease,
+};
 
 /// How often workers and their time limits are looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -151,9 +153,18 @@ impl Pool {
             alone: self.is_alone(),
             now: self.deps.queue_now(),
         };
-        let limit = claim.limit;
-        let db = self.deps.db.clone();
-        let ask = async move { db.write(claim).await };
+        let (limit, lease) = (claim.limit, claim.lease);
+        let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
+        let ask = async move {
+            let claimed = db.write(claim).await;
+            if durable && matches!(claimed, Err(StoreError::Unknown(_))) {
+                // It may hold jobs all the same, which nobody would ever run.
+                while db.write(ReleaseLease(lease)).await.is_err() {
+                    actix_rt::time::sleep(FULL_AGAIN).await;
+                }
+            }
+            claimed
+        };
         context.spawn(ask.into_actor(self).map(move |claimed, pool, context| {
             pool.claiming = false;
             pool.claimed(claimed, limit, context);

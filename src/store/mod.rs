@@ -78,7 +78,8 @@ pub use permits::{
     ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
-    Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseRunning, SubmitJobs,
+    Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseLease, ReleaseRunning,
+    SubmitJobs,
 };
 pub use queues::QueueSummary;
 pub use reader::Reader;

@@ -192,6 +192,29 @@ impl Operation for ReleaseJobs {
     }
 }
 
+/// Gives back what a claim holds whose answer was lost; how many jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseLease(pub Lease);
+
+impl Operation for ReleaseLease {
+    type Output = usize;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
+        let released = scope
+            .prepare_queue(
+                "UPDATE queue.vvv_jobs SET state = 'available', lease = NULL, \
+                 attempts = attempts - 1, suspect = min(suspect, 1) \
+                 WHERE lease = ?1 AND state = 'running'",
+            )?
+            .execute([self.0.0])?;
+        Ok(released)
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
 /// Gives back every claim of a queue whose pool died; the origins of all jobs the queue still has
 /// to do. The attempts count: one of these jobs may be what killed it.
 #[derive(Debug, Clone, Copy)]

@@ -268,7 +268,7 @@ impl Pool {
         tracing::debug!(queue = %self.queue, job = %claimed.claim.job, "the job is no longer ours");
     }
 
-    /// Writes; on a full disk a durable engine tries until there is room.
+    /// Writes; a durable engine tries until there is room, and until it knows.
     pub(super) fn write<O: Operation + Sync>(
         &mut self,
         operation: O,
@@ -282,8 +282,9 @@ impl Pool {
             let operation = Arc::new(operation);
             loop {
                 match db.write(Arc::clone(&operation)).await {
-                    // The claim outlasts it: nobody else does the job meanwhile.
-                    Err(StoreError::StorageFull) if durable => {
+                    // The claim outlasts it: nobody else does the job meanwhile, and if it was
+                    // written after all, the claim is gone and nothing is written twice.
+                    Err(StoreError::StorageFull | StoreError::Unknown(_)) if durable => {
                         actix_rt::time::sleep(FULL_AGAIN).await;
                     }
                     written => break written,

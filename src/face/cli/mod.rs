@@ -247,7 +247,6 @@ fn explain(error: &clap::Error, colours: bool, console: &mut Console<'_>) -> Cod
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
 
     use super::*;
     use crate::engine::Kind;

@@ -165,3 +165,19 @@ fn a_queue_is_its_writers_alone_and_leaves_nothing_behind() {
     assert_eq!(run(&mut fixture.writer(), ReadQueue).unwrap(), []);
     assert_eq!(fixture.rows("SELECT * FROM vvv_jobs"), [""; 0]);
 }
+
+#[test]
+fn what_a_lost_answer_holds_is_given_back() {
+    let fixture = Fixture::new("wal");
+    let mut writer = fixture.writer();
+    submit(&mut writer, vec![job(Kind::Score, 5, 0); 3], 0);
+    claim(&mut writer, 1, 1, 0);
+    claim(&mut writer, 2, 2, 0);
+    assert_eq!(run(&mut writer, ReleaseLease(Lease(2))).unwrap(), 2);
+    assert_eq!(run(&mut writer, ReleaseLease(Lease(2))).unwrap(), 0);
+    let again = claim(&mut writer, 9, 3, 0).jobs;
+    assert_eq!(
+        again.iter().map(|job| job.attempts).collect::<Vec<_>>(),
+        [1, 1]
+    );
+}
