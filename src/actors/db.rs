@@ -103,9 +103,7 @@ impl DbActor {
                 .is_some_and(|since| since.elapsed() >= FOLD_AFTER)
         {
             self.unfolded_since = None;
-            if let Err(error) = writer.fold_wal(false) {
-                tracing::debug!(%error, "failed to fold the WAL back");
-            }
+            fold_wal(writer, false);
         }
     }
 
@@ -133,10 +131,8 @@ impl DbActor {
 
     /// A clean stop: the last word to the file.
     fn end_run(&mut self) {
-        if let Some(writer) = &self.writer
-            && let Err(error) = writer.fold_wal(true)
-        {
-            tracing::debug!(%error, "failed to fold the WAL back");
+        if let Some(writer) = &self.writer {
+            fold_wal(writer, true);
         }
     }
 
@@ -183,6 +179,10 @@ impl DbActor {
                     watch.changed.do_send(FileChanged);
                 }
                 self.unfolded_since = Some(Instant::now());
+                // Those who waited have their answers.
+                if writer.has_long_wal() {
+                    fold_wal(writer, false);
+                }
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
                 }
@@ -395,6 +395,12 @@ impl Db {
     #[must_use]
     pub const fn slot(&self) -> &Slot<DbActor> {
         &self.slot
+    }
+}
+
+fn fold_wal(writer: &Writer, whole: bool) {
+    if let Err(error) = writer.fold_wal(whole) {
+        tracing::debug!(%error, "failed to fold the WAL back");
     }
 }
 

@@ -172,10 +172,13 @@ impl Job {
 
 /// Each value once, where it first stood.
 #[must_use]
-pub fn once_each<T: Clone + Eq + std::hash::Hash>(mut values: Vec<T>) -> Vec<T> {
+pub fn once_each<T: Eq + std::hash::Hash>(values: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::with_capacity(values.len());
-    values.retain(|value| seen.insert(value.clone()));
-    values
+    let is_first: Vec<bool> = values.iter().map(|value| seen.insert(value)).collect();
+    let marked = values.into_iter().zip(is_first);
+    marked
+        .filter_map(|(value, first)| first.then_some(value))
+        .collect()
 }
 
 fn cut<T>(items: Vec<T>, size: usize, make: impl Fn(Vec<T>) -> Job) -> Vec<Job> {

@@ -10,6 +10,10 @@ use super::operation::Scope;
 use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::{Job, ScoreJob};
 
+/// From so many ids on their order is looked up. Fewer are the pipeline's newest, and in order as they
+/// come, or too far apart for any order to help; and somebody waits for the answer.
+const WORTH_AN_ORDER: usize = 5_000;
+
 /// Where and how the chunks of one piece of work are put.
 pub(super) struct Placing<'a> {
     /// The row that is there already.
@@ -139,6 +143,9 @@ fn in_order(scope: &Scope<'_>, job: Job) -> Result<Job, StoreError> {
     let Some(rowid_of) = &scope.site.rowid_of else {
         return Ok(Job::Score(ScoreJob { video_ids }));
     };
+    if video_ids.len() < WORTH_AN_ORDER {
+        return Ok(Job::Score(ScoreJob { video_ids }));
+    }
     let mut lookup = scope.prepare(rowid_of)?;
     let mut placed = Vec::with_capacity(video_ids.len());
     for (at, id) in video_ids.into_iter().enumerate() {

@@ -7,9 +7,11 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, InterruptHandle};
 
 use super::Options;
@@ -24,6 +26,9 @@ use crate::config::{Checkpoint, JournalMode};
 /// The most operations in one transaction: enough that a commit's cost is shared, few enough
 /// that a replay one by one stays short.
 const MAX_GROUP: usize = 256;
+
+/// Pages, 4 KiB each as a rule.
+const LONG_WAL: i32 = 500;
 
 /// Room for the ids of some 100,000 videos with their scores: they are looked up all over.
 const CACHE_MIB: u16 = 8;
@@ -57,6 +62,8 @@ pub struct Writer {
     seen_version: i64,
     is_wal: bool,
     checkpoint: Checkpoint,
+    /// Pages in the WAL after the last commit.
+    wal_pages: Arc<AtomicI32>,
     /// Why the writer must be opened again, once it must.
     doubt: String,
 }
@@ -82,6 +89,15 @@ impl Writer {
         if options.queue == QueueHome::Memory {
             queue::create(&connection)?;
         }
+        let wal_pages = Arc::new(AtomicI32::new(0));
+        if options.queue == QueueHome::File && options.database.checkpoint == Checkpoint::Idle {
+            // In the place of SQLite's own, which folds the WAL back while somebody waits.
+            let pages = Arc::clone(&wal_pages);
+            connection.wal_hook(Some(move |_: &mut Wal, count| {
+                pages.store(count, Ordering::Relaxed);
+                Ok(())
+            }))?;
+        }
         Ok(Self {
             file: WriteConnection {
                 connection,
@@ -94,6 +110,7 @@ impl Writer {
             seen_version: 0,
             is_wal,
             checkpoint: options.database.checkpoint,
+            wal_pages,
             doubt: "the transaction could not be rolled back".to_owned(),
         })
     }
@@ -154,6 +171,13 @@ impl Writer {
         self.file.new_rows.take()
     }
 
+    /// Whether the WAL is long enough to be folded back though there is work. It is half of what
+    /// makes a site's own commit do it, and wait.
+    #[must_use]
+    pub fn has_long_wal(&self) -> bool {
+        self.wal_pages.load(Ordering::Relaxed) >= LONG_WAL
+    }
+
     /// Folds as much of a WAL back into the file as is possible without waiting; with `whole` all
     /// of it, if no one else looks at it, and leaves it empty. Does nothing where
     /// `database.checkpoint` is "never".
@@ -169,6 +193,7 @@ impl Writer {
         } else {
             "PRAGMA main.wal_checkpoint(PASSIVE)"
         };
+        self.wal_pages.store(0, Ordering::Relaxed);
         // Its answer says how far it got, which is as far as it could.
         self.file.connection.query_row(sql, [], |_| Ok(()))?;
         Ok(())
