@@ -206,7 +206,7 @@ fn headline(journal: &str) {
 }
 
 fn taken_in(site: &Connection) {
-    let waiting = "SELECT count(*) FROM vvv_jobs WHERE queue IS NULL";
+    let waiting = "SELECT count(*) FROM vvv_jobs WHERE queued_ms IS NULL";
     while site
         .query_row(waiting, [], |row| row.get::<_, i64>(0))
         .unwrap()

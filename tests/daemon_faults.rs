@@ -164,6 +164,9 @@ fn under_load_memory_threads_and_descriptors_stay_flat() {
     while began.elapsed() < span {
         round();
         rounds += 1;
+        // Each round really fetches and asks.
+        let calls = scene.site.calls().len();
+        assert!(calls >= rounds * 100, "{calls} calls in {rounds} rounds");
         seen.push((began.elapsed(), taken(&daemon)));
     }
     // The first third warms up; from there on nothing may grow.

@@ -306,3 +306,57 @@ fn a_new_configuration_is_taken_over_while_jobs_run() {
     }
     scene.stop(&engine);
 }
+
+#[test]
+fn what_was_asked_by_an_earlier_job_is_asked_again_by_the_next() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.liveness.fresh_for = Duration::ZERO;
+    let engine = scene.start();
+    let ids: Vec<String> = (0..12).map(|n| oembed::id("alive", n)).collect();
+    for round in 1..=3 {
+        for id in scene.enqueue(&engine, liveness(&ids)) {
+            let job = scene.wait_for(id, JobState::Succeeded);
+            let Findings::Liveness(found) = Findings::from_json(&job.result.unwrap()).unwrap()
+            else {
+                panic!("another kind")
+            };
+            assert!(found.iter().all(|found| !found.cached));
+        }
+        for id in &ids {
+            assert_eq!(scene.site.count(Endpoint::Oembed, id), round, "{id}");
+        }
+    }
+    scene.stop(&engine);
+}
+
+#[test]
+fn a_paused_queue_begins_nothing_that_it_had_at_hand() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.queues.cleanup.workers = 1;
+    scene.config.queues.cleanup.chunk = 1;
+    let gate = Gate::closed();
+    let ids: Vec<String> = (0..6).map(|n| oembed::id("alive", n)).collect();
+    scene
+        .site
+        .oembed(&ids[0], oembed::alive(&ids[0]).behind(&gate));
+    let engine = scene.start();
+    let jobs = scene.enqueue(&engine, liveness(&ids));
+    let asked = |calls: &[support::site::Call]| calls.len() == 1;
+    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    scene
+        .runtime
+        .block_on(engine.pause(Queue::Cleanup, true))
+        .unwrap();
+    for id in &jobs[1..] {
+        scene.wait_for(*id, JobState::Available);
+    }
+    gate.open();
+    scene.wait_for(jobs[0], JobState::Succeeded);
+    assert_eq!(scene.site.total(Endpoint::Oembed), 1);
+    scene
+        .runtime
+        .block_on(engine.pause(Queue::Cleanup, false))
+        .unwrap();
+    scene.wait_for(jobs[5], JobState::Succeeded);
+    scene.stop(&engine);
+}

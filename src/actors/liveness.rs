@@ -205,6 +205,8 @@ impl Attempt {
                 self.tell(id, judgement, false);
                 ItemEnd::Done
             }
+            // Asked to stop while the disk was full.
+            Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),
                 retry_after: None,

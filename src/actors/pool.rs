@@ -184,8 +184,12 @@ impl Pool {
                 for job in &claimed.jobs {
                     self.moved(job, JobState::Running, None);
                 }
+                let waits_its_turn = claimed.suspects && claimed.jobs.is_empty();
                 self.ready.extend(claimed.jobs);
-                if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
+                if waits_its_turn && self.is_alone() {
+                    // A suspect of another queue is tried.
+                    self.look_again(CLAIM_AGAIN, context);
+                } else if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
                     let wait = due_ms.saturating_sub(self.deps.queue_now().0);
                     self.look_again(
                         Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
@@ -273,9 +277,16 @@ impl Pool {
         if !late && (busy || self.claiming) {
             return;
         }
+        if self.ready.is_empty() {
+            return self.tell_drained();
+        }
+        self.let_go(context);
+    }
+
+    pub(super) fn let_go(&mut self, context: &mut Context<Self>) {
         let claims: Vec<_> = self.ready.drain(..).map(|claimed| claimed.claim).collect();
         if claims.is_empty() {
-            return self.tell_drained();
+            return;
         }
         self.write(ReleaseJobs { claims }, context, |pool, released, _| {
             if let Err(error) = released {
@@ -344,6 +355,19 @@ impl Handler<Abandon> for Pool {
             slot.drop_work_of(&ids);
         }
         self.go_on(context);
+    }
+}
+
+/// Gives back what was claimed and not begun: the queue pauses, or nobody works it off any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LetGo;
+
+impl Handler<LetGo> for Pool {
+    type Result = ();
+
+    fn handle(&mut self, _: LetGo, context: &mut Self::Context) {
+        self.let_go(context);
     }
 }
 

@@ -223,22 +223,33 @@ impl Deps {
         Some(self.clock.unix().saturating_sub(age))
     }
 
-    /// Records a verdict. A wait that is felt is for another's lock, and no time limit counts it.
+    /// Records a verdict. A wait that is felt is for another's lock, or for room on the disk, and no
+    /// time limit counts it.
     ///
     /// # Errors
     /// The operation's.
-    pub async fn record<O: Operation>(
+    pub async fn record<O: Operation + Sync>(
         &self,
         control: &JobControl,
         operation: O,
     ) -> Result<O::Output, StoreError> {
-        let write = self.db.write(operation);
+        let operation = Arc::new(operation);
+        let write = self.db.write(Arc::clone(&operation));
         tokio::pin!(write);
-        if let Ok(written) = tokio::time::timeout(FELT_WAIT, &mut write).await {
-            return written;
-        }
+        let soon = tokio::time::timeout(FELT_WAIT, &mut write).await;
         let _waiting = control.waiting();
-        write.await
+        let mut written = match soon {
+            Ok(written) => written,
+            Err(_) => write.await,
+        };
+        while !self.run.one_shot
+            && !control.is_asked()
+            && matches!(written, Err(StoreError::StorageFull))
+        {
+            actix_rt::time::sleep(FELT_WAIT).await;
+            written = self.db.write(Arc::clone(&operation)).await;
+        }
+        written
     }
 
     /// Tells where a job of the durable queue is now, after the commit that says so.

@@ -2,9 +2,10 @@
 
 use rusqlite::{OptionalExtension, Row};
 
+use super::ending::{Ending, end_job};
 use super::error::StoreError;
 use super::operation::{Operation, QueueHome, Scope};
-use super::queue::{Claim, JobId, Lease, Moment};
+use super::queue::{Claim, JobId, JobState, Lease, Moment};
 use crate::domain::job::{Kind, Queue};
 
 /// Claims the next jobs of a queue that are due, by priority, then time, then number. A suspect
@@ -53,8 +54,23 @@ pub struct ClaimedJob {
     pub origin: i64,
 }
 
-const CLAIMABLE: &str = "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, \
-     origin, result FROM queue.vvv_jobs WHERE queue = ?1 AND state = 'available' ";
+/// In the file a job's own number is its origin, from one process to the next.
+const fn claimable(home: QueueHome) -> &'static str {
+    match home {
+        QueueHome::Memory => {
+            "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, origin \
+             FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' "
+        }
+        QueueHome::File => {
+            "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, id \
+             FROM main.vvv_jobs WHERE queue = ?1 AND state = 'available' \
+             AND queued_ms IS NOT NULL "
+        }
+    }
+}
+
+/// A job's number, and the job if its row can be read.
+type Found = (JobId, Option<ClaimedJob>);
 
 impl Operation for ClaimJobs {
     type Output = Claimed;
@@ -75,12 +91,14 @@ impl Operation for ClaimJobs {
             )?
             .execute((self.queue.name(), self.now.0))?;
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
-        let jobs: Vec<ClaimedJob> = scope
-            .prepare_queue(&format!(
-                "{CLAIMABLE} ORDER BY priority, run_at_ms, id LIMIT ?2"
+        let claimable = claimable(scope.home);
+        let found: Vec<Found> = scope
+            .prepare(&format!(
+                "{claimable} ORDER BY priority, run_at_ms, id LIMIT ?2"
             ))?
-            .query_map((self.queue.name(), limit), |row| claimed(row, self.lease))?
+            .query_map((self.queue.name(), limit), |row| self.found(row))?
             .collect::<Result<_, _>>()?;
+        let jobs = self.legible(scope, found)?;
         self.hold(scope, &jobs, 0)?;
         let next_due_ms = scope
             .prepare_queue(
@@ -102,20 +120,59 @@ impl Operation for ClaimJobs {
 }
 
 impl ClaimJobs {
-    /// The next suspect, if there is one; it is claimed only if nothing else is held.
+    /// The next suspect, if there is one; it is claimed only if nothing else of its queue is held,
+    /// and no suspect of another queue is tried: a death must have one to blame.
     fn suspect(&self, scope: &Scope<'_>) -> Result<Option<Claimed>, StoreError> {
+        let claimable = claimable(scope.home);
         let suspect = scope
-            .prepare_queue(&format!("{CLAIMABLE} AND suspect = 1 ORDER BY id LIMIT 1"))?
-            .query_row([self.queue.name()], |row| claimed(row, self.lease))
+            .prepare(&format!("{claimable} AND suspect = 1 ORDER BY id LIMIT 1"))?
+            .query_row([self.queue.name()], |row| self.found(row))
             .optional()?;
-        let Some(job) = suspect else { return Ok(None) };
-        let jobs = if self.alone { vec![job] } else { Vec::new() };
+        let Some(suspect) = suspect else {
+            return Ok(None);
+        };
+        let another_is_tried = scope
+            .prepare("SELECT 1 FROM main.vvv_jobs WHERE state = 'running' AND suspect = 2")?
+            .exists([])?;
+        let jobs = if self.alone && !another_is_tried {
+            self.legible(scope, vec![suspect])?
+        } else {
+            Vec::new()
+        };
         self.hold(scope, &jobs, 2)?;
         Ok(Some(Claimed {
             jobs,
             next_due_ms: None,
             suspects: true,
         }))
+    }
+
+    fn found(&self, row: &Row<'_>) -> Result<Found, rusqlite::Error> {
+        let id = JobId(row.get(0)?);
+        let claim = Claim {
+            job: id,
+            lease: self.lease,
+        };
+        Ok((id, claimed(row, claim).ok()))
+    }
+
+    /// What was found less what cannot be read, which fails: somebody else has written to it.
+    fn legible(&self, scope: &Scope<'_>, found: Vec<Found>) -> Result<Vec<ClaimedJob>, StoreError> {
+        let mut jobs = Vec::with_capacity(found.len());
+        for (id, job) in found {
+            match job {
+                Some(job) => jobs.push(job),
+                None => {
+                    let ending = Ending {
+                        state: JobState::Failed,
+                        error: Some("a column that is ours cannot be read"),
+                        result: None,
+                    };
+                    end_job(scope, id, &ending, self.now)?;
+                }
+            }
+        }
+        Ok(jobs)
     }
 
     fn hold(&self, scope: &Scope<'_>, jobs: &[ClaimedJob], suspect: u8) -> Result<(), StoreError> {
@@ -142,18 +199,15 @@ fn is_paused(scope: &Scope<'_>, queue: Queue) -> Result<bool, StoreError> {
         .exists([queue.name()])?)
 }
 
-fn claimed(row: &Row<'_>, lease: Lease) -> Result<ClaimedJob, rusqlite::Error> {
+fn claimed(row: &Row<'_>, claim: Claim) -> Result<ClaimedJob, rusqlite::Error> {
     Ok(ClaimedJob {
-        claim: Claim {
-            job: JobId(row.get(0)?),
-            lease,
-        },
+        claim,
         kind: kind(row, 1)?,
         payload: row.get(2)?,
         attempts: row.get(3)?,
         priority: row.get(4)?,
-        origin: row.get(5)?,
-        result: row.get(6)?,
+        result: row.get(5)?,
+        origin: row.get(6)?,
     })
 }
 

@@ -98,7 +98,8 @@ impl Operation for RetryEnded {
                 .prepare(
                     "UPDATE main.vvv_jobs SET state = 'available', attempts = 0, crashes = 0, \
                      error = NULL, ended_ms = NULL, started_ms = NULL, run_at_ms = ?2, \
-                     delay_ms = 0, queue = nullif(queue, '') WHERE id = ?1",
+                     delay_ms = 0, queued_ms = CASE queue WHEN '' THEN NULL ELSE queued_ms END \
+                     WHERE id = ?1",
                 )?
                 .execute((id.0, self.now.0))?;
             uncount_end(scope, *id, state)?;

@@ -7,7 +7,7 @@ use super::ending::{Ending, end_job};
 use super::enqueue::Chunks;
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
-use super::placing::Placing;
+use super::placing::{Placing, RESET};
 use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::{Job, Kind};
 
@@ -39,7 +39,7 @@ impl Operation for TakeIn {
         let rows: Vec<(JobId, Result<SiteRow, String>)> = scope
             .prepare(
                 "SELECT id, kind, payload, priority, run_at_ms, unique_for, state \
-                 FROM main.vvv_jobs WHERE queue IS NULL ORDER BY id LIMIT ?1",
+                 FROM main.vvv_jobs WHERE queued_ms IS NULL ORDER BY id LIMIT ?1",
             )?
             .query_map([ROWS_A_TURN], |row| Ok((JobId(row.get(0)?), read(row))))?
             .collect::<Result<_, _>>()?;
@@ -116,7 +116,9 @@ fn text(row: &Row<'_>, column: usize) -> Option<String> {
 /// An unreadable row ends at once, in the queue its kind names if it names one.
 fn refuse(scope: &Scope<'_>, id: JobId, reason: &str, now: Moment) -> Result<(), StoreError> {
     scope
-        .prepare("UPDATE main.vvv_jobs SET queue = '', queued_ms = ?2 WHERE id = ?1")?
+        .prepare(&format!(
+            "UPDATE main.vvv_jobs SET {RESET}, queue = '', queued_ms = ?2 WHERE id = ?1"
+        ))?
         .execute((id.0, now.0))?;
     let ending = Ending {
         state: JobState::Failed,

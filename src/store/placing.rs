@@ -10,6 +10,11 @@ use super::operation::Scope;
 use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::{Job, ScoreJob};
 
+/// Whatever the site wrote to columns that are ours.
+pub(super) const RESET: &str = "attempts = 0, crashes = 0, suspect = 0, lease = NULL, \
+     remaining = NULL, result = NULL, error = NULL, \
+     started_ms = NULL, ended_ms = NULL";
+
 /// From so many ids on their order is looked up. Fewer are the pipeline's newest, and in order as they
 /// come, or too far apart for any order to help; and somebody waits for the answer.
 const WORTH_AN_ORDER: usize = 5_000;
@@ -88,11 +93,11 @@ impl Placing<'_> {
         let row = self.row.filter(|_| first);
         if let Some(JobId(id)) = row {
             scope
-                .prepare(
-                    "UPDATE main.vvv_jobs SET kind = ?2, payload = ?3, priority = ?4, \
+                .prepare(&format!(
+                    "UPDATE main.vvv_jobs SET {RESET}, kind = ?2, payload = ?3, priority = ?4, \
                      run_at_ms = ?5, queue = ?6, state = ?7, group_id = ?8, delay_ms = ?9, \
-                     items = ?10, queued_ms = ?11, origin = id WHERE id = ?1",
-                )?
+                     items = ?10, queued_ms = ?11 WHERE id = ?1",
+                ))?
                 .execute((
                     id,
                     kind.name(),

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::operation::{Operation, Scope};
+use super::operation::{Operation, QueueHome, Scope};
 use crate::domain::job::{Kind, Queue};
 
 /// Makes the queue's table, empty.
@@ -215,8 +215,8 @@ impl Operation for ReleaseLease {
     }
 }
 
-/// Gives back every claim of a queue whose pool died; the origins of all jobs the queue still has
-/// to do. The attempts count: one of these jobs may be what killed it.
+/// Gives back every claim of a queue whose pool died; in a one-shot run, the origins of all jobs the
+/// queue still has to do. The attempts count: one of these jobs may be what killed it.
 #[derive(Debug, Clone, Copy)]
 pub struct ReleaseRunning {
     /// The queue.
@@ -233,9 +233,12 @@ impl Operation for ReleaseRunning {
                  suspect = min(suspect, 1) WHERE queue = ?1 AND state = 'running'",
             )?
             .execute([self.queue.name()])?;
+        if scope.home == QueueHome::File {
+            return Ok(Vec::new());
+        }
         let origins = scope
-            .prepare_queue(
-                "SELECT origin FROM queue.vvv_jobs WHERE queue = ?1 \
+            .prepare(
+                "SELECT origin FROM temp.vvv_jobs WHERE queue = ?1 \
                  AND state NOT IN ('succeeded', 'failed', 'cancelled')",
             )?
             .query_map([self.queue.name()], |row| row.get(0))?

@@ -136,6 +136,9 @@ impl Handler<Reconfigure> for Pool {
             self.slots.push(WorkerSlot::empty(self.arbiters.clone()));
         }
         self.staff(context);
+        if workers == 0 {
+            self.let_go(context);
+        }
         self.look_again_at_once(context);
         self.go_on(context);
     }

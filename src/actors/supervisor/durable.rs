@@ -2,6 +2,7 @@
 //! paused and emptied, rows of the site's taken in, and a clock that is set.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{
     ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
@@ -9,7 +10,7 @@ use actix::{
 
 use super::{SubmitError, Supervisor};
 use crate::actors::db::FileChanged;
-use crate::actors::pool::Abandon;
+use crate::actors::pool::{Abandon, LetGo};
 use crate::actors::worker::JobMoved;
 use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
@@ -20,6 +21,9 @@ use crate::store::{
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
 const CLOCK_WAS_SET_MS: i64 = 1_000;
+
+/// After rows could not be taken in.
+const TAKE_IN_AGAIN: Duration = Duration::from_secs(2);
 
 /// Where work is cut into jobs.
 #[must_use]
@@ -76,6 +80,12 @@ impl Supervisor {
         }
     }
 
+    fn let_go(&self, queue: Queue) {
+        for (_, seat) in self.pools.iter().filter(|(of, _)| *of == queue) {
+            seat.slot.get().do_send(LetGo);
+        }
+    }
+
     pub(super) fn wake_all(&self) {
         for queue in Queue::ALL {
             self.wake(queue);
@@ -110,8 +120,11 @@ impl Supervisor {
                         actor.take_in(context);
                     }
                 }
-                // The next change of the file brings us back.
-                Err(error) => tracing::warn!(%error, "failed to take in jobs"),
+                // Our own rows, and a full disk that has room again, are no change of the file.
+                Err(error) => {
+                    tracing::warn!(%error, "failed to take in jobs; trying again");
+                    context.run_later(TAKE_IN_AGAIN, Self::take_in);
+                }
             }
         }));
     }
@@ -246,7 +259,12 @@ impl Handler<Pause> for Supervisor {
     fn handle(&mut self, Pause { queue, pause }: Pause, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         let operation = PauseQueue { queue, pause, now };
-        self.steer(operation, move |actor, _| actor.wake(queue))
+        self.steer(operation, move |actor, _| {
+            if pause {
+                actor.let_go(queue);
+            }
+            actor.wake(queue);
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::{
     CancelJobs, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded, ShortenWaits,
 };
 use super::*;
-use crate::domain::job::LivenessJob;
+use crate::domain::job::{LivenessJob, ScoreJob};
 
 const CHUNKS: Chunks = Chunks {
     scoring: 2,
@@ -409,6 +409,65 @@ fn after_a_death_suspects_run_alone_and_only_then_are_struck() {
 }
 
 #[test]
+fn only_one_suspect_of_all_queues_is_tried_at_once() {
+    let (_fixture, mut writer) = queue("wal");
+    let score = Job::Score(ScoreJob {
+        video_ids: vec!["s".to_owned()],
+    });
+    enqueue(
+        &mut writer,
+        vec![request(liveness(&["a"])), request(score)],
+        0,
+    );
+    let claim_of = |writer: &mut Writer, queue, lease| {
+        let claim = ClaimJobs {
+            queue,
+            limit: 9,
+            lease: Lease(lease),
+            alone: true,
+            now: Moment(lease),
+        };
+        run(writer, claim).unwrap()
+    };
+    claim_of(&mut writer, Queue::Cleanup, 1);
+    claim_of(&mut writer, Queue::Scoring, 2);
+    recover(&mut writer, 3);
+    let tried = claim_of(&mut writer, Queue::Cleanup, 4).jobs;
+    assert_eq!(tried.len(), 1);
+    let waits = claim_of(&mut writer, Queue::Scoring, 5);
+    assert!(waits.suspects && waits.jobs.is_empty());
+    finish(&mut writer, tried[0].claim, 6);
+}
+
+#[test]
+fn what_the_site_wrote_to_our_columns_is_written_anew() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        r#"INSERT INTO vvv_jobs (kind, payload, queue, attempts, lease, ended_ms, remaining) VALUES
+           ('liveness', '{"video_ids": ["a"]}', 'cleanup', -5, 7, 1, 'x')"#,
+    );
+    assert_eq!(
+        claim(&mut writer, 9, 1, true).jobs,
+        [],
+        "not before it is taken in"
+    );
+    take_in(&mut writer, 2);
+    let jobs = claim(&mut writer, 9, 3, true).jobs;
+    assert_eq!((jobs.len(), jobs[0].attempts), (1, 1));
+    assert_eq!(jobs[0].payload, r#"{"video_ids":["a"]}"#);
+    finish(&mut writer, jobs[0].claim, 4);
+    enqueue(
+        &mut writer,
+        vec![request(liveness(&["b"])), request(liveness(&["c"]))],
+        5,
+    );
+    fixture.sql("UPDATE vvv_jobs SET kind = 'karaoke' WHERE id = 2");
+    let left = claim(&mut writer, 9, 6, true).jobs;
+    assert_eq!(left.len(), 1, "one that cannot be read stops nobody");
+    assert_eq!(states(&fixture)[1], JobState::Failed);
+}
+
+#[test]
 fn a_suspect_that_is_released_stays_one() {
     let (_fixture, mut writer) = queue("wal");
     enqueue(&mut writer, vec![request(liveness(&["a"]))], 0);
@@ -548,7 +607,7 @@ fn no_question_of_the_queue_reads_all_of_it() {
     let (fixture, _writer) = queue("wal");
     for (sql, index) in [
         (
-            "SELECT id FROM main.vvv_jobs WHERE queue IS NULL ORDER BY id LIMIT 1",
+            "SELECT id FROM main.vvv_jobs WHERE queued_ms IS NULL ORDER BY id LIMIT 1",
             "vvv_jobs_new",
         ),
         (

@@ -17,7 +17,7 @@ CREATE TABLE vvv_jobs (
     -- its row goes (retention.results).
     unique_for   INTEGER,
 
-    -- All below is written by us alone. NULL until the row was taken in.
+    -- All below is written by us alone, anew when the row is taken in: then it has a queued_ms.
     queue        TEXT,
     state        TEXT NOT NULL DEFAULT 'available',
     group_id     INTEGER,
@@ -33,13 +33,12 @@ CREATE TABLE vvv_jobs (
     -- The wait run_at_ms was made of: a clock that is set back must not make it longer.
     delay_ms     INTEGER NOT NULL DEFAULT 0,
     items        INTEGER NOT NULL DEFAULT 0,
-    origin       INTEGER NOT NULL DEFAULT 0,
     queued_ms    INTEGER,
     started_ms   INTEGER,
     ended_ms     INTEGER
 );
 CREATE UNIQUE INDEX vvv_jobs_by_key ON vvv_jobs (unique_key) WHERE unique_key IS NOT NULL;
-CREATE INDEX vvv_jobs_new ON vvv_jobs (id) WHERE queue IS NULL;
+CREATE INDEX vvv_jobs_new ON vvv_jobs (id) WHERE queued_ms IS NULL;
 CREATE INDEX vvv_jobs_available ON vvv_jobs (queue, priority, run_at_ms, id)
     WHERE state = 'available';
 CREATE INDEX vvv_jobs_waiting ON vvv_jobs (queue, run_at_ms)
