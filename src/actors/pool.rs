@@ -31,6 +31,8 @@ use crate::store::{
 
 /// How often workers and their time limits are looked after.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while there is nothing to look after.
+const IDLE_TICK: Duration = Duration::from_secs(1);
 /// After this much past its hard limit a worker that does not answer is written off.
 const GRACE: Duration = Duration::from_secs(2);
 /// Before the queue is asked again after a failure.
@@ -307,7 +309,7 @@ impl Actor for Pool {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.staff(context);
-        context.run_interval(TICK, Self::tick);
+        self.tick_later(context);
         self.go_on(context);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{AsyncContext, Context, Handler, Message};
 
 use super::workers::WorkerSlot;
-use super::{GRACE, Pool};
+use super::{GRACE, IDLE_TICK, Pool, TICK};
 use crate::actors::worker::{AttemptEnd, Deps};
 use crate::domain::restart_budget::Restart;
 use crate::store::ClaimedJob;
@@ -72,6 +72,21 @@ impl Pool {
 
     pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Looks after the workers from time to time, more often while they work.
+    pub(super) fn tick_later(&mut self, context: &mut Context<Self>) {
+        let busy = self.slots.iter().any(WorkerSlot::is_busy);
+        let watched = busy || self.draining.is_some() || self.degraded_until_ms.is_some();
+        let wait = if watched || self.deps.run.one_shot {
+            TICK
+        } else {
+            IDLE_TICK
+        };
+        context.run_later(wait, |pool, context| {
+            pool.tick(context);
+            pool.tick_later(context);
+        });
     }
 
     pub(super) fn tick(&mut self, context: &mut Context<Self>) {
