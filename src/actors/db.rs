@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::breath::Breath;
 use super::faults::{Faults, Step};
 use super::slot::Slot;
-use crate::store::{self, GroupEnd, Operation, Pending, StoreError, Writer, pending};
+use crate::store::{self, GroupEnd, Operation, Pending, StoreError, WalLength, Writer, pending};
 use crate::store::{EndRun, FileIdentity, ReadQueue};
 
 /// How long an operation that may wait for others does.
@@ -24,6 +24,8 @@ const WORTH_A_GROUP: usize = 128;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// After the last commit, before a WAL is folded back.
 const FOLD_AFTER: Duration = Duration::from_secs(1);
+/// The same of a long one.
+const FOLD_LONG_AFTER: Duration = Duration::from_millis(50);
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// After so many in a row the actor gives up.
@@ -96,12 +98,12 @@ impl DbActor {
         if writer.has_changed().unwrap_or(false) {
             watch.changed.do_send(FileChanged);
         }
-        let idle = self.waiting.is_empty();
-        if idle
-            && self
-                .unfolded_since
-                .is_some_and(|since| since.elapsed() >= FOLD_AFTER)
-        {
+        let quiet = match writer.wal_length() {
+            WalLength::Short => FOLD_AFTER,
+            WalLength::Long | WalLength::TooLong => FOLD_LONG_AFTER,
+        };
+        let is_quiet = |since: Instant| self.waiting.is_empty() && since.elapsed() >= quiet;
+        if self.unfolded_since.is_some_and(is_quiet) {
             self.unfolded_since = None;
             fold_wal(writer, false);
         }
@@ -180,7 +182,7 @@ impl DbActor {
                 }
                 self.unfolded_since = Some(Instant::now());
                 // Those who waited have their answers.
-                if writer.has_long_wal() {
+                if writer.wal_length() == WalLength::TooLong {
                     fold_wal(writer, false);
                 }
                 if !self.waiting.is_empty() {

@@ -96,7 +96,7 @@ pub use video::{
     VideoFacts,
 };
 pub use window::RateWindow;
-pub use writer::{GroupEnd, Writer};
+pub use writer::{GroupEnd, WalLength, Writer};
 
 use crate::config;
 

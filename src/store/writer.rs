@@ -27,11 +27,24 @@ use crate::config::{Checkpoint, JournalMode};
 /// that a replay one by one stays short.
 const MAX_GROUP: usize = 256;
 
-/// Pages, 4 KiB each as a rule.
+/// Pages, 4 KiB each as a rule: half of what makes a site's own commit fold the WAL back, and wait.
 const LONG_WAL: i32 = 500;
+/// 64 MiB: from there on every reader feels it.
+const LONGEST_WAL: i32 = 16_384;
 
 /// Room for the ids of some 100,000 videos with their scores: they are looked up all over.
 const CACHE_MIB: u16 = 8;
+
+/// How long a WAL has grown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalLength {
+    /// Not worth a word.
+    Short,
+    /// To be folded back as soon as nothing waits.
+    Long,
+    /// To be folded back now.
+    TooLong,
+}
 
 /// What came of one turn of [`Writer::commit_group`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,11 +184,14 @@ impl Writer {
         self.file.new_rows.take()
     }
 
-    /// Whether the WAL is long enough to be folded back though there is work. It is half of what
-    /// makes a site's own commit do it, and wait.
+    /// How long the WAL has grown.
     #[must_use]
-    pub fn has_long_wal(&self) -> bool {
-        self.wal_pages.load(Ordering::Relaxed) >= LONG_WAL
+    pub fn wal_length(&self) -> WalLength {
+        match self.wal_pages.load(Ordering::Relaxed) {
+            ..LONG_WAL => WalLength::Short,
+            LONG_WAL..LONGEST_WAL => WalLength::Long,
+            LONGEST_WAL.. => WalLength::TooLong,
+        }
     }
 
     /// Folds as much of a WAL back into the file as is possible without waiting; with `whole` all
