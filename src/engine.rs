@@ -37,7 +37,7 @@ use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Drain;
-pub use crate::actors::pool::PoolStatus;
+pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::rate_limiter::StopGranting;
 use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
 pub use crate::actors::supervisor::{Lost, Status, SubmitError};

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
     Engine, EngineError, EngineHandle, Findings, FollowUps, Grouping, Job, JobDetail, JobId,
-    JobRequest, JobState, LivenessJob, Queue, QueueView, ScoreJob,
+    JobRequest, JobState, LivenessJob, Queue, QueueView, RunningJob, ScoreJob,
 };
 
 struct Scene {
@@ -224,6 +224,19 @@ fn a_running_job_is_cancelled_and_tried_again() {
     let id = scene.enqueue(&engine, liveness(&ids))[0];
     let asked = |calls: &[support::site::Call]| calls.len() == 2;
     assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    let half_way = RunningJob {
+        id,
+        items: 2,
+        done: 1,
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = scene.runtime.block_on(engine.status()).unwrap();
+        if status.pools.iter().any(|pool| pool.running == [half_way]) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{status:?}");
+    }
     let began = Instant::now();
     let cancelled = scene.runtime.block_on(engine.cancel(vec![id])).unwrap();
     assert_eq!(cancelled, [id]);

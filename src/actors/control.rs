@@ -1,6 +1,6 @@
 //! How a running job is asked to stop, and how long it has really worked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,8 @@ pub struct JobControl {
     started: Instant,
     asked: AtomicBool,
     dropped: AtomicBool,
+    /// Items that have their answer.
+    done: AtomicUsize,
     changed: Notify,
     waits: Mutex<Waits>,
     interrupt: Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -24,6 +26,7 @@ impl JobControl {
             started: Instant::now(),
             asked: AtomicBool::new(false),
             dropped: AtomicBool::new(false),
+            done: AtomicUsize::new(0),
             changed: Notify::new(),
             waits: Mutex::new(Waits::default()),
             interrupt: Mutex::new(None),
@@ -43,6 +46,17 @@ impl JobControl {
         if let Some(interrupt) = lock(&self.interrupt).as_ref() {
             interrupt();
         }
+    }
+
+    /// One item more has its answer.
+    pub fn advance(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many items have their answer.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// Whether nothing new should begin.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
@@ -75,6 +76,7 @@ impl Handler<RunJob> for LivenessActor {
                 claim: run.claim,
                 origin: run.origin,
                 last_try: run.last_try,
+                control: Arc::clone(&run.control),
                 found: RefCell::default(),
             };
             attempt.run(job.video_ids, &run.control).await
@@ -90,6 +92,7 @@ struct Attempt {
     claim: Claim,
     origin: Origin,
     last_try: bool,
+    control: Arc<JobControl>,
     /// What was found, if it is to be kept with the job.
     found: RefCell<Vec<LivenessFound>>,
 }
@@ -345,6 +348,7 @@ impl Attempt {
     }
 
     fn tell(&self, video_id: String, judgement: Judgement, cached: bool) {
+        self.control.advance();
         if !self.deps.run.one_shot {
             let found = LivenessFound::new(&video_id, &judgement, cached);
             self.found.borrow_mut().push(found);

@@ -417,6 +417,19 @@ pub struct PoolStatus {
     pub restarts: u64,
     /// Whether the restart budget is spent.
     pub degraded: bool,
+    /// What the workers are at.
+    pub running: Vec<RunningJob>,
+}
+
+/// How far a running job has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RunningJob {
+    /// The job.
+    pub id: JobId,
+    /// Items of this attempt.
+    pub items: usize,
+    /// Items that have their answer.
+    pub done: usize,
 }
 
 impl Handler<GetPoolStatus> for Pool {
@@ -431,6 +444,7 @@ impl Handler<GetPoolStatus> for Pool {
             uncommitted: self.uncommitted,
             restarts: self.restarts,
             degraded: self.degraded_until_ms.is_some(),
+            running: self.slots.iter().filter_map(WorkerSlot::at_work).collect(),
         })
     }
 }

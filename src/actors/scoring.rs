@@ -67,6 +67,7 @@ impl ScoringActor {
         let reader = self.reader.insert(reader);
         reader.snapshots(video_ids, |id, snapshots| {
             scores.push((id.clone(), score(snapshots, &self.deps.baselines)));
+            control.advance();
             !control.is_asked()
         })
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
@@ -67,6 +68,7 @@ impl Handler<RunJob> for ThumbnailActor {
                 claim: run.claim,
                 origin: run.origin,
                 last_try: run.last_try,
+                control: Arc::clone(&run.control),
                 found: RefCell::default(),
             };
             attempt.run(job.videos, &run.control).await
@@ -82,6 +84,7 @@ struct Attempt {
     claim: Claim,
     origin: Origin,
     last_try: bool,
+    control: Arc<JobControl>,
     /// What was found, if it is to be kept with the job.
     found: RefCell<Vec<ThumbnailFound>>,
 }
@@ -242,6 +245,7 @@ impl Attempt {
     }
 
     fn tell(&self, item: ThumbnailItem, verdict: Verdict, cached: bool) {
+        self.control.advance();
         if !self.deps.run.one_shot {
             let found = ThumbnailFound::new(&item, &verdict, cached);
             self.found.borrow_mut().push(found);

@@ -7,6 +7,7 @@ use actix::dev::RecipientRequest;
 use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
 
+use super::RunningJob;
 use crate::actors::arbiters::Arbiters;
 use crate::actors::control::JobControl;
 use crate::actors::liveness::LivenessActor;
@@ -38,6 +39,7 @@ struct Worker {
 
 struct Running {
     run: u64,
+    items: usize,
     claimed: ClaimedJob,
     control: Arc<JobControl>,
 }
@@ -92,6 +94,7 @@ impl WorkerSlot {
         let worker = self.worker.as_ref()?;
         self.runs += 1;
         let control = JobControl::start();
+        let items = job.len();
         let request = worker.jobs.send(RunJob {
             job,
             claim: claimed.claim,
@@ -102,6 +105,7 @@ impl WorkerSlot {
         });
         self.running = Some(Running {
             run: self.runs,
+            items,
             claimed,
             control,
         });
@@ -215,6 +219,17 @@ impl WorkerSlot {
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// How far the running job has come.
+    #[must_use]
+    pub fn at_work(&self) -> Option<RunningJob> {
+        let running = self.running.as_ref()?;
+        Some(RunningJob {
+            id: running.claimed.claim.job,
+            items: running.items,
+            done: running.control.done(),
+        })
     }
 
     /// Keeps the place empty until then.
