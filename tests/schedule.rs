@@ -168,6 +168,36 @@ fn a_tick_that_was_missed_runs_once_and_its_work_is_done() {
 }
 
 #[test]
+fn a_tick_that_was_cut_short_goes_on_with_the_rest() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.schedule.rescore = "@daily".to_owned();
+    let engine = scene.start();
+    let record = "SELECT count(*) FROM vvv_meta WHERE key = 'schedule:rescore'";
+    scene.until("the first tick is recorded", record, |ticks| ticks == 1);
+    scene.stop(&engine);
+    // It died after the first slice of a tick that was due yesterday.
+    let ids = serde_json::json!({"video_ids": scene.vault.ids[..20]});
+    let site = scene.vault.connect();
+    site.execute_batch(&format!(
+        "UPDATE vvv_meta SET value = value - 86400000 WHERE key = 'schedule:rescore'; \
+         INSERT INTO vvv_groups (id, jobs, held, queued_ms) VALUES (7, 1, 1, 0); \
+         INSERT INTO vvv_jobs (kind, payload, queue, group_id, items, queued_ms) \
+           VALUES ('score', '{ids}', 'scoring', 7, 20, 0); \
+         INSERT INTO vvv_meta VALUES ('schedule:rescore:begun', 7);"
+    ))
+    .unwrap();
+    drop(site);
+    let engine = scene.start();
+    let ended = "SELECT count(*) FROM vvv_groups WHERE id = 7 AND ended_ms > 0 AND held = 0";
+    scene.until("the group ends", ended, |ended| ended == 1);
+    let items = "SELECT sum(items) FROM vvv_jobs WHERE group_id = 7";
+    assert_eq!(scene.number(items), 120, "each video once");
+    let begun = "SELECT count(*) FROM vvv_meta WHERE key = 'schedule:rescore:begun'";
+    assert_eq!(scene.number(begun), 0);
+    scene.stop(&engine);
+}
+
+#[test]
 fn what_is_kept_no_longer_goes_while_the_engine_runs() {
     let mut scene = Scene::new(Journal::Wal);
     scene.config.schedule.prune = "@every 1s".to_owned();
