@@ -17,7 +17,7 @@ use actix::{Actor, Context, Handler};
 use futures_util::StreamExt;
 use rusqlite::Connection;
 use vvv_actors::actors::clock::Clock;
-use vvv_actors::actors::db::{Db, DbActor, WriterReopened};
+use vvv_actors::actors::db::{Db, DbActor, Troubles, WriterReopened};
 use vvv_actors::actors::faults::Faults;
 use vvv_actors::actors::slot::Slot;
 use vvv_actors::store::{Options, ParkUpstream, Writer};
@@ -69,7 +69,7 @@ fn actor(path: &Path, in_flight: usize) -> f64 {
         let actor = DbActor::start_in_arbiter(&arbiter.handle(), move |_| {
             DbActor::new(writer, options, nobody, Faults::default())
         });
-        let db = Db::new(Slot::new(actor));
+        let db = Db::new(Slot::new(actor), Troubles::default());
         let began = Instant::now();
         let done = futures_util::stream::iter(0_u64..)
             .take_while(|_| std::future::ready(began.elapsed() < FOR))

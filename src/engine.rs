@@ -31,6 +31,7 @@ pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
+use crate::actors::alarms::tell_last;
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
@@ -160,12 +161,11 @@ fn launch(
         lock_file = Some(LockFile::take(&store.path)?);
     }
     let store = Arc::new(store);
-    // The writer opens before any reader: it makes the tables they look for.
-    let mut writer = patiently(&store.path, builder.open_within, || Writer::open(&store))?;
-    let mut unclean = false;
-    if !builder.run.one_shot {
-        unclean = recover(&mut writer, &config, builder.open_within)?;
+    let opened = open(&store, &config, builder.run.one_shot, builder.open_within);
+    if let (Err(EngineError::Store(error)), false) = (&opened, builder.run.one_shot) {
+        tell_of_damage(&config, error);
     }
+    let (writer, unclean) = opened?;
     warn_without_index(&writer, &store);
     let decoder = Decoder::start(
         config.thumbnails.max_pixels,
@@ -190,6 +190,28 @@ fn launch(
         alive,
     });
     Ok((supervisor, lock_file))
+}
+
+/// The open writer, and whether the process before died. It opens before any reader: it makes the
+/// tables they look for.
+fn open(
+    store: &store::Options,
+    config: &Config,
+    one_shot: bool,
+    within: Option<Duration>,
+) -> Result<(Writer, bool), EngineError> {
+    let mut writer = patiently(&store.path, within, || Writer::open(store))?;
+    let unclean = !one_shot && recover(&mut writer, config, within)?;
+    Ok((writer, unclean))
+}
+
+/// Runs `alerts.command` for a database too damaged to start on.
+fn tell_of_damage(config: &Config, error: &StoreError) {
+    if let StoreError::Corrupt(_) | StoreError::NotADatabase { .. } = error {
+        let (path, kind) = (&config.database.path, AlarmKind::DatabaseDamaged);
+        let now_ms = Clock::system().unix_ms();
+        tell_last(&config.alerts, path, kind, error.to_string(), now_ms);
+    }
 }
 
 /// Takes back what a process that died had claimed, before anybody claims; whether one died.

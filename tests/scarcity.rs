@@ -13,11 +13,13 @@ mod support;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 use support::article;
 use support::batch_file::BatchFile;
+use support::daemon::DaemonScene;
 use support::disk::Disk;
 use support::run::{Output, Run};
 use support::site::{Site, oembed};
@@ -155,6 +157,58 @@ fn a_full_disk_is_named_and_a_run_with_room_completes() {
             assert_eq!(vault.integrity(), "ok", "{what}");
             scene.completes(&before, &vault, &file);
         }
+    }
+}
+
+#[test]
+fn a_daemon_on_a_full_disk_refuses_work_by_name_and_loses_none_it_answered_for() {
+    for journal in Journal::ALL {
+        let Some(disk) = Disk::mount(16 * 1024) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let scene = DaemonScene::at(&disk.path("vault.db"), folder, journal, 60);
+        let daemon = scene.start(PROGRAM, &[("VVV_QUEUES__SCORING__RETRY_DELAY", "50ms")]);
+        let mut client = scene.client();
+        disk.fill(256);
+        let ids: Vec<String> = (0..40).map(|n| format!("{n:0>1000}")).collect();
+        let job = json!({"kind": "score", "payload": {"video_ids": ids}});
+        let mut taken = Vec::new();
+        let refused = loop {
+            let answer = client.ask("jobs.submit", &job);
+            match answer.get("error") {
+                None => taken.push(answer["result"]["ids"][0].to_string()),
+                Some(error) => break error.clone(),
+            }
+            assert!(taken.len() < 2_000, "the disk is never full");
+        };
+        assert_eq!(refused["code"], -32002, "{refused}");
+        // The site's own transactions fare no better; what it could commit is to be done.
+        let site = scene.vault.connect();
+        for _ in 0..100 {
+            let payload = job["payload"].to_string();
+            let row = "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', ?1)";
+            if site.execute(row, [payload]).is_err() {
+                break;
+            }
+            taken.push(site.last_insert_rowid().to_string());
+        }
+        drop(site);
+        let alarms = client.call("daemon.status", &json!({}))["alarms"].clone();
+        assert!(alarms.to_string().contains("the disk is full"), "{alarms}");
+        disk.free();
+        let freed = Instant::now();
+        let done = format!(
+            "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded' AND id IN ({})",
+            taken.join(", ")
+        );
+        scene.wait_for(&done, taken.len(), Duration::from_secs(10));
+        assert!(freed.elapsed() < Duration::from_secs(10));
+        client.call("jobs.submit", &job);
+        daemon.signal(Signal::TERM);
+        let ended = daemon.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(scene.vault.integrity(), "ok");
     }
 }
 

@@ -13,6 +13,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use support::daemon::DaemonScene;
@@ -20,6 +21,7 @@ use support::disk::Disk;
 use support::run::Run;
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
+use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Checkpoint;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
@@ -91,6 +93,19 @@ impl Scene {
         alarms.into_iter().map(|alarm| alarm.kind).collect()
     }
 
+    #[track_caller]
+    fn until_alarms(&self, engine: &EngineHandle, wanted: &[AlarmKind]) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let alarms = self.alarms(engine);
+            if alarms == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{alarms:?}, not {wanted:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn number(&self, sql: &str) -> i64 {
         let site = self.vault.connect();
         site.busy_timeout(PATIENCE).unwrap();
@@ -141,12 +156,45 @@ fn a_tick_that_was_missed_runs_once_and_its_work_is_done() {
         scene.until("a tick is one row", keys, |rows| rows == 1);
         scene.stop(&engine);
         let jobs = scene.number("SELECT count(*) FROM vvv_jobs");
-        // Once more: nothing is due.
+        // Once more: nothing is due. Another line that is new is recorded by the look that sees it,
+        // after those due before it.
+        scene.config.schedule.optimize = "@daily".to_owned();
         let engine = scene.start();
-        scene.until("it ran", record, |tick| tick > 0);
+        let looked = "SELECT count(*) FROM vvv_meta WHERE key = 'schedule:optimize'";
+        scene.until("the scheduler has looked", looked, |looked| looked == 1);
         scene.stop(&engine);
         assert_eq!(scene.number("SELECT count(*) FROM vvv_jobs"), jobs);
     }
+}
+
+#[test]
+fn a_tick_that_was_cut_short_goes_on_with_the_rest() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.schedule.rescore = "@daily".to_owned();
+    let engine = scene.start();
+    let record = "SELECT count(*) FROM vvv_meta WHERE key = 'schedule:rescore'";
+    scene.until("the first tick is recorded", record, |ticks| ticks == 1);
+    scene.stop(&engine);
+    // It died after the first slice of a tick that was due yesterday.
+    let ids = serde_json::json!({"video_ids": scene.vault.ids[..20]});
+    let site = scene.vault.connect();
+    site.execute_batch(&format!(
+        "UPDATE vvv_meta SET value = value - 86400000 WHERE key = 'schedule:rescore'; \
+         INSERT INTO vvv_groups (id, jobs, held, queued_ms) VALUES (7, 1, 1, 0); \
+         INSERT INTO vvv_jobs (kind, payload, queue, group_id, items, queued_ms) \
+           VALUES ('score', '{ids}', 'scoring', 7, 20, 0); \
+         INSERT INTO vvv_meta VALUES ('schedule:rescore:begun', 7);"
+    ))
+    .unwrap();
+    drop(site);
+    let engine = scene.start();
+    let ended = "SELECT count(*) FROM vvv_groups WHERE id = 7 AND ended_ms > 0 AND held = 0";
+    scene.until("the group ends", ended, |ended| ended == 1);
+    let items = "SELECT sum(items) FROM vvv_jobs WHERE group_id = 7";
+    assert_eq!(scene.number(items), 120, "each video once");
+    let begun = "SELECT count(*) FROM vvv_meta WHERE key = 'schedule:rescore:begun'";
+    assert_eq!(scene.number(begun), 0);
+    scene.stop(&engine);
 }
 
 #[test]
@@ -238,7 +286,7 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
         let rows = scene.number("SELECT count(*) FROM vvv_jobs");
         assert_eq!(usize::try_from(rows).unwrap(), queued.len());
         scene.enqueue(&engine, vec!["a".to_owned()]).unwrap();
-        assert_eq!(scene.alarms(&engine), []);
+        scene.until_alarms(&engine, &[]);
         // The command hears of both, one run after the other.
         let deadline = Instant::now() + PATIENCE;
         let told = loop {
@@ -281,11 +329,100 @@ fn a_damaged_file_is_found_after_an_unclean_stop() {
     bytes[start..start + usize::try_from(size).unwrap()].fill(0xEE);
     fs::write(&scene.vault.path, bytes).unwrap();
     let engine = scene.start();
+    scene.until_alarms(&engine, &[AlarmKind::DatabaseDamaged]);
+    scene.stop(&engine);
+}
+
+/// A command that takes its time and then keeps what it was told.
+fn slow_command(told: &Path) -> Vec<String> {
+    let script = "sleep 0.5; cat >>\"$0\"; echo >>\"$0\"";
+    let told = told.display().to_string();
+    ["sh", "-c", script, &told].map(str::to_owned).to_vec()
+}
+
+#[test]
+fn what_ends_the_engine_is_told_before_it_is_gone() {
+    let mut scene = Scene::new(Journal::Wal);
+    let told = scene.vault.path.with_file_name("told");
+    scene.config.alerts.command = slow_command(&told);
+    let engine = scene.start();
+    fs::remove_file(&scene.vault.path).unwrap();
     let deadline = Instant::now() + PATIENCE;
-    while scene.alarms(&engine) != [AlarmKind::DatabaseDamaged] {
-        assert!(Instant::now() < deadline, "the damage is not found");
+    while engine.lost().is_none() {
+        assert!(Instant::now() < deadline, "nobody noticed");
         std::thread::sleep(Duration::from_millis(5));
     }
+    let text = fs::read_to_string(&told).unwrap();
+    assert!(text.contains("database_replaced"), "{text}");
+    // And a file that is too damaged to start on: its first page, or all but SQLite's header there.
+    for header in [0, 100] {
+        let mut scene = Scene::new(Journal::Delete);
+        let told = scene.vault.path.with_file_name("told");
+        scene.config.alerts.command = slow_command(&told);
+        let mut bytes = fs::read(&scene.vault.path).unwrap();
+        bytes[header..4096].fill(0xEE);
+        fs::write(&scene.vault.path, bytes).unwrap();
+        cannot_start(&scene, &told);
+    }
+}
+
+#[track_caller]
+fn cannot_start(scene: &Scene, told: &Path) {
+    let engine = Engine::builder(scene.config.clone()).durable().start();
+    assert!(engine.is_err());
+    let text = fs::read_to_string(told).unwrap();
+    assert!(text.contains("database_damaged"), "{text}");
+}
+
+#[test]
+fn a_pool_that_dies_too_often_raises_an_alarm_until_it_is_back() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.engine.max_restarts = 0;
+    scene.config.engine.restart_window = Duration::from_secs(8);
+    let deaths = AtomicUsize::new(0);
+    let once = move |step| {
+        let strikes = step == Step::PoolDispatches && deaths.fetch_add(1, Ordering::Relaxed) == 0;
+        strikes.then_some(Fault::Panic)
+    };
+    let engine = Engine::builder(scene.config.clone())
+        .durable()
+        .faults(Faults::new(once))
+        .start()
+        .unwrap();
+    scene.enqueue(&engine, scene.vault.ids.clone()).unwrap();
+    scene.until_alarms(&engine, &[AlarmKind::RestartsSpent]);
+    scene.until_alarms(&engine, &[]);
+    let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+    scene.until("all that was queued ends", left, |left| left == 0);
+    scene.stop(&engine);
+}
+
+#[test]
+fn rows_that_nobody_takes_in_are_a_backlog() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.alerts.backlog_after = Duration::from_secs(1);
+    // Nobody can take anything in who cannot write.
+    let engine = scene.start();
+    scene.stop(&engine);
+    let other = scene.vault.connect();
+    let engine = scene.start();
+    scene.until_alarms(&engine, &[]);
+    other
+        .execute_batch(
+            "CREATE TRIGGER never BEFORE UPDATE ON vvv_jobs \
+             BEGIN SELECT RAISE(ABORT, 'not now'); END;",
+        )
+        .unwrap();
+    // The keeper has to see the queue empty first, and then grow.
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while scene.alarms(&engine) != [AlarmKind::Backlog] {
+        assert!(Instant::now() < deadline, "{:?}", scene.alarms(&engine));
+        let row =
+            "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\":[\"a\"]}')";
+        other.execute_batch(row).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    other.execute_batch("DROP TRIGGER never").unwrap();
     scene.stop(&engine);
 }
 

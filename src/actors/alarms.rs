@@ -1,9 +1,9 @@
 //! Looks after what can go wrong unseen, keeps the alarms, and runs the command that tells of them.
 
+mod claims;
 mod command;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -11,12 +11,13 @@ use actix::{
     Recipient, WrapFuture,
 };
 
+pub use self::claims::Claims;
 use self::command::run_command;
-pub use self::command::tell_replaced;
+pub use self::command::tell_last;
 use super::db::Trouble;
 use super::rate_limiter::{OEMBED, oembed_limit};
 use super::scheduler::read;
-use super::supervisor::{GetStatus, Status};
+use super::supervisor::{GetStatus, SeatStatus, Status};
 use super::worker::Deps;
 use crate::domain::alarm::{Alarm, AlarmKind, Alarms, Backlog, Change};
 use crate::domain::job::Queue;
@@ -28,26 +29,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const MOST_UNTOLD: usize = 100;
 /// What alarms about the file are about.
 const DATABASE: &str = "database";
-
-/// How many jobs of each queue were ever claimed.
-#[derive(Debug, Default)]
-pub struct Claims([AtomicU64; 3]);
-
-impl Claims {
-    /// One more.
-    pub fn count(&self, queue: Queue) {
-        self.of(queue).fetch_add(1, Ordering::Relaxed);
-    }
-
-    const fn of(&self, queue: Queue) -> &AtomicU64 {
-        let Self([scoring, thumbnails, cleanup]) = self;
-        match queue {
-            Queue::Scoring => scoring,
-            Queue::Thumbnails => thumbnails,
-            Queue::Cleanup => cleanup,
-        }
-    }
-}
 
 /// Keeps the alarms.
 pub struct AlarmKeeper {
@@ -98,7 +79,7 @@ impl AlarmKeeper {
             let status = status.send(GetStatus).await.map_err(|_| ());
             let (limit, now) = (oembed_limit(&deps.config), deps.clock.boot());
             let seen = read(&deps, move |reader| {
-                Ok((reader.queues()?, reader.rate_window(OEMBED, limit, &now)?))
+                Ok((reader.backlogs()?, reader.rate_window(OEMBED, limit, &now)?))
             });
             (status, seen.await)
         };
@@ -121,7 +102,21 @@ impl AlarmKeeper {
     }
 
     fn judge(&mut self, (status, file): Seen, context: &mut Context<Self>) {
-        for pool in status.into_iter().flat_map(|status| status.pools) {
+        let (pools, seats) = status.map_or_else(
+            |()| Default::default(),
+            |status| (status.pools, status.seats),
+        );
+        for SeatStatus {
+            actor,
+            restarts,
+            is_spent,
+        } in seats
+        {
+            let text = format!("it died {restarts} times; it is replaced after a while");
+            let wrong = is_spent.then_some(text);
+            self.note(AlarmKind::RestartsSpent, &actor, wrong, context);
+        }
+        for pool in pools {
             let text = format!(
                 "its workers died {} times; it rests for a while",
                 pool.restarts
@@ -145,7 +140,7 @@ impl AlarmKeeper {
     fn judge_backlog(&mut self, summary: &QueueSummary, context: &mut Context<Self>) {
         let queue = summary.queue;
         let after = self.deps.config.alerts.backlog_after;
-        let taken = self.claims.of(queue).load(Ordering::Relaxed);
+        let taken = self.claims.so_far(queue);
         let [scoring, thumbnails, cleanup] = &mut self.backlogs;
         let backlog = match queue {
             Queue::Scoring => scoring,

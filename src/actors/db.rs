@@ -1,7 +1,7 @@
 //! The one writer: every change to the database goes through here, many to a transaction.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -177,6 +177,9 @@ impl DbActor {
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
                 self.breath.after_hold(held, Instant::now());
+                if let (true, Some(watch)) = (writer.has_written(), &self.watch) {
+                    watch.troubles.has_room();
+                }
                 if let (true, Some(watch)) = (writer.has_new_rows(), &self.watch) {
                     watch.changed.do_send(FileChanged);
                 }
@@ -275,6 +278,8 @@ pub struct Watch {
     pub replaced: Recipient<DatabaseReplaced>,
     /// The file that was opened.
     pub file: Option<FileIdentity>,
+    /// Where it is kept what keeps writes from being done.
+    pub troubles: Troubles,
 }
 
 /// Tells that the file was replaced or removed.
@@ -304,7 +309,11 @@ impl<O: Operation> Handler<Write<O>> for DbActor {
         } else {
             Duration::ZERO
         };
+        let troubles = self.watch.as_ref().map(|watch| watch.troubles.clone());
         self.waiting.push_back(pending(operation, move |result| {
+            if let (Err(error), Some(troubles)) = (&result, troubles) {
+                troubles.note(error);
+            }
             let _ = answer.send(result);
         }));
         self.flush_within(wait, context);
@@ -354,26 +363,58 @@ pub enum Trouble {
     Damaged,
 }
 
+/// What keeps a daemon's writes from being done, until it is known to be over.
+#[derive(Debug, Clone, Default)]
+pub struct Troubles(Arc<Mutex<Option<Trouble>>>);
+
+impl Troubles {
+    fn seen(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, error: &StoreError) {
+        let mut seen = self.seen();
+        match error {
+            StoreError::Corrupt(_) => *seen = Some(Trouble::Damaged),
+            StoreError::StorageFull if seen.is_none() => *seen = Some(Trouble::StorageFull),
+            _ => {}
+        }
+    }
+
+    /// Something was written, which a full disk lets nobody; what only found nothing to write says
+    /// nothing of the disk.
+    fn has_room(&self) {
+        let mut seen = self.seen();
+        if *seen == Some(Trouble::StorageFull) {
+            *seen = None;
+        }
+    }
+}
+
 /// The way to the writer for everybody else.
 #[derive(Clone)]
 pub struct Db {
     slot: Slot<DbActor>,
-    /// What the last answer told of trouble.
-    trouble: Arc<Mutex<Option<Trouble>>>,
+    troubles: Troubles,
 }
 
 impl Db {
     /// The way to the writer in this slot.
     #[must_use]
-    pub fn new(slot: Slot<DbActor>) -> Self {
-        let trouble = Arc::default();
-        Self { slot, trouble }
+    pub const fn new(slot: Slot<DbActor>, troubles: Troubles) -> Self {
+        Self { slot, troubles }
     }
 
-    /// What kept the last write from being done.
+    /// What keeps writes from being done.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.troubles.seen()
+    }
+
+    /// Where that is kept.
+    #[must_use]
+    pub const fn troubles(&self) -> &Troubles {
+        &self.troubles
     }
 
     /// Hands an operation over; resolves after its commit.
@@ -381,16 +422,8 @@ impl Db {
     /// # Errors
     /// The operation's own failure, or [`StoreError::Unknown`] if the writer ended meanwhile.
     pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let Ok(result) = self.slot.get().send(Write(operation)).await else {
-            return Err(writer_ended());
-        };
-        let trouble = match &result {
-            Err(StoreError::StorageFull) => Some(Trouble::StorageFull),
-            Err(StoreError::Corrupt(_)) => Some(Trouble::Damaged),
-            Ok(_) | Err(_) => None,
-        };
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-        result
+        let answered = self.slot.get().send(Write(operation)).await;
+        answered.unwrap_or_else(|_| Err(writer_ended()))
     }
 
     /// Where the writer's address is kept.

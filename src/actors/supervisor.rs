@@ -305,6 +305,43 @@ pub struct Status {
     pub waiting_for_lock_s: Option<u64>,
     /// Actors replaced so far, workers not counted (their pools count them).
     pub restarts: u64,
+    /// Where each actor sits that is replaced when it dies.
+    pub seats: Vec<SeatStatus>,
+}
+
+/// Where an actor sits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeatStatus {
+    /// What it is.
+    pub actor: String,
+    /// How often it was replaced.
+    pub restarts: u64,
+    /// Whether it is dead and stays so for a while.
+    pub is_spent: bool,
+}
+
+impl SeatStatus {
+    fn new<A: Actor>(actor: impl Into<String>, seat: &Seat<A>) -> Self {
+        Self {
+            actor: actor.into(),
+            restarts: seat.restarts,
+            is_spent: seat.is_spent,
+        }
+    }
+}
+
+impl Supervisor {
+    fn seats(&self) -> Vec<SeatStatus> {
+        let pools = self.pools.iter();
+        pools
+            .map(|(queue, seat)| SeatStatus::new(format!("{queue} pool"), seat))
+            .chain([
+                SeatStatus::new("rate limiter", &self.limiter),
+                SeatStatus::new("database actor", &self.writer),
+            ])
+            .chain(self.upkeep.as_ref().map(Upkeep::seats))
+            .collect()
+    }
 }
 
 impl Handler<GetStatus> for Supervisor {
@@ -318,12 +355,8 @@ impl Handler<GetStatus> for Supervisor {
             .collect();
         let writer = self.writer.slot.get().send(GetWriterState);
         let open_jobs = self.tickets.outstanding();
-        let pools = self
-            .pools
-            .iter()
-            .map(|(_, seat)| seat.restarts)
-            .sum::<u64>();
-        let restarts = pools + self.limiter.restarts + self.writer.restarts;
+        let seats = self.seats();
+        let restarts = seats.iter().map(|seat| seat.restarts).sum();
         Box::pin(async move {
             let writer: WriterState = writer.await.unwrap_or_default();
             Status {
@@ -332,6 +365,7 @@ impl Handler<GetStatus> for Supervisor {
                 writes_waiting: writer.waiting,
                 waiting_for_lock_s: writer.locked_for.map(|wait| wait.as_secs()),
                 restarts,
+                seats,
             }
         })
     }

@@ -152,6 +152,20 @@ impl Job {
         }
     }
 
+    /// The job without the items of these videos.
+    #[must_use]
+    pub fn without(mut self, videos: &HashSet<String>) -> Self {
+        match &mut self {
+            Self::Score(ScoreJob { video_ids }) | Self::Liveness(LivenessJob { video_ids }) => {
+                video_ids.retain(|id| !videos.contains(id));
+            }
+            Self::Thumbnails(ThumbnailsJob { videos: items }) => {
+                items.retain(|item| !videos.contains(&item.video_id));
+            }
+        }
+        self
+    }
+
     /// Cuts the job into jobs of at most `size` items, in order.
     #[must_use]
     pub fn into_chunks(self, size: usize) -> Vec<Self> {

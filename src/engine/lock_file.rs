@@ -56,10 +56,11 @@ impl LockFile {
         Ok(Self { _file: file })
     }
 
-    /// Where the lock of this database's queue is.
+    /// Where the lock of this database's queue is: beside the file itself, whichever link led to it.
     #[must_use]
     pub fn path(database: &Path) -> PathBuf {
-        with_suffix(database, "-vvv-lock")
+        let real = database.canonicalize();
+        with_suffix(real.as_deref().unwrap_or(database), "-vvv-lock")
     }
 }
 
@@ -80,5 +81,18 @@ mod tests {
         );
         drop(first);
         LockFile::take(&database).unwrap();
+    }
+
+    #[test]
+    fn a_link_leads_to_the_same_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, elsewhere) = (folder.path().join("vault.db"), folder.path().join("links"));
+        let link = elsewhere.join("current.db");
+        std::fs::write(&database, "").unwrap();
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        let _first = LockFile::take(&link).unwrap();
+        let error = LockFile::take(&database).unwrap_err();
+        assert!(matches!(error, EngineError::QueueTaken { .. }), "{error}");
     }
 }

@@ -103,10 +103,9 @@ impl Operation for Enqueue {
     type Output = (Vec<Enqueued>, Option<GroupId>);
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
-        // An open group counts one job more than it has, so that its last end is not the last.
         let group = match &self.grouping {
             Grouping::None => None,
-            Grouping::New { follow_ups, .. } => Some(open_group(scope, 1, follow_ups, self.now)?),
+            Grouping::New { follow_ups, .. } => Some(open_group(scope, 0, follow_ups, self.now)?),
             Grouping::Join { group, .. } => Some(open_still(scope, *group)?),
         };
         let mut queued = Vec::with_capacity(self.requests.len());
@@ -156,12 +155,19 @@ impl Enqueue {
     }
 }
 
-/// The job that holds a key, unless it has ended and its time is over: then it gives the key up.
-fn holder_of(scope: &Scope<'_>, key: &str, now: Moment) -> Result<Option<JobId>, StoreError> {
+/// The job that holds a key, unless it has ended, its group too if it has one, for a key of work that
+/// was cut is its first chunk's, and its time is over: then it gives the key up.
+pub(super) fn holder_of(
+    scope: &Scope<'_>,
+    key: &str,
+    now: Moment,
+) -> Result<Option<JobId>, StoreError> {
     scope
         .prepare(
             "UPDATE main.vvv_jobs SET unique_key = NULL WHERE unique_key = ?1 \
-             AND ended_ms IS NOT NULL AND queued_ms + unique_for * 1000 <= ?2",
+             AND ended_ms IS NOT NULL AND queued_ms + unique_for * 1000 <= ?2 \
+             AND NOT EXISTS (SELECT 1 FROM main.vvv_groups AS g \
+               WHERE g.id = group_id AND g.ended_ms IS NULL)",
         )?
         .execute((key, now.0))?;
     let holder = scope

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::enqueue::FollowUps;
 use super::error::StoreError;
-use super::operation::Scope;
+use super::operation::{Operation, Scope};
 use super::queue::{JobId, JobState, Moment};
 
 /// A group's number.
@@ -21,7 +21,10 @@ impl fmt::Display for GroupId {
     }
 }
 
-/// Makes a group of so many jobs, none of which has ended.
+/// How many groups are let go by one operation.
+const GROUPS_A_TURN: i64 = 100;
+
+/// Makes a group of so many jobs, none of which has ended; of none yet, it is held for some to come.
 pub(super) fn open_group(
     scope: &Scope<'_>,
     jobs: usize,
@@ -30,8 +33,8 @@ pub(super) fn open_group(
 ) -> Result<GroupId, StoreError> {
     let id = scope
         .prepare(
-            "INSERT INTO main.vvv_groups (jobs, on_success, on_finish, queued_ms) \
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO main.vvv_groups (jobs, on_success, on_finish, queued_ms, held) \
+             VALUES (?1, ?2, ?3, ?4, ?1 = 0)",
         )?
         .insert((
             i64::try_from(jobs).unwrap_or(i64::MAX),
@@ -42,16 +45,15 @@ pub(super) fn open_group(
     Ok(GroupId(id))
 }
 
-/// A group that has not ended.
+/// A group that has not ended; it is held from here on.
 pub(super) fn open_still(scope: &Scope<'_>, group: GroupId) -> Result<GroupId, StoreError> {
-    let is_open = scope
-        .prepare("SELECT 1 FROM main.vvv_groups WHERE id = ?1 AND ended_ms IS NULL")?
-        .exists([group.0])?;
-    if is_open {
-        Ok(group)
-    } else {
-        Err(StoreError::NoGroup(group))
+    let held = scope
+        .prepare("UPDATE main.vvv_groups SET held = 1 WHERE id = ?1 AND ended_ms IS NULL")?
+        .execute([group.0])?;
+    if held == 0 {
+        return Err(StoreError::NoGroup(group));
     }
+    Ok(group)
 }
 
 /// Lets a group end that was kept open for more.
@@ -61,7 +63,7 @@ pub(super) fn close_group(
     now: Moment,
 ) -> Result<(), StoreError> {
     scope
-        .prepare("UPDATE main.vvv_groups SET jobs = jobs - 1 WHERE id = ?1")?
+        .prepare("UPDATE main.vvv_groups SET held = 0 WHERE id = ?1")?
         .execute([group.0])?;
     close_if_ended(scope, group, now)
 }
@@ -110,7 +112,7 @@ fn close_if_ended(scope: &Scope<'_>, group: GroupId, now: Moment) -> Result<(), 
     let ended = scope
         .prepare(
             "UPDATE main.vvv_groups SET ended_ms = ?2 WHERE id = ?1 AND ended_ms IS NULL \
-             AND succeeded + failed + cancelled >= jobs",
+             AND held = 0 AND succeeded + failed + cancelled >= jobs",
         )?
         .execute((group.0, now.0))?;
     if ended == 0 {
@@ -132,6 +134,39 @@ fn close_if_ended(scope: &Scope<'_>, group: GroupId, now: Moment) -> Result<(), 
         queue_follow_up(scope, &spec)?;
     }
     Ok(())
+}
+
+/// Lets held groups end for which nothing came for so long that whoever was to hand more in is taken
+/// for dead; what follows them is queued.
+#[derive(Debug, Clone, Copy)]
+pub struct LetGroupsGo {
+    /// Nothing was handed in and nothing ended since.
+    pub before: Moment,
+    /// Now.
+    pub now: Moment,
+}
+
+impl Operation for LetGroupsGo {
+    /// How many: a hundred at most.
+    type Output = usize;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<usize, StoreError> {
+        let groups: Vec<GroupId> = scope
+            .prepare(
+                "SELECT id FROM main.vvv_groups AS g WHERE held = 1 AND ended_ms IS NULL \
+                 AND succeeded + failed + cancelled >= jobs \
+                 AND max(queued_ms, coalesce((SELECT max(max(j.queued_ms, j.ended_ms)) \
+                     FROM main.vvv_jobs AS j WHERE j.group_id = g.id), 0)) < ?1 LIMIT ?2",
+            )?
+            .query_map((self.before.0, GROUPS_A_TURN), |row| {
+                row.get(0).map(GroupId)
+            })?
+            .collect::<Result<_, _>>()?;
+        for group in &groups {
+            close_group(scope, *group, self.now)?;
+        }
+        Ok(groups.len())
+    }
 }
 
 /// Takes a job's end back: it is to be done again.

@@ -12,7 +12,9 @@ use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::{Job, Kind};
 
 /// Rows taken in by one operation, so that none holds the writer long.
-const ROWS_A_TURN: i64 = 200;
+const ROWS_A_TURN: usize = 200;
+/// Items after which it takes in no further row; one row may have more.
+const ITEMS_A_TURN: usize = 5_000;
 
 /// Takes in the rows that were inserted by plain SQL; how many, and whether there may be more.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +38,7 @@ impl Operation for TakeIn {
     type Output = TakenIn;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<TakenIn, StoreError> {
-        let rows: Vec<(JobId, Result<SiteRow, String>)> = scope
-            .prepare(
-                "SELECT id, kind, payload, priority, run_at_ms, unique_for, state \
-                 FROM main.vvv_jobs WHERE queued_ms IS NULL ORDER BY id LIMIT ?1",
-            )?
-            .query_map([ROWS_A_TURN], |row| Ok((JobId(row.get(0)?), read(row))))?
-            .collect::<Result<_, _>>()?;
+        let (rows, more) = read_turn(scope)?;
         for (id, row) in &rows {
             match row {
                 Ok(row) => {
@@ -61,11 +57,32 @@ impl Operation for TakeIn {
             }
         }
         Ok(TakenIn {
-            more: i64::try_from(rows.len()) == Ok(ROWS_A_TURN),
+            more,
             rows: rows.len(),
         })
     }
 }
+
+/// The next rows, no more of them than a turn holds, and whether there may be more.
+fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
+    let mut statement = scope.prepare(
+        "SELECT id, kind, payload, priority, run_at_ms, unique_for, state \
+         FROM main.vvv_jobs WHERE queued_ms IS NULL ORDER BY id",
+    )?;
+    let mut found = statement.query([])?;
+    let (mut turn, mut items) = (Turn::new(), 0);
+    while turn.len() < ROWS_A_TURN && items < ITEMS_A_TURN {
+        let Some(row) = found.next()? else {
+            return Ok((turn, false));
+        };
+        let read = read(row);
+        items += read.as_ref().map_or(0, |row| row.job.len());
+        turn.push((JobId(row.get(0)?), read));
+    }
+    Ok((turn, true))
+}
+
+type Turn = Vec<(JobId, Result<SiteRow, String>)>;
 
 /// A row of the site's, read.
 struct SiteRow {

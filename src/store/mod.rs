@@ -62,7 +62,7 @@ pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
 pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
-pub use groups::GroupId;
+pub use groups::{GroupId, LetGroupsGo};
 pub use identity::FileIdentity;
 pub use inspect::{Inspector, Intent, with_suffix};
 pub use intake::{TakeIn, TakenIn};
@@ -90,7 +90,7 @@ pub use sample::SampledTime;
 pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
-pub use ticks::{BeginRun, EndRun, Optimize, RunTick};
+pub use ticks::{BeginRun, EndRun, ITEMS_A_SLICE, Optimize, RunTick};
 pub use video::{
     Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
     VideoFacts,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::error::StoreError;
 use super::reader::Reader;
-use crate::domain::job::Queue;
+use crate::domain::job::{Kind, Queue};
 
 /// A queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -36,6 +36,27 @@ impl Reader {
             .into_iter()
             .map(|queue| self.queue(queue))
             .collect()
+    }
+
+    /// Every queue, with the rows of the site's that nobody has taken in yet as available ones.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn backlogs(&self) -> Result<Vec<QueueSummary>, StoreError> {
+        let mut queues = self.queues()?;
+        let mut new = self.connection.prepare_cached(
+            "SELECT kind, count(*) FROM main.vvv_jobs WHERE queued_ms IS NULL GROUP BY kind",
+        )?;
+        let mut rows = new.query([])?;
+        while let Some(row) = rows.next()? {
+            let kind = row.get_ref(0)?.as_str().ok().and_then(Kind::from_name);
+            let count: i64 = row.get(1)?;
+            let queue = kind.map(Kind::queue);
+            for summary in queues.iter_mut().filter(|of| Some(of.queue) == queue) {
+                summary.available += count.unsigned_abs();
+            }
+        }
+        Ok(queues)
     }
 
     fn queue(&self, queue: Queue) -> Result<QueueSummary, StoreError> {

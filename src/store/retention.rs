@@ -74,7 +74,7 @@ impl Expiring {
         }
     }
 
-    /// What a row needs to go by its age. Takes the time before which that is, and now.
+    /// What a row needs to go. Takes the time before which its group has to have ended, and now.
     const fn may_go(self) -> &'static str {
         match self {
             // Those of an open group are its result; a key may have to outlast the result.
@@ -142,10 +142,12 @@ impl Reader {
         if surplus <= 0 {
             return Ok(Vec::new());
         }
+        // However full, what an unfinished group or a key needs stays.
         let oldest = format!(
-            "SELECT rowid, {time} FROM {name} WHERE {time} IS NOT NULL ORDER BY {time} LIMIT ?1"
+            "SELECT rowid, {time} FROM {name} WHERE {time} IS NOT NULL AND {may_go} \
+             ORDER BY {time} LIMIT ?3"
         );
-        self.rows_found(&oldest, [surplus])
+        self.rows_found(&oldest, [i64::MAX, now.0, surplus])
     }
 
     fn rows_found(
@@ -189,8 +191,8 @@ impl Operation for Prune {
     }
 }
 
-/// Has jobs that have ended give their unique keys up once their time is over, so that a plain
-/// INSERT may use them again: 500 at most.
+/// Has jobs that have ended, with their groups, give their unique keys up once their time is over,
+/// so that a plain INSERT may use them again: 500 at most.
 #[derive(Debug, Clone, Copy)]
 pub struct GiveKeysUp {
     /// Now.
@@ -206,7 +208,9 @@ impl Operation for GiveKeysUp {
             .prepare(
                 "UPDATE main.vvv_jobs SET unique_key = NULL WHERE id IN (\
                    SELECT id FROM main.vvv_jobs WHERE unique_key IS NOT NULL \
-                     AND ended_ms IS NOT NULL AND queued_ms + unique_for * 1000 <= ?1 LIMIT 500)",
+                     AND ended_ms IS NOT NULL AND queued_ms + unique_for * 1000 <= ?1 \
+                     AND NOT EXISTS (SELECT 1 FROM main.vvv_groups AS g \
+                       WHERE g.id = group_id AND g.ended_ms IS NULL) LIMIT 500)",
             )?
             .execute([self.now.0])?;
         Ok(given_up)
@@ -302,6 +306,28 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_most_rows_what_a_group_or_a_key_needs_stays() {
+        let (fixture, mut writer) = site("wal");
+        fixture.sql(
+            "INSERT INTO vvv_groups (id, jobs, queued_ms, ended_ms) VALUES (1, 2, 0, NULL), \
+               (2, 1, 0, 999000); \
+             INSERT INTO vvv_jobs (id, state, queued_ms, ended_ms, group_id, unique_key, \
+               unique_for) VALUES \
+               (1, 'succeeded', 0, 999001, 1, NULL, NULL), \
+               (2, 'succeeded', 0, 999002, 2, NULL, NULL), \
+               (3, 'succeeded', 0, 999003, NULL, 'held', 1001), \
+               (4, 'succeeded', 0, 999004, NULL, 'over', 1000), \
+               (5, 'succeeded', 0, 999005, NULL, NULL, NULL);",
+        );
+        let full = Retention {
+            jobs_max_rows: 1,
+            ..keep()
+        };
+        assert_eq!(prune(&fixture, &mut writer, Expiring::Jobs, &full), 3);
+        assert_eq!(fixture.rows("SELECT id FROM vvv_jobs"), ["1", "3"]);
+    }
+
+    #[test]
     fn every_table_of_ours_has_its_age_and_its_cap() {
         let (fixture, mut writer) = site("wal");
         let checks = "(1, 'u', 'valid', 'r', 1, 1, {}, '')";
@@ -371,7 +397,10 @@ mod tests {
         fixture.sql(
             "INSERT INTO vvv_jobs (state, queued_ms, ended_ms, unique_key, unique_for) VALUES \
                ('succeeded', 0, 1, 'over', 9), ('succeeded', 0, 1, 'held', 11), \
-               ('running', 0, NULL, 'at work', 1), ('failed', 0, 1, 'kept', NULL);",
+               ('running', 0, NULL, 'at work', 1), ('failed', 0, 1, 'kept', NULL); \
+             INSERT INTO vvv_groups (id, jobs, queued_ms) VALUES (1, 2, 0); \
+             INSERT INTO vvv_jobs (state, queued_ms, ended_ms, unique_key, unique_for, group_id) \
+               VALUES ('succeeded', 0, 1, 'cut', 9, 1);",
         );
         assert_eq!(
             writer
@@ -384,7 +413,7 @@ mod tests {
         assert_eq!(
             fixture
                 .rows("SELECT unique_key FROM vvv_jobs WHERE unique_key IS NOT NULL ORDER BY id"),
-            ["held", "at work", "kept"]
+            ["held", "at work", "kept", "cut"]
         );
     }
 }

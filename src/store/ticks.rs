@@ -1,19 +1,27 @@
 //! What of the schedule has run, and whether the process before ended well: rows of `vvv_meta`.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension};
 
-use super::enqueue::{Chunks, Enqueue, Grouping, JobRequest};
+use super::enqueue::{Chunks, Enqueue, FollowUps, Grouping, JobRequest, holder_of};
 use super::error::StoreError;
+use super::groups::GroupId;
 use super::operation::{Operation, Scope};
 use super::queue::{JobId, Moment};
 use super::reader::Reader;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Kind};
 use crate::domain::schedule::Task;
 
 /// Set while an engine works on the durable queue.
 const RUNNING: &str = "running";
 
-/// Runs one tick of a task: the record that it ran, and its work, together or not at all.
+/// Items of a tick queued by one operation, so that none holds the writer long; fewer than have their
+/// order looked up, for they come in order.
+pub const ITEMS_A_SLICE: usize = 4_000;
+
+/// Runs one tick of a task, a slice of its work at a time. The last slice records that it ran, so
+/// until then it is due; those before it are in a group that is held for the rest.
 #[derive(Debug, Clone)]
 pub struct RunTick {
     /// The task.
@@ -24,6 +32,8 @@ pub struct RunTick {
     pub begins: bool,
     /// What is to be queued.
     pub work: Option<Job>,
+    /// Whether it is not the last of it.
+    pub more: bool,
     /// Where it is cut.
     pub chunks: Chunks,
     /// Now.
@@ -39,28 +49,62 @@ impl Operation for RunTick {
         if !self.begins && ran.is_some_and(|ran| ran >= self.tick.0) {
             return Ok(None);
         }
-        set(scope, &key(self.task), self.tick.0)?;
-        let Some(job) = self.work.clone().filter(|job| !job.is_empty()) else {
-            return Ok(Some(Vec::new()));
-        };
-        let request = JobRequest {
+        let begun = begun(scope.connection, self.task)?;
+        let unique_key = format!("schedule:{}:{}", self.task, self.tick.0);
+        if begun.is_none()
+            && let Some(id) = holder_of(scope, &unique_key, self.now)?
+        {
+            set(scope, &key(self.task), self.tick.0)?;
+            return Ok(Some(vec![id]));
+        }
+        let work = self.work.clone().filter(|job| !job.is_empty());
+        let request = work.map(|job| JobRequest {
             job,
             priority: Job::DEFAULT_PRIORITY,
             delay_ms: 0,
-            unique_key: Some(format!("schedule:{}:{}", self.task, self.tick.0)),
+            unique_key: begun.is_none().then_some(unique_key),
             unique_for: None,
-        };
+        });
+        let (open, follow_ups) = (self.more, FollowUps::default());
         let enqueue = Enqueue {
-            requests: vec![request],
-            grouping: Grouping::None,
+            requests: request.into_iter().collect(),
+            grouping: match begun {
+                Some(group) => Grouping::Join { group, open },
+                None if open => Grouping::New { follow_ups, open },
+                None => Grouping::None,
+            },
             chunks: self.chunks,
             now: self.now,
         };
-        let (queued, _) = enqueue.apply(scope)?;
+        let (queued, group) = enqueue.apply(scope)?;
+        match group.filter(|_| open) {
+            Some(group) => set(scope, &begun_key(self.task), group.0)?,
+            None => {
+                clear(scope, &begun_key(self.task))?;
+                set(scope, &key(self.task), self.tick.0)?;
+            }
+        }
         Ok(Some(
             queued.into_iter().flat_map(|queued| queued.ids).collect(),
         ))
     }
+}
+
+/// Where the group stands of a tick that was begun.
+fn begun_key(task: Task) -> String {
+    format!("schedule:{task}:begun")
+}
+
+/// The group of a tick that was begun and still waits for the rest of it.
+fn begun(connection: &Connection, task: Task) -> Result<Option<GroupId>, StoreError> {
+    let group = connection
+        .prepare_cached(
+            "SELECT id FROM main.vvv_groups WHERE ended_ms IS NULL AND id = \
+             (SELECT CAST(value AS INTEGER) FROM main.vvv_meta WHERE key = ?1)",
+        )?
+        .query_row([begun_key(task)], |row| row.get(0).map(GroupId))
+        .optional()?;
+    Ok(group)
 }
 
 fn key(task: Task) -> String {
@@ -82,7 +126,37 @@ fn set(scope: &Scope<'_>, key: &str, value: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn clear(scope: &Scope<'_>, key: &str) -> Result<(), StoreError> {
+    scope
+        .prepare("DELETE FROM main.vvv_meta WHERE key = ?1")?
+        .execute([key])?;
+    Ok(())
+}
+
 impl Reader {
+    /// The videos that a tick of this task queued before it was cut short.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read.
+    pub fn begun_by_tick(&self, task: Task) -> Result<HashSet<String>, StoreError> {
+        let mut videos = HashSet::new();
+        let Some(group) = begun(&self.connection, task)? else {
+            return Ok(videos);
+        };
+        let mut jobs = self
+            .connection
+            .prepare("SELECT kind, payload FROM main.vvv_jobs WHERE group_id = ?1")?;
+        let mut rows = jobs.query([group.0])?;
+        while let Some(row) = rows.next()? {
+            let (kind, payload): (String, String) = (row.get(0)?, row.get(1)?);
+            let job = Kind::from_name(&kind).map(|kind| Job::from_payload(kind, &payload));
+            if let Some(Ok(job)) = job {
+                videos.extend(job.video_ids());
+            }
+        }
+        Ok(videos)
+    }
+
     /// The last tick of a task that ran, Unix milliseconds.
     ///
     /// # Errors
@@ -116,10 +190,7 @@ impl Operation for EndRun {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        scope
-            .prepare("DELETE FROM main.vvv_meta WHERE key = ?1")?
-            .execute([RUNNING])?;
-        Ok(())
+        clear(scope, RUNNING)
     }
 }
 
@@ -153,6 +224,7 @@ mod tests {
             work: Some(Job::Score(ScoreJob {
                 video_ids: vec!["a".to_owned(), "b".to_owned(), "c".to_owned()],
             })),
+            more: false,
             chunks: Chunks {
                 scoring: 2,
                 thumbnails: 2,
@@ -187,6 +259,42 @@ mod tests {
         assert_eq!(writer.run(begin).unwrap(), Some(Vec::new()));
         assert_eq!(writer.run(tick(1000)).unwrap().unwrap().len(), 1);
         assert_eq!(fixture.rows("SELECT count(*) FROM vvv_jobs"), ["2"]);
+    }
+
+    fn slice(ids: std::ops::Range<usize>, more: bool) -> RunTick {
+        RunTick {
+            work: Some(Job::Score(ScoreJob {
+                video_ids: ids.map(|id| format!("{id:0>11}")).collect(),
+            })),
+            more,
+            ..tick(1000)
+        }
+    }
+
+    #[test]
+    fn a_tick_in_slices_is_one_group_and_goes_on_where_it_was_cut_short() {
+        let mut fixture = Fixture::new("wal");
+        fixture.options.queue = QueueHome::File;
+        let mut writer = fixture.writer();
+        writer.run(slice(0..2, true)).unwrap().unwrap();
+        writer.run(slice(2..6, true)).unwrap().unwrap();
+        // The process died here: the tick is due, but not what of it is queued.
+        let reader = fixture.reader();
+        assert_eq!(reader.last_tick(Task::Rescore).unwrap(), None);
+        assert_eq!(reader.begun_by_tick(Task::Rescore).unwrap().len(), 6);
+        let rest = RunTick {
+            tick: Moment(2000),
+            ..slice(6..8, false)
+        };
+        writer.run(rest.clone()).unwrap().unwrap();
+        assert_eq!(writer.run(rest).unwrap(), None);
+        assert_eq!(reader.last_tick(Task::Rescore).unwrap(), Some(2000));
+        assert!(reader.begun_by_tick(Task::Rescore).unwrap().is_empty());
+        assert_eq!(fixture.rows("SELECT jobs, held FROM vvv_groups"), ["4|0"]);
+        assert_eq!(
+            fixture.rows("SELECT count(*), count(unique_key) FROM vvv_jobs WHERE group_id = 1"),
+            ["4|1"]
+        );
     }
 
     #[test]

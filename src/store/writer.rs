@@ -74,6 +74,8 @@ pub struct Writer {
     /// What the file's version was when it was last looked at.
     seen_version: i64,
     is_wal: bool,
+    /// Whether anything was written that no full disk refused since.
+    has_written: bool,
     checkpoint: Checkpoint,
     /// Pages in the WAL after the last commit.
     wal_pages: Arc<AtomicI32>,
@@ -122,6 +124,7 @@ impl Writer {
             max_hold: options.database.max_write_hold,
             seen_version: 0,
             is_wal,
+            has_written: false,
             checkpoint: options.database.checkpoint,
             wal_pages,
             doubt: "the transaction could not be rolled back".to_owned(),
@@ -184,6 +187,12 @@ impl Writer {
         self.file.new_rows.take()
     }
 
+    /// Whether any row was written since the last call, and nothing was refused after it because the
+    /// disk is full.
+    pub const fn has_written(&mut self) -> bool {
+        std::mem::replace(&mut self.has_written, false)
+    }
+
     /// How long the WAL has grown.
     #[must_use]
     pub fn wal_length(&self) -> WalLength {
@@ -244,6 +253,7 @@ impl Writer {
             Err(_) => return self.replay(waiting, MAX_GROUP),
         }
         let begun = Instant::now();
+        let changes = self.file.connection.total_changes();
         let mut outcomes = Vec::with_capacity(waiting.len().min(MAX_GROUP));
         for next in waiting.iter_mut().take(MAX_GROUP) {
             if !outcomes.is_empty() && begun.elapsed() >= self.max_hold {
@@ -261,6 +271,7 @@ impl Writer {
         let operations = outcomes.len();
         match self.file.commit() {
             Commit::Done => {
+                self.note_written(changes, &outcomes);
                 let held = if touches_file {
                     begun.elapsed()
                 } else {
@@ -284,6 +295,16 @@ impl Writer {
         }
     }
 
+    /// Takes note of whether these operations wrote anything since there were so many changes.
+    fn note_written(&mut self, changes: u64, outcomes: &[Applied]) {
+        let is_full = |outcome: &Applied| matches!(outcome, Err(StoreError::StorageFull));
+        if outcomes.iter().any(is_full) {
+            self.has_written = false;
+        } else if outcomes.iter().any(Result::is_ok) {
+            self.has_written |= self.file.connection.total_changes() != changes;
+        }
+    }
+
     /// A queue in the file is the file.
     fn touches_file(&self, next: &dyn Pending) -> bool {
         self.file.home == QueueHome::File || next.touches_file()
@@ -299,12 +320,14 @@ impl Writer {
             };
             let touches_file = self.file.home == QueueHome::File || next.touches_file();
             let begun = Instant::now();
+            let changes = self.file.connection.total_changes();
             let (outcome, end) = match self.file.begin(touches_file) {
                 Ok(()) => self.alone(next.as_mut()),
                 Err(StoreError::Locked) => (None, Some(GroupEnd::Locked)),
                 Err(error) => (Some(Err(error)), None),
             };
             held += begun.elapsed();
+            self.note_written(changes, outcome.as_slice());
             answer(waiting, outcome);
             if let Some(end) = end {
                 return end;

@@ -26,13 +26,20 @@ impl DaemonScene {
     #[must_use]
     pub fn new(journal: Journal, videos: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault.db");
+        Self::at(&path, folder, journal, videos)
+    }
+
+    /// The same with the vault in a place of its own; what else there is goes into the folder.
+    #[must_use]
+    pub fn at(path: &Path, folder: TempDir, journal: Journal, videos: usize) -> Self {
         let site = Site::start();
         let spec = VaultSpec {
             journal,
             thumbnails: site.url(""),
             ..VaultSpec::new(videos)
         };
-        let vault = spec.create(&folder.path().join("vault.db"));
+        let vault = spec.create(path);
         Self {
             folder,
             vault,

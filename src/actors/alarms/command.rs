@@ -1,6 +1,7 @@
 //! Running `alerts.command`.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,6 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::{DATABASE, log};
-use crate::actors::worker::Deps;
 use crate::config::Alerts;
 use crate::domain::alarm::{AlarmKind, Alarms, Change};
 
@@ -22,27 +22,14 @@ struct Told<'a> {
     changes: &'a [Change],
 }
 
-/// Tells of a replaced database when nobody is left who could: the engine ends with it.
-pub fn tell_replaced(deps: &Deps) {
-    let text = "its file was replaced or removed; the engine stops".to_owned();
-    let now_ms = deps.clock.unix_ms();
-    let change = Alarms::default().note(AlarmKind::DatabaseReplaced, DATABASE, Some(text), now_ms);
+/// Tells of what ends the engine, when nobody is left who could keep the alarm: the command runs to
+/// its end, or to its time-out.
+pub fn tell_last(alerts: &Alerts, database: &Path, kind: AlarmKind, text: String, now_ms: i64) {
+    let change = Alarms::default().note(kind, DATABASE, Some(text), now_ms);
     let Some(change) = change else { return };
     log(&change);
-    let (alerts, database) = (
-        deps.config.alerts.clone(),
-        deps.store.path.display().to_string(),
-    );
-    let tell = move || {
-        if let Err(error) = run_command(&alerts, &database, &[change]) {
-            tracing::warn!(%error, "alerts.command failed");
-        }
-    };
-    if let Err(error) = thread::Builder::new()
-        .name("vvv-alert".to_owned())
-        .spawn(tell)
-    {
-        tracing::warn!(%error, "failed to tell of it");
+    if let Err(error) = run_command(alerts, &database.display().to_string(), &[change]) {
+        tracing::warn!(%error, "alerts.command failed");
     }
 }
 

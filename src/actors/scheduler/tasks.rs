@@ -11,8 +11,8 @@ use crate::actors::worker::Deps;
 use crate::domain::job::Job;
 use crate::domain::schedule::{Task, calls_until};
 use crate::store::{
-    Expiring, GiveKeysUp, Moment, Operation, Optimize, Patience, Prune, ROWS_A_SLICE, Reader,
-    RunTick, StoreError,
+    Expiring, GiveKeysUp, ITEMS_A_SLICE, LetGroupsGo, Moment, Operation, Optimize, Patience, Prune,
+    ROWS_A_SLICE, Reader, RunTick, StoreError,
 };
 
 /// So long another process's lock is waited for; the next look tries again.
@@ -39,23 +39,11 @@ pub(super) async fn run_tick(
     } else {
         work(deps, tick).await?
     };
-    let kind = work.as_ref().map(Job::kind);
-    let run = RunTick {
-        task,
-        tick: Moment(tick.at_ms),
-        begins,
-        work,
-        chunks: chunks(&deps.config),
-        now: deps.queue_now(),
-    };
-    let jobs = deps.db.write(run).await?;
+    let jobs = queue_slices(deps, queued, tick, work).await?;
     let (Some(jobs), false) = (jobs, begins) else {
         return Ok(());
     };
-    tracing::info!(%task, jobs = jobs.len(), "a scheduled task is due");
-    if let (Some(kind), false) = (kind, jobs.is_empty()) {
-        queued.do_send(TickQueued(kind));
-    }
+    tracing::info!(%task, jobs, "a scheduled task is due");
     // The tick ran; what of this fails is told and done with the next.
     let kept = match task {
         Task::Prune => prune(deps).await,
@@ -68,7 +56,40 @@ pub(super) async fn run_tick(
     Ok(())
 }
 
-/// What the task is to work on, as the file stands now.
+/// Queues the tick's work in slices; how many jobs it is, none if the tick ran before.
+async fn queue_slices(
+    deps: &Deps,
+    queued: &Recipient<TickQueued>,
+    tick: Tick,
+    work: Option<Job>,
+) -> Result<Option<usize>, StoreError> {
+    let kind = work.as_ref().map(Job::kind);
+    let slices = work.map_or_else(Vec::new, |work| work.into_chunks(ITEMS_A_SLICE));
+    let (mut slices, mut jobs) = (slices.into_iter(), 0);
+    loop {
+        let run = RunTick {
+            task: tick.task,
+            tick: Moment(tick.at_ms),
+            begins: tick.begins,
+            work: slices.next(),
+            more: slices.len() > 0,
+            chunks: chunks(&deps.config),
+            now: deps.queue_now(),
+        };
+        let Some(ids) = deps.db.write(run).await? else {
+            return Ok(None);
+        };
+        jobs += ids.len();
+        if let (Some(kind), false) = (kind, ids.is_empty()) {
+            queued.do_send(TickQueued(kind));
+        }
+        if slices.len() == 0 {
+            return Ok(Some(jobs));
+        }
+    }
+}
+
+/// What the task is to work on, as the file stands now, less what it queued before it was cut short.
 async fn work(deps: &Deps, tick: Tick) -> Result<Option<Job>, StoreError> {
     let now = deps.clock.unix();
     let ago = |age: Duration| now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
@@ -89,11 +110,16 @@ async fn work(deps: &Deps, tick: Tick) -> Result<Option<Job>, StoreError> {
             .await?
         }
     };
-    Ok(Some(job))
+    let begun = read(deps, move |reader| reader.begun_by_tick(tick.task)).await?;
+    Ok(Some(job.without(&begun)))
 }
 
 /// Deletes what is kept no longer, a slice at a time.
 async fn prune(deps: &Deps) -> Result<(), StoreError> {
+    let now = deps.queue_now();
+    let age_ms = i64::try_from(deps.config.retention.results.as_millis()).unwrap_or(i64::MAX);
+    let before = Moment(now.0.saturating_sub(age_ms));
+    while write(deps, LetGroupsGo { before, now }).await? > 0 {}
     let mut pruned = 0;
     for table in Expiring::ALL {
         loop {

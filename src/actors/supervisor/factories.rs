@@ -12,7 +12,7 @@ use super::upkeep::{Lost, watch_over};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
-use crate::actors::db::{Db, DbActor};
+use crate::actors::db::{Db, DbActor, Troubles};
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
 use crate::actors::pool::Pool;
@@ -65,6 +65,8 @@ pub(super) struct Seat<A: Actor> {
     not_before_ms: u64,
     /// Whether the seat was found empty and its replacement is planned.
     vacant: bool,
+    /// Whether that has to wait because its budget is spent.
+    pub(super) is_spent: bool,
 }
 
 /// What is to be done about a seat.
@@ -86,6 +88,7 @@ impl<A: Actor> Seat<A> {
             restarts: 0,
             not_before_ms: 0,
             vacant: false,
+            is_spent: false,
         }
     }
 
@@ -98,6 +101,7 @@ impl<A: Actor> Seat<A> {
             self.vacant = true;
             self.restarts += 1;
             let restart = self.budget.spend(now_ms);
+            self.is_spent = matches!(restart, Restart::Spent { .. });
             self.not_before_ms = match restart {
                 Restart::After(wait) => now_ms.saturating_add(milliseconds(wait)),
                 Restart::Spent { retry_at_ms } => retry_at_ms,
@@ -120,6 +124,7 @@ impl<A: Actor> Seat<A> {
     pub(super) fn fill(&mut self, address: Addr<A>) {
         self.slot.replace(address);
         self.vacant = false;
+        self.is_spent = false;
     }
 }
 
@@ -142,11 +147,11 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         ..
     } = launch;
     let clock = Clock::system();
-    let file = FileIdentity::of(&store.path);
+    let (file, troubles) = (FileIdentity::of(&store.path), Troubles::default());
     let db_actor = {
         let (store, faults) = (Arc::clone(&store), faults.clone());
         let reopened = supervisor.clone().recipient();
-        let watch = watch_over(&run, file, supervisor);
+        let watch = watch_over(&run, file, &troubles, supervisor);
         DbActor::start_in_arbiter(&writer_arbiter, move |_| {
             let actor = DbActor::new(writer, store, reopened, faults);
             match watch {
@@ -155,7 +160,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
             }
         })
     };
-    let db = Db::new(Slot::new(db_actor));
+    let db = Db::new(Slot::new(db_actor), troubles.clone());
     let limiter = RateLimiter::new(
         db.clone(),
         clock.clone(),

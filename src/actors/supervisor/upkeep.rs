@@ -4,19 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
-use actix::{Actor, ActorContext, Addr, Context, Handler, Message, Recipient, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient,
+    ResponseFuture, WrapFuture,
+};
 
-use super::Supervisor;
 use super::factories::{Seat, Vacancy};
 use super::watch::report;
+use super::{SeatStatus, Supervisor};
 use crate::actors::alarms::{
     self, AlarmKeeper, ChangeAlerts, Claims, Damaged, ListAlarms, StopLooking,
 };
-use crate::actors::db::{DatabaseReplaced, Watch};
+use crate::actors::db::{DatabaseReplaced, Troubles, Watch};
 use crate::actors::scheduler::{Reschedule, Scheduler, StopScheduling, TickQueued};
 use crate::actors::worker::be_nice;
 use crate::actors::worker::{Deps, JobMoved, RunOptions};
-use crate::domain::alarm::Alarm;
+use crate::domain::alarm::{Alarm, AlarmKind};
 use crate::store::FileIdentity;
 use crate::store::{self, Background, JobState};
 
@@ -42,12 +45,14 @@ impl fmt::Display for Lost {
 pub(super) fn watch_over(
     run: &RunOptions,
     file: Option<FileIdentity>,
+    troubles: &Troubles,
     supervisor: &Addr<Supervisor>,
 ) -> Option<Watch> {
     (!run.one_shot).then(|| Watch {
         changed: supervisor.clone().recipient(),
         replaced: supervisor.clone().recipient(),
         file,
+        troubles: troubles.clone(),
     })
 }
 
@@ -95,6 +100,11 @@ impl Upkeep {
                 self.keeper.fill(keeper.start());
             }
         }
+    }
+
+    /// The scheduler's seat.
+    pub(super) fn seats(&self) -> SeatStatus {
+        SeatStatus::new("scheduler", &self.scheduler)
     }
 
     /// Has them begin nothing more.
@@ -185,11 +195,21 @@ impl Handler<DatabaseReplaced> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, _: DatabaseReplaced, context: &mut Context<Self>) {
-        alarms::tell_replaced(&self.deps);
-        if let Some(alive) = self.alive.take() {
-            let _ = alive.send(Lost::DatabaseReplaced);
-        }
-        context.terminate();
+        self.stopping = true;
+        let (deps, now_ms) = (&self.deps, self.deps.clock.unix_ms());
+        let (config, store) = (Arc::clone(&deps.config), Arc::clone(&deps.store));
+        let tell = actix_rt::task::spawn_blocking(move || {
+            let text = "its file was replaced or removed; the engine stops".to_owned();
+            let kind = AlarmKind::DatabaseReplaced;
+            alarms::tell_last(&config.alerts, &store.path, kind, text, now_ms);
+        });
+        // The process may end with the engine, and the command with the process.
+        context.spawn(tell.into_actor(self).map(|_, actor, context| {
+            if let Some(alive) = actor.alive.take() {
+                let _ = alive.send(Lost::DatabaseReplaced);
+            }
+            context.terminate();
+        }));
     }
 }
 

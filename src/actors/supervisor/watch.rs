@@ -165,7 +165,8 @@ impl Supervisor {
         };
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
         let reopened = context.address().recipient();
-        let watch = watch_over(&self.deps.run, self.deps.file, &context.address());
+        let (run, troubles) = (&self.deps.run, self.deps.db.troubles());
+        let watch = watch_over(run, self.deps.file, troubles, &context.address());
         let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
             let actor = DbActor::new(writer, store, reopened, faults);
             match watch {

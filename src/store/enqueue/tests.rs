@@ -9,7 +9,8 @@ use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
-    CancelJobs, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded, ShortenWaits,
+    CancelJobs, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded,
+    ShortenWaits,
 };
 use super::*;
 use crate::domain::job::{LivenessJob, ScoreJob};
@@ -366,6 +367,76 @@ fn an_open_group_waits_for_the_rest_of_it() {
         run(&mut writer, last),
         Err(StoreError::NoGroup(_))
     ));
+}
+
+#[test]
+fn a_group_whose_rest_never_came_ends_when_results_go() {
+    let (fixture, mut writer) = queue("wal");
+    let mut open = |ids: &[&str]| {
+        let follow = |id: &str| format!(r#"{{"kind":"score","payload":{{"video_ids":["{id}"]}}}}"#);
+        let first = Enqueue {
+            requests: vec![request(liveness(ids))],
+            grouping: Grouping::New {
+                follow_ups: FollowUps {
+                    on_success: Some(follow("well")),
+                    on_finish: Some(follow("over")),
+                },
+                open: true,
+            },
+            chunks: CHUNKS,
+            now: Moment(0),
+        };
+        run(&mut writer, first).unwrap().1.unwrap()
+    };
+    let (over, busy) = (open(&["a"]), open(&["b"]));
+    let job = claim(&mut writer, 1, 1, true).jobs.remove(0);
+    finish(&mut writer, job.claim, 5);
+    let mut let_go = |before| {
+        let now = Moment(9);
+        let before = Moment(before);
+        writer.run(LetGroupsGo { before, now }).unwrap()
+    };
+    assert_eq!(let_go(5), 0, "something ended since");
+    assert_eq!(let_go(6), 1);
+    assert_eq!(let_go(6), 0);
+    let ended = |group| fixture.reader().group(group).unwrap().unwrap().ended_ms;
+    assert_eq!((ended(over), ended(busy)), (Some(9), None));
+    assert_eq!(take_in(&mut writer, 10).rows, 2, "both follow");
+}
+
+#[test]
+fn a_key_of_work_that_was_cut_is_held_until_the_last_chunk_has_ended() {
+    let (_fixture, mut writer) = queue("wal");
+    let keyed = JobRequest {
+        unique_key: Some("cut".to_owned()),
+        unique_for: Some(1),
+        ..request(liveness(&["a", "b", "c"]))
+    };
+    let first = enqueue(&mut writer, vec![keyed.clone()], 0).remove(0);
+    assert!(first.ids.len() > 1);
+    let mut claims = claim(&mut writer, 9, 1, true).jobs;
+    finish(&mut writer, claims.remove(0).claim, 2);
+    let again = |writer: &mut Writer| enqueue(writer, vec![keyed.clone()], 2_000).remove(0);
+    assert!(again(&mut writer).duplicate, "others run");
+    for job in claims {
+        finish(&mut writer, job.claim, 2_000);
+    }
+    assert!(!again(&mut writer).duplicate);
+}
+
+#[test]
+fn one_turn_takes_in_no_more_rows_than_it_has_items_for() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) \
+         INSERT INTO vvv_jobs (kind, payload) \
+           SELECT 'score', json_object('video_ids', json_group_array('v' || i)) FROM n; \
+         INSERT INTO vvv_jobs (kind, payload) SELECT kind, payload FROM vvv_jobs; \
+         INSERT INTO vvv_jobs (kind, payload) SELECT kind, payload FROM vvv_jobs LIMIT 1;",
+    );
+    let turns = [(); 3].map(|()| take_in(&mut writer, 1));
+    let turns = turns.map(|turn| (turn.rows, turn.more));
+    assert_eq!(turns, [(2, true), (1, false), (0, false)]);
 }
 
 #[test]

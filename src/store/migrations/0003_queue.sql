@@ -60,9 +60,13 @@ CREATE TABLE vvv_groups (
     on_success TEXT,
     on_finish  TEXT,
     followed   INTEGER NOT NULL DEFAULT 0,
+    -- 1: more jobs are to come, so the end of the last is not the group's.
+    held       INTEGER NOT NULL DEFAULT 0,
     queued_ms  INTEGER NOT NULL,
     ended_ms   INTEGER
 );
+
+CREATE INDEX vvv_groups_held ON vvv_groups (id) WHERE held = 1;
 
 -- Queues that were told to pause, until they are told to go on.
 CREATE TABLE vvv_paused_queues (

@@ -26,6 +26,18 @@ impl Operation for Write {
     }
 }
 
+/// Finds nothing to write.
+struct Nothing;
+
+impl Operation for Nothing {
+    type Output = ();
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
+        scope.prepare("DELETE FROM log WHERE 0")?.execute([])?;
+        Ok(())
+    }
+}
+
 /// Panics after it has written.
 struct Panic;
 
@@ -304,6 +316,14 @@ fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
             )
             .unwrap();
         let huge: &'static str = Box::leak("x".repeat(100_000).into_boxed_str());
+        // Only what was written, and not refused after, says that there is room.
+        writer.run(Nothing).unwrap();
+        assert!(!writer.has_written());
+        writer.commit_group(&mut line_of(&["a", huge]).waiting);
+        assert!(!writer.has_written());
+        writer.run(Write("b")).unwrap();
+        assert!(writer.has_written() && !writer.has_written());
+        fixture.sql("DELETE FROM log");
         let mut line = line_of(&["a", huge, "b"]);
         while !line.waiting.is_empty() {
             let end = writer.commit_group(&mut line.waiting);
