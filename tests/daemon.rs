@@ -318,6 +318,19 @@ fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
 }
 
 #[test]
+fn a_hangup_while_the_start_waits_for_a_lock_ends_nothing() {
+    let scene = scene(1);
+    let other = scene.vault.connect();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let running = Daemon::run(&scene, &scene.path("d.sock"), &[]);
+    assert!(running.wait_for_stderr("another process holds the database"));
+    running.signal(Signal::HUP);
+    other.execute_batch("COMMIT").unwrap();
+    let is_heard = running.wait_for_stderr("read the configuration again");
+    assert!(is_heard, "{:?}", running.wait());
+}
+
+#[test]
 fn queues_are_paused_resumed_purged_and_chosen() {
     let scene = scene(1);
     let daemon = Daemon::start(&scene, &["--queues", "thumbnails,liveness"]);
