@@ -66,6 +66,9 @@ async fn serve<R: tokio::io::AsyncRead + Unpin>(
                 if then == Then::Close {
                     return end;
                 }
+                if at_work.len() + 1 == AT_ONCE {
+                    lines.resume();
+                }
             }
             () = answers.closed() => return None,
             _ = closing.wait_for(|closing| *closing), if end.is_none() => end = Some(End::Closed),
@@ -133,7 +136,7 @@ async fn answer(
             Err(error) => Err(error),
         },
         Some(method) => tokio::select! {
-            answered = site.answer(method, &id, &line) => answered,
+            answered = site.answer(method, &id, line) => answered,
             _ = closing.wait_for(|closing| *closing) => Err(stopping()),
         },
     };
