@@ -277,11 +277,12 @@ fn a_second_signal_ends_it_at_once_and_so_does_shutdown_now() {
 
 #[test]
 fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
-    let scene = scene(1);
+    let mut scene = scene(1);
+    scene.unset("VVV_RATE_LIMITS__OEMBED");
     let file = scene.path("config.toml");
     let write = |workers: u32, nice: u32, level: &str| {
         let text = format!(
-            "[queues.scoring]\nworkers = {workers}\n[engine]\nnice = {nice}\n[log]\nlevel = \"{level}\"\n"
+            "[queues.scoring]\nworkers = {workers}\n[rate_limits]\noembed = \"{workers}/s\"\n[engine]\nnice = {nice}\n[log]\nlevel = \"{level}\"\n"
         );
         fs::write(&file, text).unwrap();
     };
@@ -292,12 +293,14 @@ fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
     let reloaded = client.call("daemon.reload", json!({}));
     assert_eq!(
         reloaded["applied"],
-        json!(["log.level", "queues.scoring.workers"])
+        json!(["log.level", "queues.scoring.workers", "rate_limits.oembed"])
     );
     assert_eq!(reloaded["needs_restart"], json!(["engine.nice"]));
     until("three workers", || {
         (client.call("daemon.status", json!({}))["pools"][0]["workers"] == 3).then_some(())
     });
+    let status = client.call("daemon.status", json!({}));
+    assert_eq!(status["rate"]["limit"], 3, "{status}");
     client.call(
         "jobs.submit",
         json!({"kind": "score", "payload": {"video_ids": ["a"]}}),

@@ -213,6 +213,7 @@ impl Running {
         self.level
             .set(&config.log.level)
             .map_err(|error| unusable(&error))?;
+        self.site.set_config(config.clone());
         self.config = config;
         tracing::info!(
             applied = reloaded.applied.join(" "),

@@ -73,6 +73,11 @@ impl Site {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// From now on looks with these settings.
+    pub fn set_config(&self, config: Config) {
+        self.views.set_config(Arc::new(config));
+    }
+
     /// The queues as they are.
     ///
     /// # Errors
