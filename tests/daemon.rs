@@ -353,10 +353,21 @@ fn queues_are_paused_resumed_purged_and_chosen() {
     assert_eq!(waited["ended"], true, "the scoring queue was only left out");
     let queues = client.call("queues.list", json!({}));
     assert!(queues["queues"][2]["paused_at"].is_string(), "{queues}");
+    let mut events = daemon.client();
+    events.call("events.subscribe", json!({"queue": "cleanup"}));
     let purged = client.call("queues.purge", json!({"queue": "cleanup"}));
     assert_eq!(purged["cancelled"], 1);
     let resumed = client.call("queues.resume", json!({"queue": "cleanup"}));
     assert_eq!(resumed["changed"], true);
+    client.call("queues.pause", json!({"queue": "cleanup"}));
+    client.call("queues.resume", json!({"queue": "cleanup"}));
+    let told = std::iter::from_fn(|| events.line())
+        .filter(|line| line["method"] == "events.queue")
+        .map(|line| line["params"]["event"].clone());
+    assert_eq!(
+        told.take(3).collect::<Vec<_>>(),
+        ["purged", "resumed", "paused"]
+    );
     assert_eq!(scene.site.total(Endpoint::Oembed), 0);
     let cancelled = client.call("jobs.list", json!({"state": "cancelled"}));
     let last = &cancelled["jobs"][0]["id"];

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::events::follow;
+use super::events::{Feeds, follow};
 use super::lines::{End, Lines, TO_END_A_LINE};
 use super::site::{Site, stopping};
 use super::writer::write;
@@ -142,13 +142,16 @@ async fn answer(
         Some(Method::EventsSubscribe) => match params::<Subscribe>(&asked.line) {
             Ok(wanted) => {
                 // The stream begins before it is said to.
-                let events = asked.site.engine.events();
+                let feeds = Feeds {
+                    jobs: asked.site.engine.events(),
+                    queues: asked.site.queue_events.subscribe(),
+                };
                 let began = crate::face::protocol::Subscribed { subscribed: true };
                 if let Ok(line) = Reply::success(&id, &began) {
                     place.send(line);
                 }
                 tokio::select! {
-                    () = follow(&wanted, events, &answers) => {}
+                    () = follow(&wanted, feeds, &answers) => {}
                     _ = closing.wait_for(|closing| *closing) => {}
                 }
                 return Then::Close;

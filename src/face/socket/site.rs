@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::views::Views;
 use crate::config::Config;
 use crate::engine::{EngineHandle, Enqueued, Grouping, JobId, Kind, QueueView};
 use crate::face::protocol::{
     Activity, Batch, BatchIds, Cancel, Cancelled, Changed, Command, Drain, ErrorCode, Get, Got, Id,
-    List, ListQueues, Listed, Method, Pause, Purge, Purged, QueueName, Queues, Reload, Reloaded,
-    Reply, Resume, Retried, Retry, RpcError, Shutdown, Status, StatusReport, Stopping, Submit,
-    SubmitBatch, Submitted, Time, job_ids, params,
+    List, ListQueues, Listed, Method, Pause, Purge, Purged, QueueEvent, QueueMove, QueueName,
+    Queues, Reload, Reloaded, Reply, Resume, Retried, Retry, RpcError, Shutdown, Status,
+    StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids, params,
 };
+
+/// Events of queues kept for those who read slowly.
+const QUEUE_EVENTS: usize = 64;
 
 /// What a client asks of the daemon rather than of the engine.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct Facts {
 pub struct Site {
     pub(super) engine: EngineHandle,
     pub(super) views: Views,
+    pub(super) queue_events: broadcast::Sender<QueueEvent>,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -62,6 +66,7 @@ impl Site {
         Self {
             engine,
             views: Views::new(config),
+            queue_events: broadcast::Sender::new(QUEUE_EVENTS),
             control,
             facts,
             draining: AtomicBool::new(false),
@@ -119,6 +124,7 @@ impl Site {
             Method::QueuesPurge => {
                 let Purge { queue } = taken(line)?;
                 let cancelled = self.engine.purge(queue.0).await?;
+                self.tell(queue, QueueMove::Purged);
                 done(id, &Purged { queue, cancelled })
             }
             Method::DaemonStatus => {
@@ -202,7 +208,21 @@ impl Site {
 
     async fn pause(&self, queue: QueueName, pause: bool) -> Result<Changed, RpcError> {
         let changed = self.engine.pause(queue.0, pause).await?;
+        if changed {
+            let event = if pause {
+                QueueMove::Paused
+            } else {
+                QueueMove::Resumed
+            };
+            self.tell(queue, event);
+        }
         Ok(Changed { queue, changed })
+    }
+
+    fn tell(&self, queue: QueueName, event: QueueMove) {
+        let at = Time::now();
+        // Nobody may be listening.
+        let _ = self.queue_events.send(QueueEvent { queue, event, at });
     }
 
     async fn status(&self) -> Result<StatusReport, RpcError> {
