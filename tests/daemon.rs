@@ -277,11 +277,12 @@ fn a_second_signal_ends_it_at_once_and_so_does_shutdown_now() {
 
 #[test]
 fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
-    let scene = scene(1);
+    let mut scene = scene(1);
+    scene.unset("VVV_RATE_LIMITS__OEMBED");
     let file = scene.path("config.toml");
     let write = |workers: u32, nice: u32, level: &str| {
         let text = format!(
-            "[queues.scoring]\nworkers = {workers}\n[engine]\nnice = {nice}\n[log]\nlevel = \"{level}\"\n"
+            "[queues.scoring]\nworkers = {workers}\n[rate_limits]\noembed = \"{workers}/s\"\n[engine]\nnice = {nice}\n[log]\nlevel = \"{level}\"\n"
         );
         fs::write(&file, text).unwrap();
     };
@@ -292,12 +293,14 @@ fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
     let reloaded = client.call("daemon.reload", json!({}));
     assert_eq!(
         reloaded["applied"],
-        json!(["log.level", "queues.scoring.workers"])
+        json!(["log.level", "queues.scoring.workers", "rate_limits.oembed"])
     );
     assert_eq!(reloaded["needs_restart"], json!(["engine.nice"]));
     until("three workers", || {
         (client.call("daemon.status", json!({}))["pools"][0]["workers"] == 3).then_some(())
     });
+    let status = client.call("daemon.status", json!({}));
+    assert_eq!(status["rate"]["limit"], 3, "{status}");
     client.call(
         "jobs.submit",
         json!({"kind": "score", "payload": {"video_ids": ["a"]}}),
@@ -315,6 +318,19 @@ fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
         "{refused}"
     );
     assert_eq!(client.call("daemon.status", json!({}))["state"], "running");
+}
+
+#[test]
+fn a_hangup_while_the_start_waits_for_a_lock_ends_nothing() {
+    let scene = scene(1);
+    let other = scene.vault.connect();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let running = Daemon::run(&scene, &scene.path("d.sock"), &[]);
+    assert!(running.wait_for_stderr("another process holds the database"));
+    running.signal(Signal::HUP);
+    other.execute_batch("COMMIT").unwrap();
+    let is_heard = running.wait_for_stderr("read the configuration again");
+    assert!(is_heard, "{:?}", running.wait());
 }
 
 #[test]
@@ -337,10 +353,21 @@ fn queues_are_paused_resumed_purged_and_chosen() {
     assert_eq!(waited["ended"], true, "the scoring queue was only left out");
     let queues = client.call("queues.list", json!({}));
     assert!(queues["queues"][2]["paused_at"].is_string(), "{queues}");
+    let mut events = daemon.client();
+    events.call("events.subscribe", json!({"queue": "cleanup"}));
     let purged = client.call("queues.purge", json!({"queue": "cleanup"}));
     assert_eq!(purged["cancelled"], 1);
     let resumed = client.call("queues.resume", json!({"queue": "cleanup"}));
     assert_eq!(resumed["changed"], true);
+    client.call("queues.pause", json!({"queue": "cleanup"}));
+    client.call("queues.resume", json!({"queue": "cleanup"}));
+    let told = std::iter::from_fn(|| events.line())
+        .filter(|line| line["method"] == "events.queue")
+        .map(|line| line["params"]["event"].clone());
+    assert_eq!(
+        told.take(3).collect::<Vec<_>>(),
+        ["purged", "resumed", "paused"]
+    );
     assert_eq!(scene.site.total(Endpoint::Oembed), 0);
     let cancelled = client.call("jobs.list", json!({"state": "cancelled"}));
     let last = &cancelled["jobs"][0]["id"];

@@ -39,6 +39,78 @@ fn stop(daemon: Running) {
 }
 
 #[test]
+fn a_log_that_nobody_reads_holds_no_job_up() {
+    const JOBS: usize = 1_000;
+    let scene = DaemonScene::new(Journal::Wal, 20);
+    let mut daemon = std::process::Command::new(PROGRAM)
+        .args([Path::new("daemon"), Path::new("--db"), &scene.vault.path])
+        .args([Path::new("--socket"), &scene.socket()])
+        .env("VVV_LOG__LEVEL", "debug")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut client = scene.client();
+    let job = json!({"kind": "score", "payload": {"video_ids": [&scene.vault.ids[0]]}});
+    for _ in 0..JOBS {
+        client.call("jobs.submit", &job);
+    }
+    let done = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
+    scene.wait_for(done, JOBS, Duration::from_secs(60));
+    client.call("daemon.drain", &json!({}));
+    let told = Instant::now();
+    assert_eq!(daemon.wait().unwrap().code(), Some(0));
+    assert!(
+        told.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        told.elapsed()
+    );
+    let mut log = String::new();
+    std::io::Read::read_to_string(&mut daemon.stderr.take().unwrap(), &mut log).unwrap();
+    assert!(log.len() > 60_000, "the pipe was never full: {}", log.len());
+}
+
+#[test]
+fn many_waiting_jobs_keep_no_start_and_no_answer_waiting() {
+    const JOBS: usize = 100_000;
+    let bound = Duration::from_secs(5);
+    let scene = DaemonScene::new(Journal::Wal, 20);
+    let settings = [("VVV_QUEUES__SCORING__WORKERS", "0")];
+    // Makes our tables, and takes the rows in.
+    let first = scene.start(PROGRAM, &settings);
+    let rows = format!(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {JOBS}) \
+         INSERT INTO vvv_jobs (kind, payload) SELECT 'score', '{{\"video_ids\": [\"a\"]}}' FROM n"
+    );
+    scene.vault.connect().execute_batch(&rows).unwrap();
+    let available = "SELECT count(*) FROM vvv_jobs WHERE queue = 'scoring' AND state = 'available'";
+    scene.wait_for(available, JOBS, Duration::from_secs(120));
+    let _ = first.kill();
+    let began = Instant::now();
+    let daemon = scene.start(PROGRAM, &settings);
+    let mut client = scene.client();
+    let mut timed = |method: &str, params: &serde_json::Value| {
+        let asked = Instant::now();
+        let answer = client.call(method, params);
+        (answer, asked.elapsed())
+    };
+    let (status, to_look) = timed("daemon.status", &json!({}));
+    let ready = began.elapsed();
+    assert_eq!(status["queues"][0]["available"], JOBS, "{status}");
+    let (_, to_list) = timed("jobs.list", &json!({"unique_key": "none"}));
+    let (_, to_search) = timed("jobs.list", &json!({"text": "nowhere"}));
+    let job = json!({"kind": "score", "payload": {"video_ids": ["b"]}});
+    let (_, to_submit) = timed("jobs.submit", &job);
+    println!(
+        "{JOBS} jobs wait: first status {ready:?} after the start; status {to_look:?}, list by key \
+         {to_list:?}, list by text {to_search:?}, submit {to_submit:?}"
+    );
+    for took in [ready, to_list, to_search, to_submit] {
+        assert!(took < bound, "{took:?}");
+    }
+    stop(daemon);
+}
+
+#[test]
 fn a_lock_that_is_kept_delays_and_loses_nothing() {
     let span = seconds("VVV_LOCK", 3);
     for journal in Journal::ALL {

@@ -188,6 +188,16 @@ fn without_a_daemon_the_file_is_looked_into_and_nothing_else_is_done() {
     let queues = told(&scene, "queue list");
     assert_eq!(queues["queues"][0]["available"], 1);
     assert_eq!(told(&scene, "status")["state"], "down");
+    // Nobody works on it now; a neighbour may cancel it.
+    let late = output(&scene, &format!("job wait {id} --timeout 50ms"));
+    assert_eq!(late.code, Some(1), "{late:?}");
+    assert!(late.stderr.contains("looking into"), "{late:?}");
+    let waiting = scene.run(["job", "wait", &id.to_string()]).start();
+    assert!(waiting.wait_for_stderr("looking into"));
+    let end = "UPDATE vvv_jobs SET state = 'cancelled', ended_ms = 1 WHERE id = ?1";
+    scene.vault.connect().execute(end, [id]).unwrap();
+    let waited = waiting.wait();
+    assert!(waited.stdout.contains("\"ended\":true"), "{waited:?}");
     let check = output(&scene, "status --check");
     assert_eq!(check.code, Some(2), "{check:?}");
     assert!(

@@ -13,7 +13,7 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
@@ -106,6 +106,25 @@ fn a_line_without_an_end_is_refused_and_so_is_one_that_takes_too_long() {
 }
 
 #[test]
+fn a_line_that_we_did_not_read_on_was_not_slow() {
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let job = json!({"kind": "score", "payload": {"video_ids": ["a"]}, "delay": "1h"});
+    let id = client.call("jobs.submit", job)["ids"][0].clone();
+    // As many as are worked on at once, and half of one more.
+    let wait = json!({"jsonrpc": "2.0", "id": 1, "method": "jobs.wait",
+        "params": {"ids": [id], "timeout": "6s"}});
+    let lines = format!("{wait}\n").repeat(32) + "{\"jsonrpc\":\"2.0\",\"id\":2,";
+    assert!(client.send(lines.as_bytes()));
+    for _ in 0..32 {
+        assert_eq!(client.line().unwrap()["result"]["ended"], false);
+    }
+    assert!(client.send(b"\"method\":\"queues.list\"}\n"));
+    assert_eq!(client.line().unwrap()["id"], 2);
+}
+
+#[test]
 fn a_client_that_does_not_read_disturbs_nobody() {
     let scene = Scene::new(PROGRAM, 1);
     let daemon = Daemon::start(&scene, &[]);
@@ -149,6 +168,43 @@ fn there_are_places_for_so_many_and_the_next_is_told() {
         client.ask("queues.list", &json!({}));
         client.line()?.get("result").cloned()
     });
+}
+
+#[test]
+fn a_user_who_takes_all_places_locks_root_not_out() {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return support::skip("only root can pass for somebody else");
+    }
+    let mut scene = Scene::new(PROGRAM, 1);
+    scene.set("VVV_DAEMON__SOCKET_GROUP", "65534");
+    scene.set("VVV_DAEMON__SOCKET_MODE", "0660");
+    let daemon = Daemon::start(&scene, &[]);
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(scene.folder.path(), open).unwrap();
+    let take = "import socket, sys\n\
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(64)]\n\
+        for client in clients:\n    client.connect(sys.argv[1])\n\
+        print(clients[-1].recv(4096).decode(), flush=True)\n\
+        sys.stdin.read()\n";
+    let mut python = std::process::Command::new("/usr/bin/python3");
+    python
+        .args(["-c", take])
+        .arg(&daemon.socket)
+        .current_dir("/")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let Ok(mut greedy) = python.uid(NOBODY).gid(NOBODY).spawn() else {
+        return support::skip("there is no /usr/bin/python3 to be run by somebody else");
+    };
+    let mut told = BufReader::new(greedy.stdout.take().unwrap());
+    let mut refusal = String::new();
+    told.read_line(&mut refusal).unwrap();
+    assert!(refusal.contains("-32001"), "{refusal}");
+    assert_eq!(daemon.call("daemon.status", json!({}))["state"], "running");
+    drop(greedy.stdin.take());
+    greedy.wait().unwrap();
+    assert_eq!(daemon.stop().code, Some(0));
 }
 
 #[test]

@@ -332,8 +332,7 @@ class Socket:
 
     def number_of(self, key):
         """The job that holds a key."""
-        found = self._list({"text": key})
-        return next((job["id"] for job in found if job["unique_key"] == key), None)
+        return next((job["id"] for job in self._list({"unique_key": key})), None)
 
     def jobs(self, number, ids):
         """A job and those it was cut into."""

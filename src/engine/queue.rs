@@ -2,7 +2,7 @@
 //! putting work there.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -92,6 +92,15 @@ impl QueueView {
             limit: oembed_limit(config),
             clock: Clock::system(),
         })
+    }
+
+    /// Stops looks that still go on then, as interrupted.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(reader.stop_at(deadline)?)
     }
 
     /// How the window of the rate-limited upstream is filled.

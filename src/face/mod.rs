@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod exit;
 pub mod follow;
 pub mod hand_over;
+pub mod log_writer;
 pub mod logging;
 pub mod one_shot;
 pub mod progress;

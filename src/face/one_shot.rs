@@ -115,7 +115,7 @@ impl OneShot {
                 .map(|taken| report.summary.enqueued = taken);
         }
         print(&report, global.format(console.stdout_is_terminal), console)?;
-        handed.map_err(failure)?;
+        handed?;
         Ok(code)
     }
 }

@@ -19,6 +19,8 @@ pub struct JobFilter {
     pub queue: Option<Queue>,
     /// Only of this group.
     pub group: Option<GroupId>,
+    /// Only the one with this key.
+    pub unique_key: Option<String>,
     /// Only those whose payload, key or error holds this.
     pub text: Option<String>,
     /// Only those before this one: where the last page ended.
@@ -33,6 +35,7 @@ impl Default for JobFilter {
             states: Vec::new(),
             queue: None,
             group: None,
+            unique_key: None,
             text: None,
             before: None,
             limit: 50,
@@ -145,6 +148,10 @@ impl Reader {
         if let Some(group) = &group {
             bound.push(group);
             sql += &format!(" AND group_id = ?{}", bound.len());
+        }
+        if let Some(key) = &filter.unique_key {
+            bound.push(key);
+            sql += &format!(" AND unique_key = ?{}", bound.len());
         }
         if let Some(text) = &text {
             bound.push(text);

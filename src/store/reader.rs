@@ -1,6 +1,7 @@
 //! A connection that only looks. It never blocks the writer of a WAL for longer than one call.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use rusqlite::{Connection, InterruptHandle, OptionalExtension};
 
@@ -13,6 +14,8 @@ use super::site::Site;
 const CACHE_MIB: u16 = 1;
 /// So many, and writers that a rollback journal keeps out meanwhile get their turn.
 const LOOKUPS_A_SNAPSHOT: usize = 5_000;
+/// Instructions of SQLite's machine, about a millisecond, between looks at the clock.
+const STEPS: i32 = 10_000;
 
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.
@@ -47,6 +50,16 @@ impl Reader {
     #[must_use]
     pub fn interrupt_handle(&self) -> InterruptHandle {
         self.connection.get_interrupt_handle()
+    }
+
+    /// Stops every call that still runs then; it answers [`StoreError::Interrupted`], and so does
+    /// every later one that takes long, until another time is set.
+    ///
+    /// # Errors
+    /// When SQLite does not take it.
+    pub fn stop_at(&mut self, deadline: Instant) -> Result<(), StoreError> {
+        let is_over = move || Instant::now() >= deadline;
+        Ok(self.connection.progress_handler(STEPS, Some(is_over))?)
     }
 
     /// Sorts ids by where their rows lie, so that writes to neighbours come together. Ids the
@@ -119,6 +132,25 @@ mod tests {
             let refused = reader.connection.execute("DELETE FROM videos", []);
             assert!(refused.unwrap_err().to_string().contains("readonly"));
         }
+    }
+
+    #[test]
+    fn a_call_that_takes_too_long_is_stopped_and_the_next_one_is_not() {
+        let fixture = Fixture::new("wal");
+        let mut reader = fixture.reader();
+        let count = |reader: &Reader| {
+            let long = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n \
+                        WHERE x < 50000) SELECT count(*) FROM n";
+            let counted = reader.connection.query_row(long, [], |row| row.get(0));
+            counted.map_err(StoreError::from)
+        };
+        reader.stop_at(Instant::now()).unwrap();
+        let stopped: Result<i64, _> = count(&reader);
+        assert!(matches!(stopped, Err(StoreError::Interrupted)));
+        reader
+            .stop_at(Instant::now() + std::time::Duration::from_secs(60))
+            .unwrap();
+        assert_eq!(count(&reader).unwrap(), 50_000);
     }
 
     #[test]

@@ -76,6 +76,12 @@ impl Scene {
         self
     }
 
+    /// Leaves a variable to the configuration file from now on.
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        self.settings.remove(name);
+        self
+    }
+
     /// A path in the folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -42,7 +42,7 @@ pub fn run(
     };
     let config: Config = read()?;
     let settings = logging::Settings::daemon(&config.log, console.stderr_is_terminal);
-    let level = logging::install(&settings.with_colours(colours))
+    let (level, _flush) = logging::install_apart(&settings.with_colours(colours))
         .map_err(|error| Failure::new(Code::Unusable, error))?;
     let daemon = Daemon {
         config,

@@ -1,5 +1,6 @@
 //! `job`: looks at jobs of the durable queue, waits for them, cancels them or has them done again.
 
+mod poll;
 mod show;
 mod wait;
 
@@ -46,7 +47,7 @@ pub enum JobAction {
     List(ListArgs),
     /// Show everything of jobs; without a daemon, from the file
     Show(Ids),
-    /// Wait until jobs have ended, and tell how
+    /// Wait until jobs have ended, and tell how; without a daemon, by the file
     Wait(WaitArgs),
     /// Cancel jobs that have not ended, running ones too
     Cancel(Ids),
@@ -239,7 +240,7 @@ fn retry_jobs(
             queue: arguments.queue.map(QueueName),
             ..List::default()
         };
-        all_ids(client, list)?
+        all_ids(list, |list| client.ask(list))?
     } else {
         arguments.ids.clone()
     };
@@ -251,11 +252,14 @@ fn retry_jobs(
 }
 
 /// The numbers of all jobs that a list is of.
-fn all_ids(client: &mut Client, mut list: List) -> Result<Vec<i64>, ClientError> {
+fn all_ids<E>(
+    mut list: List,
+    mut page: impl FnMut(&List) -> Result<Listed, E>,
+) -> Result<Vec<i64>, E> {
     list.limit = LONGEST_PAGE;
     let mut ids = Vec::new();
     loop {
-        let Listed { jobs, next } = client.ask(&list)?;
+        let Listed { jobs, next } = page(&list)?;
         ids.extend(jobs.iter().map(|job| job.id));
         list.before = next;
         if next.is_none() {

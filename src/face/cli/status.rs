@@ -78,7 +78,12 @@ pub fn run(
     print(&text, console)
 }
 
-fn from_file(view: &QueueView, format: Format, config: &Config) -> Result<String, Failure> {
+/// How the queues are where no daemon runs.
+pub(super) fn from_file(
+    view: &QueueView,
+    format: Format,
+    config: &Config,
+) -> Result<String, Failure> {
     let queues = view.queues().map_err(failure)?;
     let queues: Vec<QueueState> = queues.into_iter().map(QueueState::from).collect();
     let rate = view.rate().map_err(failure)?;

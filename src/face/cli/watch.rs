@@ -8,7 +8,7 @@ use super::daemon_link::{connect, since};
 use super::db::json_line;
 use super::{Console, Format, Global, status};
 use crate::config::{Config, Loaded};
-use crate::engine::JobState;
+use crate::engine::{JobState, QueueView};
 use crate::face::client::{Client, ClientError, Events};
 use crate::face::exit::{Code, Failure, printed};
 use crate::face::protocol::{Job, JobEvent, List, State, States, Status, Subscribe};
@@ -35,7 +35,7 @@ const LEAVE: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 /// Runs it until a signal ends it, or (not on a terminal) the daemon or the reader goes.
 ///
 /// # Errors
-/// When no daemon answers.
+/// When no daemon answers, and on a terminal the file cannot be read either.
 pub fn run(global: &Global, loaded: &Loaded, console: &mut Console<'_>) -> Result<Code, Failure> {
     let signals = Signals::watch().map_err(|error| Failure::new(Code::Unusable, error))?;
     let config = &loaded.config;
@@ -107,9 +107,13 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn new(config: &'a Config) -> Result<Self, ClientError> {
+        let link = match link(config) {
+            Err(error) if error.is_silence() && in_file(config).is_some() => None,
+            link => Some(link?),
+        };
         Ok(Self {
             config,
-            link: Some(link(config)?),
+            link,
             last: VecDeque::new(),
         })
     }
@@ -118,7 +122,8 @@ impl<'a> View<'a> {
         loop {
             let picture = self.picture().unwrap_or_else(|error| {
                 self.link = None;
-                format!("{error}\n\nwaiting for it …\n")
+                let file = in_file(self.config).unwrap_or_default();
+                format!("{error}\n\nwaiting for it …\n\n{file}")
             });
             say(&drawn(&picture), console)?;
             let until = Instant::now() + DRAW_EVERY;
@@ -174,6 +179,12 @@ impl<'a> View<'a> {
         }
         Ok(text)
     }
+}
+
+/// What the file tells of its queues; none if it cannot be read.
+fn in_file(config: &Config) -> Option<String> {
+    let view = QueueView::open(config).ok()?;
+    status::from_file(&view, Format::Human, config).ok()
 }
 
 fn link(config: &Config) -> Result<(Client, Events), ClientError> {

@@ -78,6 +78,16 @@ pub enum ClientError {
         /// Where the reading ended.
         source: serde_json::Error,
     },
+    /// It took a part of a batch and not the rest, and would not give the part back.
+    #[error("{error}; {jobs} jobs of group {group} stay queued")]
+    HalfTaken {
+        /// The group.
+        group: i64,
+        /// How many jobs of it were queued.
+        jobs: usize,
+        /// Why the rest was not taken.
+        error: Box<ClientError>,
+    },
     /// We were too slow to hear everything.
     #[error("too slow for the daemon's events: {missed} missed")]
     Lagged {
@@ -121,7 +131,26 @@ impl ClientError {
             Self::TooOld { .. }
             | Self::Refused { .. }
             | Self::NotUnderstood { .. }
+            | Self::HalfTaken { .. }
             | Self::Lagged { .. } => false,
+        }
+    }
+
+    /// Whether what was asked may be done all the same.
+    #[must_use]
+    pub const fn may_be_done(&self) -> bool {
+        match self {
+            Self::NoDaemon { .. } | Self::Denied { .. } | Self::TooOld { .. } => false,
+            // An engine that is lost may have committed before.
+            Self::Refused { error, .. } => {
+                matches!(error.code, ErrorCode::Unknown | ErrorCode::Internal)
+            }
+            Self::HungUp { .. }
+            | Self::NoAnswer { .. }
+            | Self::Broken { .. }
+            | Self::NotUnderstood { .. }
+            | Self::HalfTaken { .. }
+            | Self::Lagged { .. } => true,
         }
     }
 }

@@ -62,21 +62,37 @@ impl Client {
                     taken.ids.thumbnails.extend(batch.ids.thumbnails);
                     taken.ids.liveness.extend(batch.ids.liveness);
                 }
-                Err(error) => {
-                    self.withdraw(&taken);
-                    return Err(error);
-                }
+                Err(error) => return Err(self.withdraw(&taken, error)),
             }
         }
         Ok(taken)
     }
 
-    /// Half a batch is none.
-    fn withdraw(&mut self, taken: &Taken) {
-        for ids in taken.jobs().chunks(MOST_IDS) {
-            if let Err(error) = self.ask(&Cancel { ids: ids.to_vec() }) {
-                tracing::warn!(%error, group = taken.group, "half of the batch stays queued");
-                return;
+    /// Half a batch is none: its jobs are cancelled and its group, which waits for more, is closed.
+    fn withdraw(&mut self, taken: &Taken, error: ClientError) -> ClientError {
+        let Some(group) = taken.group else {
+            return error;
+        };
+        let jobs = taken.jobs();
+        let mut cancel = || -> Result<(), ClientError> {
+            for ids in jobs.chunks(MOST_IDS) {
+                self.ask(&Cancel { ids: ids.to_vec() })?;
+            }
+            self.ask(&SubmitBatch {
+                group: Some(group),
+                ..SubmitBatch::default()
+            })?;
+            Ok(())
+        };
+        match cancel() {
+            Ok(()) => error,
+            Err(reason) => {
+                tracing::warn!(error = %reason, group, "half of the batch stays queued");
+                ClientError::HalfTaken {
+                    group,
+                    jobs: jobs.len(),
+                    error: Box::new(error),
+                }
             }
         }
     }
@@ -266,11 +282,36 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{"group":1,"ids":{"score":[],"thumbnails":[],"liveness":[4,5]}}}"#,
             r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32002,"message":"the disk is full"}}"#,
             r#"{"jsonrpc":"2.0","id":3,"result":{"cancelled":[4,5]}}"#,
+            r#"{"jsonrpc":"2.0","id":4,"result":{"group":1,"ids":{"score":[],"thumbnails":[],"liveness":[]}}}"#,
         ]);
         let mut client = Client::connect(script.socket()).unwrap();
         let error = client.submit_batch(&plan, &SubmitBatch::default());
-        let error = error.unwrap_err().to_string();
-        assert_eq!(error, "jobs.submit_batch: the disk is full");
-        assert_eq!(script.heard()[2]["params"], json!({"ids": [4, 5]}));
+        let error = error.unwrap_err();
+        assert!(!error.may_be_done());
+        assert_eq!(error.to_string(), "jobs.submit_batch: the disk is full");
+        let heard = script.heard();
+        assert_eq!(heard[2]["params"], json!({"ids": [4, 5]}));
+        let last = &heard[3]["params"];
+        assert_eq!(last["group"], 1, "{last}");
+        assert!(last.get("more").is_none(), "the group is closed: {last}");
+    }
+
+    #[test]
+    fn what_is_not_given_back_is_told() {
+        let plan = Plan {
+            liveness: Some((0..80).map(|n| format!("{n:0>20000}")).collect()),
+            ..Plan::default()
+        };
+        let script = Script::play([
+            r#"{"jsonrpc":"2.0","id":1,"result":{"group":1,"ids":{"score":[],"thumbnails":[],"liveness":[4,5]}}}"#,
+        ]);
+        let mut client = Client::connect(script.socket()).unwrap();
+        let error = client.submit_batch(&plan, &SubmitBatch::default());
+        let error = error.unwrap_err();
+        assert!(error.may_be_done());
+        assert!(
+            error.to_string().ends_with("2 jobs of group 1 stay queued"),
+            "{error}"
+        );
     }
 }

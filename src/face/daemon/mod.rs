@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -72,13 +72,23 @@ impl Daemon {
             .build()
             .map_err(unstarted)?;
         let signals = Signals::watch().map_err(unstarted)?;
-        let ended = runtime.block_on(self.live(signals, began));
+        // Until it is heard a SIGHUP ends the process, and a start may wait for a lock.
+        let hangups = {
+            let _inside = runtime.enter();
+            signal(SignalKind::hangup()).map_err(unstarted)?
+        };
+        let ended = runtime.block_on(self.live(signals, hangups, began));
         // A look that waits for a lock holds nobody up.
         runtime.shutdown_background();
         ended
     }
 
-    async fn live(self, mut signals: Signals, began: Instant) -> Result<Code, Failure> {
+    async fn live(
+        self,
+        mut signals: Signals,
+        mut hangups: Signal,
+        began: Instant,
+    ) -> Result<Code, Failure> {
         let start = Engine::builder(self.config.clone()).durable();
         let starting = tokio::task::spawn_blocking(move || start.start());
         let engine = tokio::select! {
@@ -91,7 +101,7 @@ impl Daemon {
         };
         match self.open(engine.clone(), began) {
             Ok(mut running) => {
-                let ended = running.work(&mut signals).await;
+                let ended = running.work(&mut signals, &mut hangups).await;
                 running.end(ended).await
             }
             Err(failure) => {
@@ -155,12 +165,9 @@ enum Ended {
 
 impl Running {
     /// Works until told to stop.
-    async fn work(&mut self, signals: &mut Signals) -> Ended {
+    async fn work(&mut self, signals: &mut Signals, hangups: &mut Signal) -> Ended {
         let drain = |running: &Self| running.config.daemon.drain_timeout;
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-            return Ended::Told(Duration::ZERO);
-        };
         loop {
             tokio::select! {
                 signal = signals.first() => {
@@ -206,6 +213,7 @@ impl Running {
         self.level
             .set(&config.log.level)
             .map_err(|error| unusable(&error))?;
+        self.site.set_config(config.clone());
         self.config = config;
         tracing::info!(
             applied = reloaded.applied.join(" "),

@@ -164,6 +164,7 @@ impl List {
             states: self.state.0.into_iter().map(|state| state.0).collect(),
             queue: queue.or(of_kind),
             group: self.group.map(GroupId),
+            unique_key: self.unique_key,
             text: self.text,
             before: self.before.map(JobId),
             limit: self.limit + 1,

@@ -32,7 +32,8 @@ pub enum ErrorCode {
     Stopping,
     /// The line is longer than a line may be; the connection is closed.
     LineTooLong,
-    /// The line was begun and not ended in time; the connection is closed.
+    /// The line was begun and not ended in time, and the connection is closed; or a look into the
+    /// queue took too long.
     Timeout,
 }
 

@@ -6,10 +6,13 @@ use super::{Command, Method, QueueName, State, States, Time};
 
 /// The notification of a job's move.
 pub const JOB_EVENT: &str = "events.job";
+/// The notification of what was done to a queue.
+pub const QUEUE_EVENT: &str = "events.queue";
 /// The last notification of a reader that was too slow.
 pub const LAGGED_EVENT: &str = "events.lagged";
 
-/// Streams the moves of jobs from now on, as notifications `events.job`.
+/// Streams the moves of jobs from now on, as notifications `events.job`, and what is done to queues,
+/// as `events.queue`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -17,7 +20,7 @@ pub struct Subscribe {
     /// Only of this queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueName>,
-    /// Only into these states.
+    /// Only into these states; then nothing of queues.
     #[serde(default)]
     pub states: States,
 }
@@ -50,6 +53,31 @@ pub struct JobEvent {
     pub error: Option<String>,
     /// When we told of it.
     pub at: Time,
+}
+
+/// Something was done to a queue as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct QueueEvent {
+    /// The queue.
+    pub queue: QueueName,
+    /// What was done.
+    pub event: QueueMove,
+    /// When we told of it.
+    pub at: Time,
+}
+
+/// What is done to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum QueueMove {
+    /// Its jobs wait from now on.
+    Paused,
+    /// They go on.
+    Resumed,
+    /// Those that waited were cancelled.
+    Purged,
 }
 
 /// The reader was too slow; nothing follows.

@@ -209,6 +209,9 @@ pub struct List {
     /// Only of this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<i64>,
+    /// Only the one with this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_key: Option<String>,
     /// Only those whose payload, key or error holds this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -227,6 +230,7 @@ impl Default for List {
             queue: None,
             kind: None,
             group: None,
+            unique_key: None,
             text: None,
             before: None,
             limit: default_limit(),

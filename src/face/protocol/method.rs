@@ -83,6 +83,15 @@ impl Method {
         }
     }
 
+    /// Whether it does no more than look into the queue's file, once.
+    #[must_use]
+    pub const fn is_look(self) -> bool {
+        matches!(
+            self,
+            Self::JobsGet | Self::JobsList | Self::QueuesList | Self::DaemonStatus
+        )
+    }
+
     /// Reads a method by its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -28,7 +28,10 @@ pub use self::daemon::{
 };
 pub use self::envelope::{Id, Reply, Request, params, result_of};
 pub use self::error::{ErrorCode, RpcError};
-pub use self::events::{JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, Subscribe, Subscribed};
+pub use self::events::{
+    JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, QUEUE_EVENT, QueueEvent, QueueMove, Subscribe,
+    Subscribed,
+};
 pub use self::job::{GroupState, Job, JobDetail, WaitedJob};
 pub use self::jobs::{
     Batch, BatchIds, Cancel, Cancelled, FollowUp, Get, Got, List, Listed, Retried, Retry, Submit,

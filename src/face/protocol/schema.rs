@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Cancel, Command, Drain, ErrorCode, Get, JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, List,
-    ListQueues, Method, Pause, Purge, Reload, Resume, Retry, RpcError, Shutdown, Status, Submit,
-    SubmitBatch, Subscribe, Wait,
+    ListQueues, Method, Pause, Purge, QUEUE_EVENT, QueueEvent, Reload, Resume, Retry, RpcError,
+    Shutdown, Status, Submit, SubmitBatch, Subscribe, Wait,
 };
 use crate::engine::JobState;
 
@@ -113,6 +113,7 @@ fn schema() -> Value {
     let error = methods.gives.subschema_for::<RpcError>();
     let news = json!({
         JOB_EVENT: methods.gives.subschema_for::<JobEvent>(),
+        QUEUE_EVENT: methods.gives.subschema_for::<QueueEvent>(),
         LAGGED_EVENT: methods.gives.subschema_for::<Lagged>(),
     });
     let codes: Map<String, Value> = ErrorCode::ALL

@@ -8,18 +8,20 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::events::follow;
+use super::events::{Feeds, follow};
 use super::lines::{End, Lines, TO_END_A_LINE};
 use super::site::{Site, stopping};
 use super::writer::write;
 use crate::face::protocol::{
-    ErrorCode, LONGEST_LINE, Method, Reply, Request, RpcError, Subscribe, params,
+    ErrorCode, Id, LONGEST_LINE, Method, Reply, Request, RpcError, Subscribe, params,
 };
 
 /// Requests of one connection worked on at once, their unread answers included.
 const AT_ONCE: usize = 32;
+/// Of these so many look into the file at once, so that others' looks get their turn.
+const LOOKS: usize = 2;
 
 /// Whether a connection goes on after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,7 @@ async fn serve<R: tokio::io::AsyncRead + Unpin>(
     let mut at_work = FuturesUnordered::new();
     let mut end = None;
     let heard = closing.clone();
+    let looks = Arc::new(Semaphore::new(LOOKS));
     loop {
         if end.is_some() && at_work.is_empty() {
             return end;
@@ -66,13 +69,16 @@ async fn serve<R: tokio::io::AsyncRead + Unpin>(
                 if then == Then::Close {
                     return end;
                 }
+                if at_work.len() + 1 == AT_ONCE {
+                    lines.resume();
+                }
             }
             () = answers.closed() => return None,
             _ = closing.wait_for(|closing| *closing), if end.is_none() => end = Some(End::Closed),
             line = lines.next(is_busy), if end.is_none() && at_work.len() < AT_ONCE => match line {
                 Ok(line) => {
-                    let heard = heard.clone();
-                    at_work.push(answer(line, Arc::clone(site), answers.clone(), heard));
+                    let asked = Asked { line, site: Arc::clone(site), looks: Arc::clone(&looks) };
+                    at_work.push(answer(asked, answers.clone(), heard.clone()));
                 }
                 Err(why) => end = Some(why),
             },
@@ -95,17 +101,34 @@ fn complaint(end: End) -> Option<RpcError> {
     }
 }
 
-/// Answers one line. The place of the answer is taken before the work is done.
-async fn answer(
+/// A line, and what answers it.
+struct Asked {
     line: Vec<u8>,
     site: Arc<Site>,
+    looks: Arc<Semaphore>,
+}
+
+impl Asked {
+    async fn work(self, method: Method, id: &Id) -> Result<Vec<u8>, RpcError> {
+        let _look = if method.is_look() {
+            self.looks.acquire().await.ok()
+        } else {
+            None
+        };
+        self.site.answer(method, id, self.line).await
+    }
+}
+
+/// Answers one line. The place of the answer is taken before the work is done.
+async fn answer(
+    asked: Asked,
     answers: mpsc::Sender<Vec<u8>>,
     mut closing: watch::Receiver<bool>,
 ) -> Then {
     let Ok(place) = answers.reserve().await else {
         return Then::Close;
     };
-    let request = match Request::read(&line) {
+    let request = match Request::read(&asked.line) {
         Ok(request) => request,
         Err(error) => {
             place.send(Reply::failure(Value::Null, error));
@@ -116,16 +139,19 @@ async fn answer(
     let id = request.id.unwrap_or_default();
     let answered = match Method::from_name(&request.method) {
         None => Err(RpcError::method(&request.method)),
-        Some(Method::EventsSubscribe) => match params::<Subscribe>(&line) {
+        Some(Method::EventsSubscribe) => match params::<Subscribe>(&asked.line) {
             Ok(wanted) => {
                 // The stream begins before it is said to.
-                let events = site.engine.events();
+                let feeds = Feeds {
+                    jobs: asked.site.engine.events(),
+                    queues: asked.site.queue_events.subscribe(),
+                };
                 let began = crate::face::protocol::Subscribed { subscribed: true };
                 if let Ok(line) = Reply::success(&id, &began) {
                     place.send(line);
                 }
                 tokio::select! {
-                    () = follow(&wanted, events, &answers) => {}
+                    () = follow(&wanted, feeds, &answers) => {}
                     _ = closing.wait_for(|closing| *closing) => {}
                 }
                 return Then::Close;
@@ -133,7 +159,7 @@ async fn answer(
             Err(error) => Err(error),
         },
         Some(method) => tokio::select! {
-            answered = site.answer(method, &id, &line) => answered,
+            answered = asked.work(method, &id) => answered,
             _ = closing.wait_for(|closing| *closing) => Err(stopping()),
         },
     };

@@ -1,4 +1,4 @@
-//! `events.subscribe`: the moves of jobs, as they come. Who reads too slowly is told and cut off,
+//! `events.subscribe`: the moves of jobs and what is done to queues, as they come. Who reads too slowly is told and cut off,
 //! for a stream with holes would pass for a whole one.
 
 use tokio::sync::broadcast::Receiver;
@@ -6,20 +6,30 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::Sender;
 
 use crate::engine::JobMoved;
-use crate::face::protocol::{JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, Reply, Subscribe};
+use crate::face::protocol::{
+    JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, QUEUE_EVENT, QueueEvent, Reply, Subscribe,
+};
+
+/// Where events come from.
+pub(super) struct Feeds {
+    pub(super) jobs: Receiver<JobMoved>,
+    pub(super) queues: Receiver<QueueEvent>,
+}
 
 /// Passes events on until the peer is gone, or has missed some.
-pub(super) async fn follow(
-    wanted: &Subscribe,
-    mut events: Receiver<JobMoved>,
-    answers: &Sender<Vec<u8>>,
-) {
+pub(super) async fn follow(wanted: &Subscribe, mut feeds: Feeds, answers: &Sender<Vec<u8>>) {
     loop {
-        let line = match events.recv().await {
-            Ok(moved) if is_wanted(wanted, &moved) => {
-                Reply::news(JOB_EVENT, &JobEvent::from(moved))
-            }
-            Ok(_) => continue,
+        let heard = tokio::select! {
+            moved = feeds.jobs.recv() => moved.map(|moved| {
+                is_wanted(wanted, &moved).then(|| Reply::news(JOB_EVENT, &JobEvent::from(moved)))
+            }),
+            event = feeds.queues.recv() => event.map(|event| {
+                is_told(wanted, event).then(|| Reply::news(QUEUE_EVENT, &event))
+            }),
+        };
+        let line = match heard {
+            Ok(Some(line)) => line,
+            Ok(None) => continue,
             Err(RecvError::Lagged(missed)) => {
                 if let Ok(line) = Reply::news(LAGGED_EVENT, &Lagged { missed }) {
                     let _ = answers.send(line).await;
@@ -38,6 +48,11 @@ pub(super) async fn follow(
 fn is_wanted(wanted: &Subscribe, moved: &JobMoved) -> bool {
     let of_queue = wanted.queue.is_none_or(|queue| queue.0 == moved.queue);
     of_queue && wanted.states.holds(moved.state)
+}
+
+/// Who asks for states asks for jobs.
+fn is_told(wanted: &Subscribe, event: QueueEvent) -> bool {
+    wanted.states.0.is_empty() && wanted.queue.is_none_or(|queue| queue == event.queue)
 }
 
 #[cfg(test)]
@@ -81,7 +96,9 @@ mod tests {
             states: States(vec![State(JobState::Failed)]),
         };
         let (answers, outgoing) = mpsc::channel(8);
-        follow(&wanted, listener, &answers).await;
+        let (_queues, queues) = broadcast::channel(8);
+        let jobs = listener;
+        follow(&wanted, Feeds { jobs, queues }, &answers).await;
         drop(answers);
         let lines = lines(outgoing).await;
         assert_eq!(lines.len(), 1);
@@ -99,7 +116,9 @@ mod tests {
                 .unwrap();
         }
         let (answers, outgoing) = mpsc::channel(8);
-        follow(&Subscribe::default(), listener, &answers).await;
+        let (_queues, queues) = broadcast::channel(8);
+        let jobs = listener;
+        follow(&Subscribe::default(), Feeds { jobs, queues }, &answers).await;
         drop(answers);
         let lines = lines(outgoing).await;
         assert_eq!(lines.len(), 1, "{lines:?}");

@@ -91,6 +91,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
+    /// Reading goes on after we did not: a line that was begun has its whole time again.
+    pub(super) fn resume(&mut self) {
+        self.begun = self.begun.map(|_| Instant::now());
+    }
+
     /// A line that is there, blank ones passed over.
     fn take(&mut self) -> Option<Vec<u8>> {
         loop {
@@ -190,6 +195,10 @@ mod tests {
         lines.to_end_a_line = soon;
         near.write_all(b"{\"half\":").await.unwrap();
         assert_eq!(lines.next(true).await, Err(End::TooSlow));
+        // What we did not read meanwhile was not slow.
+        lines.resume();
+        near.write_all(b"1}\n").await.unwrap();
+        assert_eq!(lines.next(true).await.unwrap(), b"{\"half\":1}");
         let (_near, far) = tokio::io::duplex(64);
         let mut lines = Lines::new(far);
         lines.idle = soon;

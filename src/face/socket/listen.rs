@@ -1,12 +1,13 @@
 //! Where the socket lies, and how it gets there: nothing is ever removed but a socket that nobody
 //! listens on, and nobody can connect before the mode is what it is to be.
 
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, chownat, fchmod};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, chownat, fchmod, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::net::{bind as bind_to, connect, listen, socket_with};
@@ -90,6 +91,8 @@ pub struct Bound {
     path: PathBuf,
     /// Which file it is, so that another's socket in its place is left alone.
     identity: Option<Identity>,
+    /// Let go when the file is gone.
+    _lock: File,
 }
 
 impl Drop for Bound {
@@ -121,6 +124,7 @@ pub fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Bound), So
         let path = path.to_owned();
         return Err(SocketError::OpenFolder { path });
     }
+    let lock = lock(path)?;
     clear(path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let address = SocketAddrUnix::new(path).map_err(|error| refused("name it")(error.into()))?;
@@ -133,6 +137,7 @@ pub fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Bound), So
     let mut bound = Bound {
         path: path.to_owned(),
         identity: identity(path),
+        _lock: lock,
     };
     // Until it listens nobody can connect.
     if let Some(group) = group {
@@ -166,6 +171,34 @@ fn is_open_to_all(path: &Path) -> bool {
 fn identity(path: &Path) -> Option<Identity> {
     let found = path.symlink_metadata().ok()?;
     Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
+}
+
+/// Holds the path against others that start: a socket that is bound and not yet listened on looks
+/// like one that nobody listens on. The lock's file stays, as who unlinks one can leave two holders.
+fn lock(path: &Path) -> Result<File, SocketError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let refused = |error| SocketError::Refused {
+        path: path.to_owned(),
+        doing: "lock it by the file .lock beside it",
+        error,
+    };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(name)
+        .map_err(refused)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => {
+            let path = path.to_owned();
+            Err(SocketError::Taken { path })
+        }
+        Err(error) => Err(refused(error.into())),
+    }
 }
 
 /// Removes a socket that nobody listens on, and nothing else.
@@ -268,10 +301,30 @@ mod tests {
         let error = bind(&path, None).unwrap_err();
         assert!(matches!(error, SocketError::Taken { .. }), "{error}");
         drop(listener);
-        let (_listener, _second) = bind(&path, None).unwrap();
-        // The first one's end does not take the second one's file along.
+        // Our end does not take along what another put in its place.
+        std::fs::remove_file(&path).unwrap();
+        let others = UnixListener::bind(&path).unwrap();
         drop(first);
         assert!(path.exists());
+        let error = bind(&path, None).unwrap_err();
+        assert!(matches!(error, SocketError::Taken { .. }), "{error}");
+        drop(others);
+        bind(&path, None).unwrap();
+    }
+
+    #[test]
+    fn a_socket_that_is_not_yet_listened_on_is_not_taken_for_a_stale_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let starting = lock(&path).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        let error = bind(&path, None).unwrap_err();
+        assert!(matches!(error, SocketError::Taken { .. }), "{error}");
+        assert!(path.exists());
+        drop(starting);
+        let (_listener, bound) = bind(&path, None).unwrap();
+        drop(bound);
+        assert!(folder.path().join("s.lock").exists());
     }
 
     #[test]

@@ -35,6 +35,12 @@ impl Doorman {
         self.group
     }
 
+    /// Whether this is the user we run as.
+    #[must_use]
+    pub const fn is_own(&self, uid: u32) -> bool {
+        uid == self.own
+    }
+
     /// Whether a process with this user and group is let in.
     #[must_use]
     pub fn admits(&self, uid: u32, gid: u32) -> bool {

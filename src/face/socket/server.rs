@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -17,6 +17,9 @@ use crate::face::protocol::{ErrorCode, Reply, RpcError};
 
 /// Connections at once.
 const CONNECTIONS: usize = 64;
+/// Of these the last are for our own user and root, and of those the last for root alone: whoever
+/// takes all places cannot keep an operator from looking and stopping.
+const KEPT: usize = 8;
 /// After a failure to accept: it is likely that of descriptors there are none left.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// How long open connections may take to send their last answers.
@@ -29,7 +32,6 @@ pub async fn serve(
     doorman: Doorman,
     mut closing: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     let heard = closing.clone();
     loop {
@@ -48,18 +50,14 @@ pub async fn serve(
                 continue;
             }
         };
-        if !may_enter(&stream, &doorman) {
+        let Some(uid) = enters(&stream, &doorman) else {
             continue;
-        }
-        match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => {
-                let (site, heard) = (Arc::clone(&site), heard.clone());
-                connections.spawn(async move {
-                    converse(stream, site, heard).await;
-                    drop(place);
-                });
-            }
-            Err(_) => refuse(stream),
+        };
+        // Those that have ended were forgotten above, before this one was accepted.
+        if connections.len() < places(uid, &doorman) {
+            connections.spawn(converse(stream, Arc::clone(&site), heard.clone()));
+        } else {
+            refuse(stream, connections.len());
         }
     }
     drop(listener);
@@ -68,29 +66,57 @@ pub async fn serve(
     let _ = timeout(TO_CLOSE, all).await;
 }
 
-fn may_enter(stream: &UnixStream, doorman: &Doorman) -> bool {
+/// How many connections may be open, this user's among them.
+fn places(uid: u32, doorman: &Doorman) -> usize {
+    if uid == 0 {
+        CONNECTIONS
+    } else if doorman.is_own(uid) {
+        CONNECTIONS - KEPT
+    } else {
+        CONNECTIONS - 2 * KEPT
+    }
+}
+
+/// The user who connects; none if he may not.
+fn enters(stream: &UnixStream, doorman: &Doorman) -> Option<u32> {
     match stream.peer_cred() {
-        Ok(peer) if doorman.admits(peer.uid(), peer.gid()) => true,
+        Ok(peer) if doorman.admits(peer.uid(), peer.gid()) => Some(peer.uid()),
         Ok(peer) => {
             tracing::warn!(
                 uid = peer.uid(),
                 gid = peer.gid(),
                 "turned a client of the socket away: neither ours nor in daemon.socket_group"
             );
-            false
+            None
         }
         Err(error) => {
             tracing::warn!(%error, "turned a client of the socket away: who it is cannot be told");
-            false
+            None
         }
     }
 }
 
 /// Tells a client that there is no place, if it can be told at once.
-fn refuse(stream: UnixStream) {
-    let message = format!("{CONNECTIONS} connections are open, and no more are taken");
+fn refuse(stream: UnixStream, open: usize) {
+    let message = format!("{open} connections are open, and no more are taken of this user");
     let error = RpcError::new(ErrorCode::Busy, message);
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write_all(&Reply::failure(Value::Null, error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn no_other_user_takes_the_last_places() {
+        let doorman = Doorman::new(&Config::defaults().unwrap().daemon).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        let stranger = own + 1;
+        assert_eq!(places(0, &doorman), 64);
+        assert_eq!(places(own, &doorman), if own == 0 { 64 } else { 56 });
+        assert_eq!(places(stranger, &doorman), 48);
     }
 }

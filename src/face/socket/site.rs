@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::views::Views;
 use crate::config::Config;
 use crate::engine::{EngineHandle, Enqueued, Grouping, JobId, Kind, QueueView};
 use crate::face::protocol::{
-    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, Drain, ErrorCode, Get, Got, Id, List,
-    ListQueues, Listed, Method, Pause, Purge, Purged, QueueName, Queues, Reload, Reloaded, Reply,
-    Resume, Retried, Retry, RpcError, Shutdown, Status, StatusReport, Stopping, Submit,
-    SubmitBatch, Submitted, Time, job_ids, params,
+    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, Command, Drain, ErrorCode, Get, Got, Id,
+    List, ListQueues, Listed, Method, Pause, Purge, Purged, QueueEvent, QueueMove, QueueName,
+    Queues, Reload, Reloaded, Reply, Resume, Retried, Retry, RpcError, Shutdown, Status,
+    StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids, params,
 };
+
+/// Events of queues kept for those who read slowly.
+const QUEUE_EVENTS: usize = 64;
 
 /// What a client asks of the daemon rather than of the engine.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct Facts {
 pub struct Site {
     pub(super) engine: EngineHandle,
     pub(super) views: Views,
+    pub(super) queue_events: broadcast::Sender<QueueEvent>,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -62,6 +66,7 @@ impl Site {
         Self {
             engine,
             views: Views::new(config),
+            queue_events: broadcast::Sender::new(QUEUE_EVENTS),
             control,
             facts,
             draining: AtomicBool::new(false),
@@ -71,6 +76,11 @@ impl Site {
     /// From now on it is about to stop.
     pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on looks with these settings.
+    pub fn set_config(&self, config: Config) {
+        self.views.set_config(Arc::new(config));
     }
 
     /// The queues as they are.
@@ -89,47 +99,48 @@ impl Site {
         &self,
         method: Method,
         id: &Id,
-        line: &[u8],
+        line: Vec<u8>,
     ) -> Result<Vec<u8>, RpcError> {
         match method {
-            Method::JobsSubmit => done(id, &self.submit(params(line)?).await?),
-            Method::JobsSubmitBatch => done(id, &self.submit_batch(params(line)?).await?),
-            Method::JobsGet => done(id, &self.get(params(line)?).await?),
-            Method::JobsWait => done(id, &self.wait(params(line)?).await?),
-            Method::JobsList => done(id, &self.list(params(line)?).await?),
-            Method::JobsCancel => done(id, &self.cancel(params(line)?).await?),
-            Method::JobsRetry => done(id, &self.retry(params(line)?).await?),
+            Method::JobsSubmit => done(id, &self.submit(taken(line)?).await?),
+            Method::JobsSubmitBatch => done(id, &self.submit_batch(taken(line)?).await?),
+            Method::JobsGet => done(id, &self.get(taken(line)?).await?),
+            Method::JobsWait => done(id, &self.wait(taken(line)?).await?),
+            Method::JobsList => done(id, &self.list(taken(line)?).await?),
+            Method::JobsCancel => done(id, &self.cancel(taken(line)?).await?),
+            Method::JobsRetry => done(id, &self.retry(taken(line)?).await?),
             Method::QueuesList => {
-                params::<ListQueues>(line)?;
+                taken::<ListQueues>(line)?;
                 done(id, &self.queues().await?)
             }
             Method::QueuesPause => {
-                let Pause { queue } = params(line)?;
+                let Pause { queue } = taken(line)?;
                 done(id, &self.pause(queue, true).await?)
             }
             Method::QueuesResume => {
-                let Resume { queue } = params(line)?;
+                let Resume { queue } = taken(line)?;
                 done(id, &self.pause(queue, false).await?)
             }
             Method::QueuesPurge => {
-                let Purge { queue } = params(line)?;
+                let Purge { queue } = taken(line)?;
                 let cancelled = self.engine.purge(queue.0).await?;
+                self.tell(queue, QueueMove::Purged);
                 done(id, &Purged { queue, cancelled })
             }
             Method::DaemonStatus => {
-                params::<Status>(line)?;
+                taken::<Status>(line)?;
                 done(id, &self.status().await?)
             }
             Method::DaemonDrain => {
-                params::<Drain>(line)?;
+                taken::<Drain>(line)?;
                 done(id, &self.stop(false)?)
             }
             Method::DaemonShutdown => {
-                let Shutdown { now } = params(line)?;
+                let Shutdown { now } = taken(line)?;
                 done(id, &self.stop(now)?)
             }
             Method::DaemonReload => {
-                params::<Reload>(line)?;
+                taken::<Reload>(line)?;
                 done(id, &self.reload().await?)
             }
             // A stream is the connection's own affair.
@@ -197,7 +208,21 @@ impl Site {
 
     async fn pause(&self, queue: QueueName, pause: bool) -> Result<Changed, RpcError> {
         let changed = self.engine.pause(queue.0, pause).await?;
+        if changed {
+            let event = if pause {
+                QueueMove::Paused
+            } else {
+                QueueMove::Resumed
+            };
+            self.tell(queue, event);
+        }
         Ok(Changed { queue, changed })
+    }
+
+    fn tell(&self, queue: QueueName, event: QueueMove) {
+        let at = Time::now();
+        // Nobody may be listening.
+        let _ = self.queue_events.send(QueueEvent { queue, event, at });
     }
 
     async fn status(&self) -> Result<StatusReport, RpcError> {
@@ -248,6 +273,12 @@ impl Site {
 /// The daemon is too far gone to do it.
 pub(super) fn stopping() -> RpcError {
     RpcError::new(ErrorCode::Stopping, "the daemon is stopping")
+}
+
+/// The parameters of a line, which is let go: it may be large, and the work may take for ever.
+#[allow(clippy::needless_pass_by_value, reason = "it ends here")]
+fn taken<C: Command>(line: Vec<u8>) -> Result<C, RpcError> {
+    params(&line)
 }
 
 fn numbers(queued: Enqueued) -> impl Iterator<Item = i64> {

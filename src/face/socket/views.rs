@@ -1,54 +1,93 @@
-//! Looks into the file for whoever asks: few at a time, each with a connection of its own, on
-//! threads that may block.
+//! Looks into the file for whoever asks: few at a time and none for long, each with a connection of
+//! its own, on threads that may block.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::engine::QueueView;
+use crate::engine::{EngineError, QueueView, StoreError};
 use crate::face::protocol::{ErrorCode, RpcError};
 
 /// Looks at once.
 const AT_ONCE: usize = 4;
+/// How long one may take.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
-/// Views that are open and not in use.
+/// Looks at the queue as the configuration has it.
 pub(super) struct Views {
-    config: Arc<Config>,
     places: Semaphore,
-    idle: Arc<Mutex<Vec<QueueView>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// Views that are open and not in use, and what they were opened by.
+struct Kept {
+    config: Arc<Config>,
+    idle: Vec<QueueView>,
 }
 
 impl Views {
     pub(super) fn new(config: Arc<Config>) -> Self {
+        let idle = Vec::new();
         Self {
-            config,
             places: Semaphore::new(AT_ONCE),
-            idle: Arc::default(),
+            kept: Arc::new(Mutex::new(Kept { config, idle })),
         }
+    }
+
+    /// From now on looks with these settings.
+    pub(super) fn set_config(&self, config: Arc<Config>) {
+        let idle = Vec::new();
+        *lock(&self.kept) = Kept { config, idle };
     }
 
     /// Looks with `look`, when there is a place.
     pub(super) async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&QueueView) -> Result<T, crate::engine::EngineError> + Send + 'static,
+        look: impl FnOnce(&QueueView) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {
         let internal = |error: &dyn std::fmt::Display| {
             RpcError::new(ErrorCode::Internal, format!("look into the queue: {error}"))
         };
         let _place = self.places.acquire().await.map_err(|e| internal(&e))?;
-        let (config, idle) = (Arc::clone(&self.config), Arc::clone(&self.idle));
-        let looked = tokio::task::spawn_blocking(move || {
-            let kept = lock(&idle).pop();
-            let view = kept.map_or_else(|| QueueView::open(&config), Ok)?;
-            let found = look(&view);
-            lock(&idle).push(view);
-            found
-        });
-        Ok(looked.await.map_err(|error| internal(&error))??)
+        let kept = Arc::clone(&self.kept);
+        let looked = tokio::task::spawn_blocking(move || look_once(&kept, look));
+        let looked = looked.await.map_err(|error| internal(&error))?;
+        looked.map_err(|error| match error {
+            EngineError::Store(StoreError::Interrupted) => too_long(),
+            error => error.into(),
+        })
     }
 }
 
-fn lock(idle: &Mutex<Vec<QueueView>>) -> std::sync::MutexGuard<'_, Vec<QueueView>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+fn look_once<T>(
+    kept: &Mutex<Kept>,
+    look: impl FnOnce(&QueueView) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let (config, idle) = {
+        let mut kept = lock(kept);
+        (Arc::clone(&kept.config), kept.idle.pop())
+    };
+    let view = idle.map_or_else(|| QueueView::open(&config), Ok)?;
+    view.stop_at(Instant::now() + LONGEST_LOOK)?;
+    let found = look(&view);
+    let mut kept = lock(kept);
+    if Arc::ptr_eq(&kept.config, &config) {
+        kept.idle.push(view);
+    }
+    found
+}
+
+fn too_long() -> RpcError {
+    let message = format!(
+        "a look into the queue may take {} s and was stopped; ask for less of it: by unique_key, \
+         group, queue or state, and without text",
+        LONGEST_LOOK.as_secs()
+    );
+    RpcError::new(ErrorCode::Timeout, message)
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

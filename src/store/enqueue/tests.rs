@@ -659,6 +659,13 @@ fn jobs_are_listed_by_state_queue_group_and_text_page_by_page() {
     };
     assert_eq!(of(text("id_3%")), [4]);
     assert_eq!(of(text("id%3")), [0; 0], "a sign that is no wildcard");
+    let keyed = |key: &str| JobFilter {
+        unique_key: Some(key.to_owned()),
+        ..JobFilter::default()
+    };
+    fixture.sql("UPDATE vvv_jobs SET unique_key = 'k' || id");
+    assert_eq!(of(keyed("k4")), [4]);
+    assert_eq!(of(keyed("k")), [0; 0], "the whole key");
     let queue = Some(Queue::Scoring);
     assert_eq!(
         of(JobFilter {

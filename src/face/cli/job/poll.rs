@@ -1,0 +1,59 @@
+//! Waiting for jobs by their file, while no daemon answers: the site or another daemon may end them.
+
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::engine::{JobId, QueueView};
+use crate::face::exit::Failure;
+use crate::face::one_shot::failure;
+use crate::face::protocol::Job;
+
+/// Looks at jobs in the file again and again.
+pub(super) struct Poll {
+    view: QueueView,
+    open: BTreeSet<i64>,
+    gone: usize,
+}
+
+impl Poll {
+    pub(super) const fn new(view: QueueView) -> Self {
+        Self {
+            view,
+            open: BTreeSet::new(),
+            gone: 0,
+        }
+    }
+
+    pub(super) fn expect(&mut self, ids: Vec<i64>) {
+        self.open.extend(ids);
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) const fn gone(&self) -> usize {
+        self.gone
+    }
+
+    /// Jobs that have ended since; waits a moment if there is none.
+    pub(super) fn ended(&mut self, patience: Duration) -> Result<Vec<Job>, Failure> {
+        let mut ended = Vec::new();
+        for id in self.open.clone() {
+            match self.view.job(JobId(id)) {
+                Ok(Some(job)) if !job.summary.state.is_ended() => continue,
+                Ok(Some(job)) => ended.push(job.summary.into()),
+                Ok(None) => self.gone += 1,
+                // Somebody writes: later.
+                Err(error) if error.is_locked() => break,
+                Err(error) => return Err(failure(error)),
+            }
+            self.open.remove(&id);
+        }
+        if ended.is_empty() && !self.open.is_empty() {
+            sleep(patience);
+        }
+        Ok(ended)
+    }
+}
