@@ -14,6 +14,7 @@ mod support;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use support::article;
 use support::batch_file::BatchFile;
@@ -81,6 +82,27 @@ fn batch(file: &BatchFile, site: &Site, folder: &Path) -> serde_json::Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
+/// What the old SQLite queued is done by a durable engine.
+fn worked_off(vault: &Vault) {
+    assert_eq!(vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
+    let config = vvv_actors::Config::defaults().unwrap();
+    let engine = vvv_actors::Engine::builder(config)
+        .database(vault.path.clone())
+        .durable()
+        .start()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while vault.ask("SELECT state FROM vvv_jobs") != "succeeded" {
+        assert!(Instant::now() < deadline, "the job is not done");
+        std::thread::yield_now();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(engine.shutdown(Duration::from_secs(5)));
+}
+
 #[test]
 fn an_old_sqlite_reads_and_writes_the_file_we_worked_on() {
     let Some(program) = old_sqlite() else {
@@ -121,6 +143,7 @@ fn an_old_sqlite_reads_and_writes_the_file_we_worked_on() {
             report["scoring"]["old-sqlite0"]["label"], "NORMAL",
             "{report}"
         );
+        worked_off(&vault);
         assert_eq!(vault.integrity(), "ok");
         let renamed = "SELECT count(*) FROM videos WHERE title = 'renamed by an old SQLite'";
         assert_eq!(vault.ask(renamed), (VIDEOS / 2).to_string());

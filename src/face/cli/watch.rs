@@ -1,6 +1,6 @@
 //! `watch`: what the daemon does, as it does it: a picture on a terminal, a line an event elsewhere.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::config::{Config, Loaded};
 use crate::engine::{JobState, QueueView};
 use crate::face::client::{Client, ClientError, Events};
 use crate::face::exit::{Code, Failure, printed};
-use crate::face::protocol::{Job, JobEvent, List, State, States, Status, Subscribe};
+use crate::face::protocol::{AtWork, Job, JobEvent, List, State, States, Status, Subscribe};
 use crate::face::signals::Signals;
 use crate::face::tables::{cell, number, table};
 use crate::face::text::plain;
@@ -172,7 +172,13 @@ impl<'a> View<'a> {
             ..List::default()
         })?;
         let mut text = status::lines(&status);
-        let _ = write!(text, "\n{}", at_work(&running.jobs));
+        let progress: HashMap<i64, AtWork> = status
+            .pools
+            .into_iter()
+            .flat_map(|pool| pool.running)
+            .map(|job| (job.id, job))
+            .collect();
+        let _ = write!(text, "\n{}", at_work(&running.jobs, &progress));
         text.push_str("\nlast moves, newest first (Ctrl-C ends)\n");
         for line in &self.last {
             let _ = writeln!(text, "  {line}");
@@ -192,15 +198,16 @@ fn link(config: &Config) -> Result<(Client, Events), ClientError> {
     Ok((connect(config)?, events))
 }
 
-fn at_work(jobs: &[Job]) -> String {
+fn at_work(jobs: &[Job], progress: &HashMap<i64, AtWork>) -> String {
     if jobs.is_empty() {
         return "no job is running\n".to_owned();
     }
-    let mut table = table(&["running", "kind", "items", "attempt", "group", "since"]);
+    let mut table = table(&["running", "kind", "done", "of", "attempt", "group", "since"]);
     for job in jobs {
         table.add_row(vec![
             number(job.id),
             cell(job.kind.as_deref().unwrap_or("-")),
+            number(progress.get(&job.id).map_or(0, |at_work| at_work.done)),
             number(job.items),
             number(job.attempts),
             number(

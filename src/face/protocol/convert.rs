@@ -4,13 +4,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    FollowUp, GroupState, Job, JobDetail, JobEvent, LONGEST_PAGE, List, MOST_IDS, PoolState,
-    QueueName, QueueState, Rate, Reloaded, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
+    FollowUp, GroupState, Job, JobDetail, JobEvent, LONGEST_PAGE, List, MOST_IDS, QueueName,
+    QueueState, Reloaded, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
 };
 use crate::config;
 use crate::engine::{
     self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobMoved, JobRequest,
-    JobSummary, Kind, LivenessJob, PoolStatus, QueueSummary, RateStatus, ScoreJob, ThumbnailsJob,
+    JobSummary, Kind, LivenessJob, QueueSummary, ScoreJob, ThumbnailsJob,
 };
 use crate::face::batch_file::Plan;
 
@@ -245,33 +245,6 @@ impl From<QueueSummary> for QueueState {
             retryable: queue.retryable,
             running: queue.running,
             oldest_at: queue.oldest_ms.map(Time),
-        }
-    }
-}
-
-impl From<PoolStatus> for PoolState {
-    fn from(pool: PoolStatus) -> Self {
-        Self {
-            queue: QueueName(pool.queue),
-            workers: pool.workers,
-            busy: pool.busy,
-            ready: pool.ready,
-            uncommitted: pool.uncommitted,
-            restarts: pool.restarts,
-            degraded: pool.degraded,
-        }
-    }
-}
-
-impl From<RateStatus> for Rate {
-    fn from(rate: RateStatus) -> Self {
-        Self {
-            upstream: rate.upstream.to_owned(),
-            used: rate.used,
-            limit: rate.limit,
-            window_s: rate.window_s,
-            next_s: rate.next_s,
-            parked_s: rate.parked_s,
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Command, Method, QueueName, QueueState};
+use crate::engine::{PoolStatus, RateStatus, RunningJob};
 
 /// Tells how the daemon fares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub struct StatusReport {
 }
 
 /// A queue's workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PoolState {
     /// The queue.
@@ -71,6 +72,21 @@ pub struct PoolState {
     pub restarts: u64,
     /// Whether the restart budget is spent.
     pub degraded: bool,
+    /// How far each running job has come.
+    #[serde(default)]
+    pub running: Vec<AtWork>,
+}
+
+/// How far a running job has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AtWork {
+    /// The job.
+    pub id: i64,
+    /// Items of this attempt.
+    pub items: usize,
+    /// Items that have their answer.
+    pub done: usize,
 }
 
 /// The window of a rate-limited upstream.
@@ -149,4 +165,42 @@ pub struct Reloaded {
 impl Command for Reload {
     const METHOD: Method = Method::DaemonReload;
     type Answer = Reloaded;
+}
+
+impl From<PoolStatus> for PoolState {
+    fn from(pool: PoolStatus) -> Self {
+        Self {
+            queue: QueueName(pool.queue),
+            workers: pool.workers,
+            busy: pool.busy,
+            ready: pool.ready,
+            uncommitted: pool.uncommitted,
+            restarts: pool.restarts,
+            degraded: pool.degraded,
+            running: pool.running.into_iter().map(AtWork::from).collect(),
+        }
+    }
+}
+
+impl From<RunningJob> for AtWork {
+    fn from(job: RunningJob) -> Self {
+        Self {
+            id: job.id.0,
+            items: job.items,
+            done: job.done,
+        }
+    }
+}
+
+impl From<RateStatus> for Rate {
+    fn from(rate: RateStatus) -> Self {
+        Self {
+            upstream: rate.upstream.to_owned(),
+            used: rate.used,
+            limit: rate.limit,
+            window_s: rate.window_s,
+            next_s: rate.next_s,
+            parked_s: rate.parked_s,
+        }
+    }
 }

@@ -24,7 +24,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::convert::job_ids;
 pub use self::daemon::{
-    Activity, Drain, PoolState, Rate, Reload, Reloaded, Shutdown, Status, StatusReport, Stopping,
+    Activity, AtWork, Drain, PoolState, Rate, Reload, Reloaded, Shutdown, Status, StatusReport,
+    Stopping,
 };
 pub use self::envelope::{Id, Reply, Request, params, result_of};
 pub use self::error::{ErrorCode, RpcError};

@@ -5,7 +5,7 @@ CREATE TABLE vvv_jobs (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     -- score, thumbnails or liveness, or the name of the Celery task.
     kind         TEXT,
-    -- {"video_ids": […]} or {"videos": [{"video_id": …, "thumbnail_url": …}]}, JSON.
+    -- {"video_ids": […]} or {"videos": [{"video_id": …, "thumbnail_url": …}]}.
     payload      TEXT,
     -- 0 (first) to 9.
     priority     INTEGER DEFAULT 5,
