@@ -208,6 +208,44 @@ fn a_user_who_takes_all_places_locks_root_not_out() {
 }
 
 #[test]
+fn a_look_that_takes_too_long_is_stopped_and_others_are_answered() {
+    let mut scene = Scene::new(PROGRAM, 1);
+    scene.set("VVV_QUEUES__SCORING__WORKERS", "0");
+    let daemon = Daemon::start(&scene, &[]);
+    let rows = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000) \
+        INSERT INTO vvv_jobs (kind, payload) SELECT 'none', hex(zeroblob(40000)) FROM n";
+    scene.vault.connect().execute_batch(rows).unwrap();
+    let mut client = daemon.client();
+    let long = client.refused("jobs.list", json!({"text": "0".repeat(257)}));
+    assert_eq!(long["data"]["key"], "text", "{long}");
+    // The worst that can be searched for: nearly there in each place.
+    let worst = json!({"text": "0".repeat(255) + "1"});
+    let began = Instant::now();
+    let asked = client.ask("jobs.list", &worst);
+    for _ in 0..3 {
+        client.ask("jobs.list", &worst);
+    }
+    // Two of those four look; another connection's look does not wait for them.
+    let _ = daemon.call("queues.list", json!({}));
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
+    let stopped = client.line().unwrap();
+    println!("stopped after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(stopped["error"]["code"], -32007, "{stopped}");
+    assert!(stopped["id"].as_u64().unwrap() <= asked + 1, "{stopped}");
+    let message = stopped["error"]["message"].as_str().unwrap();
+    assert!(message.contains("unique_key"), "{stopped}");
+}
+
+#[test]
 fn requests_of_one_connection_do_not_wait_for_each_other() {
     let scene = Scene::new(PROGRAM, 1);
     let daemon = Daemon::start(&scene, &[]);

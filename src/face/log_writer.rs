@@ -9,6 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 /// Lines that wait to be written: a few MiB at most, as fields are cut.
 const LINES: usize = 4_096;
@@ -75,6 +77,27 @@ fn write_all(
             let _ = sink.flush();
             let _ = done.try_send(());
         }
+    }
+}
+
+/// A line about lines that there are not.
+#[must_use]
+pub fn dropped(count: u64, json: bool) -> String {
+    let message = "lines of the log were dropped: its reader is too slow";
+    let mut time = String::new();
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    if json {
+        serde_json::json!({
+            "time": time,
+            "level": "warn",
+            "target": module_path!(),
+            "message": message,
+            "fields": {"lines": count},
+            "spans": [],
+        })
+        .to_string()
+    } else {
+        format!("{time}  WARN {message} lines={count}")
     }
 }
 

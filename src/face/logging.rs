@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use super::log_writer::{Flush, LogWriter};
+use super::log_writer::{Flush, LogWriter, dropped};
 use super::text::{Plain, plain};
 use crate::config::{Log, LogFormat};
 
@@ -91,31 +91,10 @@ pub fn install(settings: &Settings) -> Result<Level, ParseError> {
 /// When there is no thread to be had, or the filter is none.
 pub fn install_apart(settings: &Settings) -> anyhow::Result<(Level, Flush)> {
     let json = settings.json;
-    let notice = move |count| dropped(count, json);
-    let (writer, flush) = LogWriter::to(std::io::stderr(), notice)?;
+    let (writer, flush) = LogWriter::to(std::io::stderr(), move |count| dropped(count, json))?;
     let (subscriber, level) = subscriber(settings, writer)?;
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok((level, flush))
-}
-
-/// A line about lines that there are not.
-fn dropped(count: u64, json: bool) -> String {
-    let message = "lines of the log were dropped: its reader is too slow";
-    let mut time = String::new();
-    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-    if json {
-        serde_json::json!({
-            "time": time,
-            "level": "warn",
-            "target": module_path!(),
-            "message": message,
-            "fields": {"lines": count},
-            "spans": [],
-        })
-        .to_string()
-    } else {
-        format!("{time}  WARN {message} lines={count}")
-    }
 }
 
 /// Changes what is logged while the program runs.

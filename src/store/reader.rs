@@ -14,8 +14,9 @@ use super::site::Site;
 const CACHE_MIB: u16 = 1;
 /// So many, and writers that a rollback journal keeps out meanwhile get their turn.
 const LOOKUPS_A_SNAPSHOT: usize = 5_000;
-/// Instructions of SQLite's machine, about a millisecond, between looks at the clock.
-const STEPS: i32 = 10_000;
+/// Instructions of SQLite's machine, a few rows, between looks at the clock: one row alone may cost
+/// tens of milliseconds.
+const STEPS: i32 = 100;
 
 /// A read-only connection to the site's file. Open the [`Writer`](super::Writer) first: it makes
 /// the tables some reads look at.

@@ -4,13 +4,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    FollowUp, GroupState, Job, JobDetail, JobEvent, LONGEST_PAGE, List, MOST_IDS, QueueName,
-    QueueState, Reloaded, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
+    FollowUp, GroupState, Job, JobDetail, LONGEST_PAGE, List, MOST_IDS, QueueName, QueueState,
+    Reloaded, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
 };
 use crate::config;
 use crate::engine::{
-    self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobMoved, JobRequest,
-    JobSummary, Kind, LivenessJob, QueueSummary, ScoreJob, ThumbnailsJob,
+    self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobRequest, JobSummary,
+    Kind, LivenessJob, QueueSummary, ScoreJob, ThumbnailsJob,
 };
 use crate::face::batch_file::Plan;
 
@@ -146,6 +146,9 @@ fn follow_up(key: &str, follow: Option<&FollowUp>) -> Result<Option<String>, Rpc
         .map_err(|error| RpcError::params(key, error))
 }
 
+/// The most of a text that is searched for, in bytes.
+const LONGEST_TEXT: usize = 256;
+
 impl List {
     /// The filter it asks for; one job more than a page tells whether another page follows.
     ///
@@ -154,6 +157,14 @@ impl List {
     pub fn into_filter(self) -> Result<JobFilter, RpcError> {
         if !(1..=LONGEST_PAGE).contains(&self.limit) {
             return Err(RpcError::params("limit", "must be 1 to 1000"));
+        }
+        // Within one row a search cannot be stopped, and costs its text times the row's.
+        if self
+            .text
+            .as_ref()
+            .is_some_and(|text| text.len() > LONGEST_TEXT)
+        {
+            return Err(RpcError::params("text", "must be 256 bytes at most"));
         }
         let queue = self.queue.map(|queue| queue.0);
         let of_kind = self.kind.map(|kind| kind.0.queue());
@@ -254,18 +265,6 @@ impl From<config::Reloaded> for Reloaded {
         Self {
             applied: reloaded.applied,
             needs_restart: reloaded.needs_restart,
-        }
-    }
-}
-
-impl From<JobMoved> for JobEvent {
-    fn from(moved: JobMoved) -> Self {
-        Self {
-            id: moved.id.0,
-            queue: QueueName(moved.queue),
-            state: State(moved.state),
-            error: moved.error,
-            at: Time::now(),
         }
     }
 }

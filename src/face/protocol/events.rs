@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Command, Method, QueueName, State, States, Time};
+use crate::engine::JobMoved;
 
 /// The notification of a job's move.
 pub const JOB_EVENT: &str = "events.job";
@@ -53,6 +54,18 @@ pub struct JobEvent {
     pub error: Option<String>,
     /// When we told of it.
     pub at: Time,
+}
+
+impl From<JobMoved> for JobEvent {
+    fn from(moved: JobMoved) -> Self {
+        Self {
+            id: moved.id.0,
+            queue: QueueName(moved.queue),
+            state: State(moved.state),
+            error: moved.error,
+            at: Time::now(),
+        }
+    }
 }
 
 /// Something was done to a queue as a whole.

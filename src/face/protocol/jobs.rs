@@ -212,7 +212,7 @@ pub struct List {
     /// Only the one with this key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<String>,
-    /// Only those whose payload, key or error holds this.
+    /// Only those whose payload, key or error holds this, 256 bytes at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Only those before this one: the last page's `next`.
