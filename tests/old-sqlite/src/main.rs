@@ -44,7 +44,7 @@ const WRITES: &str = "
         VALUES ('old-sqlite0', 1000, 10, 1, 'PL', '2026-08-20 06:00:00'),
                ('old-sqlite0', 9000, 400, 90, 'PL', '2026-08-20 12:00:00');
     INSERT INTO vvv_jobs (kind, payload, unique_key)
-        VALUES ('tasks.score_virality_batch', '{"video_ids": ["old-sqlite0"]}', 'once');
+        VALUES ('tasks.score_virality_batch', '{\"video_ids\": [\"old-sqlite0\"]}', 'once');
     INSERT OR IGNORE INTO vvv_jobs (kind, payload, unique_key) VALUES ('score', '{}', 'once');
     COMMIT;
     PRAGMA optimize;
