@@ -38,17 +38,29 @@ fn stop(daemon: Running) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
+/// A process whose log stays unread; it ends with the test.
+struct Unread(std::process::Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_log_that_nobody_reads_holds_no_job_up() {
     const JOBS: usize = 1_000;
     let scene = DaemonScene::new(Journal::Wal, 20);
-    let mut daemon = std::process::Command::new(PROGRAM)
-        .args([Path::new("daemon"), Path::new("--db"), &scene.vault.path])
-        .args([Path::new("--socket"), &scene.socket()])
-        .env("VVV_LOG__LEVEL", "debug")
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut daemon = Unread(
+        std::process::Command::new(PROGRAM)
+            .args([Path::new("daemon"), Path::new("--db"), &scene.vault.path])
+            .args([Path::new("--socket"), &scene.socket()])
+            .env("VVV_LOG__LEVEL", "debug")
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
     let mut client = scene.client();
     let job = json!({"kind": "score", "payload": {"video_ids": [&scene.vault.ids[0]]}});
     for _ in 0..JOBS {
@@ -58,14 +70,14 @@ fn a_log_that_nobody_reads_holds_no_job_up() {
     scene.wait_for(done, JOBS, Duration::from_secs(60));
     client.call("daemon.drain", &json!({}));
     let told = Instant::now();
-    assert_eq!(daemon.wait().unwrap().code(), Some(0));
+    assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
     assert!(
         told.elapsed() < Duration::from_secs(10),
         "{:?}",
         told.elapsed()
     );
     let mut log = String::new();
-    std::io::Read::read_to_string(&mut daemon.stderr.take().unwrap(), &mut log).unwrap();
+    std::io::Read::read_to_string(&mut daemon.0.stderr.take().unwrap(), &mut log).unwrap();
     assert!(log.len() > 60_000, "the pipe was never full: {}", log.len());
 }
 
