@@ -373,3 +373,63 @@ fn a_paused_queue_begins_nothing_that_it_had_at_hand() {
     scene.wait_for(jobs[5], JobState::Succeeded);
     scene.stop(&engine);
 }
+
+#[test]
+fn an_outcome_that_cannot_be_written_is_written_later() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start();
+    let site = scene.vault.connect();
+    let until = std::time::SystemTime::now() + Duration::from_secs(4);
+    let until = until.duration_since(std::time::UNIX_EPOCH).unwrap();
+    // No job's end, no retry and no release can be recorded until then.
+    site.execute_batch(&format!(
+        "CREATE TRIGGER of_the_test BEFORE UPDATE OF state ON vvv_jobs \
+         WHEN OLD.state = 'running' AND CAST(strftime('%s', 'now') AS INTEGER) < {} \
+         BEGIN SELECT RAISE(ABORT, 'not yet'); END",
+        until.as_secs()
+    ))
+    .unwrap();
+    let ids = [oembed::id("alive", 1)];
+    let jobs = scene.enqueue(&engine, liveness(&ids));
+    let asked = |calls: &[support::site::Call]| !calls.is_empty();
+    assert!(scene.site.wait_until(Duration::from_secs(3), asked));
+    let job = scene.wait_for(jobs[0], JobState::Succeeded);
+    assert!(job.summary.ended_ms.unwrap() >= i64::try_from(until.as_secs()).unwrap() * 1000);
+    site.execute_batch("DROP TRIGGER of_the_test").unwrap();
+    scene.stop(&engine);
+}
+
+#[test]
+fn jobs_claimed_for_a_queue_that_lost_its_workers_go_back() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start();
+    let soon = JobRequest {
+        delay_ms: 1_000,
+        ..request(liveness(&[oembed::id("alive", 1)]))
+    };
+    let queued = engine.enqueue(vec![soon], Grouping::None);
+    let job = scene.runtime.block_on(queued).unwrap().0[0].ids[0];
+    let due = scene.job(job).summary.run_at_ms;
+    let site = scene.vault.connect();
+    let until = |ms: i64| {
+        let at = std::time::UNIX_EPOCH + Duration::from_millis(ms.try_into().unwrap());
+        while std::time::SystemTime::now() < at {
+            std::thread::yield_now();
+        }
+    };
+    // The claim that follows the enqueueing finds nothing due; the next is sent when the job is due,
+    // and waits for the lock.
+    until(due - 300);
+    site.execute_batch("BEGIN IMMEDIATE").unwrap();
+    until(due + 500);
+    assert_eq!(scene.job(job).summary.state, JobState::Scheduled);
+    let mut config = scene.config.clone();
+    config.queues.cleanup.workers = 0;
+    scene.runtime.block_on(engine.reload(config)).unwrap();
+    site.execute_batch("COMMIT").unwrap();
+    scene.wait_for(job, JobState::Available);
+    let again = engine.reload(scene.config.clone());
+    scene.runtime.block_on(again).unwrap();
+    scene.wait_for(job, JobState::Succeeded);
+    scene.stop(&engine);
+}

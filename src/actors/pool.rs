@@ -26,7 +26,7 @@ use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
 use crate::store::StoreError;
 use crate::store::{
-    ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseJobs, ReleaseLease,
+    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseJobs, ReleaseLease,
 };
 
 /// How often workers and their time limits are looked after.
@@ -188,6 +188,10 @@ impl Pool {
                 }
                 let waits_its_turn = claimed.suspects && claimed.jobs.is_empty();
                 self.ready.extend(claimed.jobs);
+                if !self.deps.run.one_shot && self.slots.iter().all(WorkerSlot::is_closed) {
+                    // A reload left no worker while the claim was under way.
+                    self.let_go(context);
+                }
                 if waits_its_turn && self.is_alone() {
                     // A suspect of another queue is tried.
                     self.look_again(CLAIM_AGAIN, context);
@@ -286,11 +290,15 @@ impl Pool {
     }
 
     pub(super) fn let_go(&mut self, context: &mut Context<Self>) {
-        let claims: Vec<_> = self.ready.drain(..).map(|claimed| claimed.claim).collect();
+        let claims = self.ready.drain(..).map(|claimed| claimed.claim).collect();
+        self.release(claims, context);
+    }
+
+    fn release(&mut self, claims: Vec<Claim>, context: &mut Context<Self>) {
         if claims.is_empty() {
             return;
         }
-        self.write(ReleaseJobs { claims }, context, |pool, released, _| {
+        self.write_surely(ReleaseJobs { claims }, context, |pool, released, _| {
             if let Err(error) = released {
                 tracing::warn!(queue = %pool.queue, %error, "failed to release jobs");
             }
@@ -351,8 +359,13 @@ impl Handler<Abandon> for Pool {
     type Result = ();
 
     fn handle(&mut self, Abandon(ids): Abandon, context: &mut Self::Context) {
-        self.ready
-            .retain(|claimed| !ids.contains(&claimed.claim.job));
+        // One may have been tried again and claimed anew before this came.
+        let (named, ready): (VecDeque<_>, _) = std::mem::take(&mut self.ready)
+            .into_iter()
+            .partition(|claimed| ids.contains(&claimed.claim.job));
+        self.ready = ready;
+        let claims = named.into_iter().map(|claimed| claimed.claim).collect();
+        self.release(claims, context);
         for slot in &self.slots {
             slot.drop_work_of(&ids);
         }

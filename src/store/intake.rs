@@ -134,7 +134,8 @@ fn text(row: &Row<'_>, column: usize) -> Option<String> {
 fn refuse(scope: &Scope<'_>, id: JobId, reason: &str, now: Moment) -> Result<(), StoreError> {
     scope
         .prepare(&format!(
-            "UPDATE main.vvv_jobs SET {RESET}, queue = '', queued_ms = ?2 WHERE id = ?1"
+            "UPDATE main.vvv_jobs SET {RESET}, group_id = NULL, items = 0, delay_ms = 0, \
+             queue = '', queued_ms = ?2 WHERE id = ?1"
         ))?
         .execute((id.0, now.0))?;
     let ending = Ending {

@@ -165,7 +165,7 @@ impl Pool {
             give_back_attempt,
             ..self.retry(&claimed, claimed.payload.clone(), wait, &error)
         };
-        self.write(
+        self.write_surely(
             retry,
             context,
             move |pool, written, context| match written {
@@ -208,7 +208,14 @@ impl Pool {
             now: self.deps.queue_now(),
         };
         let news = vec![TicketEvent::Failed(failure), TicketEvent::End];
-        self.commit(claimed, fail, news, context);
+        self.write_surely(fail, context, move |pool, written, context| match written {
+            Err(StoreError::LeaseLost | StoreError::Unknown(_)) => pool.no_longer_ours(&claimed),
+            // Not even the failure could be written: it is told all the same.
+            Ok(()) | Err(_) => {
+                pool.tell(&claimed, news);
+                pool.look_again_at_once(context);
+            }
+        });
     }
 
     /// Commits what became of a job, then tells those who wait.
@@ -229,10 +236,6 @@ impl Pool {
                 }
                 Err(StoreError::LeaseLost | StoreError::Unknown(_)) => {
                     pool.no_longer_ours(&claimed);
-                }
-                // Not even the failure could be written: it is told all the same.
-                Err(_) if matches!(*news, [TicketEvent::Failed(_), ..]) => {
-                    pool.tell(&claimed, news);
                 }
                 Err(error) => pool.attempt_failed(claimed, error.to_string(), None, context),
             },
@@ -269,8 +272,31 @@ impl Pool {
     }
 
     /// Writes; a durable engine tries until there is room, and until it knows.
-    pub(super) fn write<O: Operation + Sync>(
+    fn write<O: Operation + Sync>(
         &mut self,
+        operation: O,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, Result<O::Output, StoreError>, &mut Context<Self>) + 'static,
+    ) {
+        let again = |error: &_| matches!(error, StoreError::StorageFull | StoreError::Unknown(_));
+        self.write_while(again, operation, context, then);
+    }
+
+    /// Writes what must not be left unsaid, or nobody would ever run the job again: a durable
+    /// engine tries until the claim is given up or lost.
+    pub(super) fn write_surely<O: Operation + Sync>(
+        &mut self,
+        operation: O,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, Result<O::Output, StoreError>, &mut Context<Self>) + 'static,
+    ) {
+        let again = |error: &_| !matches!(error, StoreError::LeaseLost | StoreError::Replaced);
+        self.write_while(again, operation, context, then);
+    }
+
+    fn write_while<O: Operation + Sync>(
+        &mut self,
+        again: fn(&StoreError) -> bool,
         operation: O,
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Result<O::Output, StoreError>, &mut Context<Self>) + 'static,
@@ -280,11 +306,15 @@ impl Pool {
         let durable = !self.deps.run.one_shot;
         let write = async move {
             let operation = Arc::new(operation);
+            let mut told = false;
             loop {
                 match db.write(Arc::clone(&operation)).await {
                     // The claim outlasts it: nobody else does the job meanwhile, and if it was
                     // written after all, the claim is gone and nothing is written twice.
-                    Err(StoreError::StorageFull | StoreError::Unknown(_)) if durable => {
+                    Err(error) if durable && again(&error) => {
+                        if !std::mem::replace(&mut told, true) {
+                            tracing::warn!(%error, "failed to record for a job; it is tried again");
+                        }
                         actix_rt::time::sleep(FULL_AGAIN).await;
                     }
                     written => break written,

@@ -721,3 +721,17 @@ fn no_question_of_the_queue_reads_all_of_it() {
         );
     }
 }
+
+#[test]
+fn an_unreadable_row_belongs_to_no_group_whatever_it_says() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        "INSERT INTO vvv_groups (id, jobs, queued_ms) VALUES (7, 1, 1);
+         INSERT INTO vvv_jobs (kind, payload, group_id, items, delay_ms) VALUES
+           ('karaoke', '{}', 'x', 'y', 'z'), ('karaoke', '{}', 7, 1, 1)",
+    );
+    assert_eq!(take_in(&mut writer, 10).rows, 2);
+    assert_eq!(states(&fixture), [JobState::Failed, JobState::Failed]);
+    let seen = fixture.rows("SELECT failed, ended_ms FROM vvv_groups");
+    assert_eq!(seen, fixture.rows("SELECT 0, NULL"));
+}
