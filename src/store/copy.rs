@@ -61,7 +61,8 @@ impl Inspector {
             if step == StepResult::Done {
                 break;
             }
-            if now.remaining > left {
+            // A step that began anew has as many left as the first, which may be the one before.
+            if now.remaining >= left {
                 restarts += 1;
             }
             left = now.remaining;
