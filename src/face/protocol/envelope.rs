@@ -81,7 +81,7 @@ pub fn params<C: Command>(line: &[u8]) -> Result<C, RpcError> {
     struct Rest<C> {
         params: C,
     }
-    // Keeping the path costs as much as reading, so it is found where it is needed.
+    // Keeping the path is paid for at every value, so it is found only where it is needed.
     if let Ok(rest) = serde_json::from_slice::<Rest<C>>(line) {
         return Ok(rest.params);
     }
