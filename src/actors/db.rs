@@ -26,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const FOLD_AFTER: Duration = Duration::from_secs(1);
 /// The same of a long one.
 const FOLD_LONG_AFTER: Duration = Duration::from_millis(50);
+/// Before a write that must not be left undone is tried again.
+const WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// After so many in a row the actor gives up.
@@ -424,6 +426,30 @@ impl Db {
     pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let answered = self.slot.get().send(Write(operation)).await;
         answered.unwrap_or_else(|_| Err(writer_ended()))
+    }
+
+    /// Writes, and tries again for as long as `again` says so of the failure.
+    ///
+    /// # Errors
+    /// As [`Self::write`], of the last try.
+    pub async fn write_while<O: Operation + Sync>(
+        &self,
+        operation: O,
+        again: impl Fn(&StoreError) -> bool,
+    ) -> Result<O::Output, StoreError> {
+        let operation = Arc::new(operation);
+        let mut told = false;
+        loop {
+            match self.write(Arc::clone(&operation)).await {
+                Err(error) if again(&error) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "failed to write; it is tried again");
+                    }
+                    actix_rt::time::sleep(WRITE_AGAIN).await;
+                }
+                written => return written,
+            }
+        }
     }
 
     /// Where the writer's address is kept.

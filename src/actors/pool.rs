@@ -161,9 +161,7 @@ impl Pool {
             let claimed = db.write(claim).await;
             if durable && matches!(claimed, Err(StoreError::Unknown(_))) {
                 // It may hold jobs all the same, which nobody would ever run.
-                while db.write(ReleaseLease(lease)).await.is_err() {
-                    actix_rt::time::sleep(FULL_AGAIN).await;
-                }
+                let _ = db.write_while(ReleaseLease(lease), |_| true).await;
             }
             claimed
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
-use super::{FULL_AGAIN, Pool};
+use super::Pool;
 use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, JobMoved, Why};
 use crate::domain::backoff;
@@ -304,22 +304,11 @@ impl Pool {
         self.uncommitted += 1;
         let db = self.deps.db.clone();
         let durable = !self.deps.run.one_shot;
+        // The claim outlasts it: nobody else does the job meanwhile, and if it was written after
+        // all, the claim is gone and nothing is written twice.
         let write = async move {
-            let operation = Arc::new(operation);
-            let mut told = false;
-            loop {
-                match db.write(Arc::clone(&operation)).await {
-                    // The claim outlasts it: nobody else does the job meanwhile, and if it was
-                    // written after all, the claim is gone and nothing is written twice.
-                    Err(error) if durable && again(&error) => {
-                        if !std::mem::replace(&mut told, true) {
-                            tracing::warn!(%error, "failed to record for a job; it is tried again");
-                        }
-                        actix_rt::time::sleep(FULL_AGAIN).await;
-                    }
-                    written => break written,
-                }
-            }
+            db.write_while(operation, |error| durable && again(error))
+                .await
         };
         context.spawn(write.into_actor(self).map(move |written, pool, context| {
             pool.uncommitted -= 1;

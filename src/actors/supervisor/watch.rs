@@ -1,7 +1,6 @@
 //! The supervisor's rounds: who died, and who takes the seat.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
@@ -15,9 +14,6 @@ use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::Restart;
 use crate::store::{ReleaseRunning, StoreError, Writer};
-
-/// After a dead pool's jobs could not be released.
-const RELEASE_AGAIN: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     pub(super) fn tick(&mut self, context: &mut Context<Self>) {
@@ -64,13 +60,8 @@ impl Supervisor {
                 // What the dead pool had claimed is nobody's now.
                 let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
                 let release = async move {
-                    loop {
-                        match db.write(ReleaseRunning { queue }).await {
-                            // Else nobody would ever run them.
-                            Err(_) if durable => actix_rt::time::sleep(RELEASE_AGAIN).await,
-                            released => break released,
-                        }
-                    }
+                    // Else nobody would ever run them.
+                    db.write_while(ReleaseRunning { queue }, |_| durable).await
                 };
                 context.spawn(release.into_actor(self).map(move |held, actor, context| {
                     match held {
