@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 const RUNS: usize = 200;
 const NEW: usize = 2_000;
 const STALE: usize = 500;
-/// Between two hand-overs on the socket.
+/// Before a hand-over on the socket that comes by itself.
 const BETWEEN: Duration = Duration::from_millis(100);
 
 fn main() {
@@ -191,21 +191,35 @@ fn headline(journal: &str) {
     let mut client = daemon.client();
     let batch = json!({"new_videos": videos, "stale_ids": stale});
     let line = request("jobs.submit_batch", &batch);
-    let times = (0..RUNS).map(|_| {
+    let mut by_socket = || {
         let began = Instant::now();
         client.send(&line);
         client.answer();
-        let took = began.elapsed();
-        // A hand-over comes now and then, as the plain SQL above, which waits to be taken in.
-        std::thread::sleep(BETWEEN);
-        took
+        began.elapsed()
+    };
+    let mut by_disk = || fsync(daemon.folder.path());
+    // A hand-over comes now and then, as the plain SQL above, which waits to be taken in; what was
+    // idle is slower, the disk too.
+    for (pause, when) in [(Duration::ZERO, "back to back"), (BETWEEN, "10 a second")] {
+        show(
+            journal,
+            &format!("socket, one line, {when}"),
+            timed(pause, &mut by_socket),
+        );
+        show(
+            journal,
+            &format!("fsync of 4 KB, {when}"),
+            timed(pause, &mut by_disk),
+        );
+    }
+}
+
+fn timed(pause: Duration, mut run: impl FnMut() -> Duration) -> Vec<Duration> {
+    let times = (0..RUNS).map(|_| {
+        std::thread::sleep(pause);
+        run()
     });
-    show(journal, "socket, one line", times.collect());
-    show(
-        journal,
-        "fsync of 4 KB",
-        (0..RUNS).map(|_| fsync(daemon.folder.path())).collect(),
-    );
+    times.collect()
 }
 
 fn taken_in(site: &Connection) {

@@ -1,7 +1,9 @@
 //! The one writer: every change to the database goes through here, many to a transaction.
 
+mod handle;
+
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -12,9 +14,11 @@ use tokio::sync::oneshot;
 
 use super::breath::Breath;
 use super::faults::{Faults, Step};
-use super::slot::Slot;
 use crate::store::{self, GroupEnd, Operation, Pending, StoreError, WalLength, Writer, pending};
 use crate::store::{EndRun, FileIdentity, ReadQueue};
+
+use self::handle::writer_ended;
+pub use self::handle::{Db, Trouble, Troubles};
 
 /// How long an operation that may wait for others does.
 const LONGEST_WAIT: Duration = Duration::from_millis(25);
@@ -24,10 +28,8 @@ const WORTH_A_GROUP: usize = 128;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// After the last commit, before a WAL is folded back.
 const FOLD_AFTER: Duration = Duration::from_secs(1);
-/// The same of a long one.
-const FOLD_LONG_AFTER: Duration = Duration::from_millis(50);
-/// Before a write that must not be left undone is tried again.
-const WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// The same of a long one: soon, so that whoever hands work in now and then does not meet it.
+const FOLD_LONG_AFTER: Duration = Duration::from_millis(20);
 /// Between two tries to open a database that went away.
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// After so many in a row the actor gives up.
@@ -49,6 +51,8 @@ pub struct DbActor {
     watch: Option<Watch>,
     /// When the last group was committed whose pages are in the WAL still.
     unfolded_since: Option<Instant>,
+    /// Whether it is to be seen soon if a long WAL can be folded back.
+    fold_planned: bool,
     /// Whether the file was replaced: nothing is written any more.
     is_replaced: bool,
     /// Why the last connection was given up.
@@ -76,6 +80,7 @@ impl DbActor {
             reopened,
             watch: None,
             unfolded_since: None,
+            fold_planned: false,
             is_replaced: false,
             doubt: String::new(),
             faults,
@@ -100,15 +105,30 @@ impl DbActor {
         if writer.has_changed().unwrap_or(false) {
             watch.changed.do_send(FileChanged);
         }
-        let quiet = match writer.wal_length() {
-            WalLength::Short => FOLD_AFTER,
-            WalLength::Long | WalLength::TooLong => FOLD_LONG_AFTER,
-        };
+        self.fold_if_quiet(FOLD_AFTER);
+    }
+
+    /// Folds the WAL back if nothing was written for so long.
+    fn fold_if_quiet(&mut self, quiet: Duration) {
         let is_quiet = |since: Instant| self.waiting.is_empty() && since.elapsed() >= quiet;
-        if self.unfolded_since.is_some_and(is_quiet) {
+        if let (Some(writer), true) = (&self.writer, self.unfolded_since.is_some_and(is_quiet)) {
             self.unfolded_since = None;
             fold_wal(writer, false);
         }
+    }
+
+    /// Folds a long WAL back as soon as there is a quiet moment.
+    fn plan_fold(&mut self, context: &mut Context<Self>) {
+        if std::mem::replace(&mut self.fold_planned, true) {
+            return;
+        }
+        context.run_later(FOLD_LONG_AFTER, |actor, context| {
+            actor.fold_planned = false;
+            actor.fold_if_quiet(FOLD_LONG_AFTER);
+            if actor.unfolded_since.is_some() {
+                actor.plan_fold(context);
+            }
+        });
     }
 
     /// Whether the file is no longer the one at its path; then nothing more is written, and whoever
@@ -186,9 +206,11 @@ impl DbActor {
                     watch.changed.do_send(FileChanged);
                 }
                 self.unfolded_since = Some(Instant::now());
-                // Those who waited have their answers.
-                if writer.wal_length() == WalLength::TooLong {
-                    fold_wal(writer, false);
+                match writer.wal_length() {
+                    WalLength::Short => {}
+                    WalLength::Long => self.plan_fold(context),
+                    // Those who waited have their answers.
+                    WalLength::TooLong => fold_wal(writer, false),
                 }
                 if !self.waiting.is_empty() {
                     self.flush_within(Duration::ZERO, context);
@@ -356,117 +378,10 @@ pub struct WriterReopened {
     pub reason: String,
 }
 
-/// What keeps writes from being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// The disk is full.
-    StorageFull,
-    /// The file is damaged.
-    Damaged,
-}
-
-/// What keeps a daemon's writes from being done, until it is known to be over.
-#[derive(Debug, Clone, Default)]
-pub struct Troubles(Arc<Mutex<Option<Trouble>>>);
-
-impl Troubles {
-    fn seen(&self) -> MutexGuard<'_, Option<Trouble>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, error: &StoreError) {
-        let mut seen = self.seen();
-        match error {
-            StoreError::Corrupt(_) => *seen = Some(Trouble::Damaged),
-            StoreError::StorageFull if seen.is_none() => *seen = Some(Trouble::StorageFull),
-            _ => {}
-        }
-    }
-
-    /// Something was written, which a full disk lets nobody; what only found nothing to write says
-    /// nothing of the disk.
-    fn has_room(&self) {
-        let mut seen = self.seen();
-        if *seen == Some(Trouble::StorageFull) {
-            *seen = None;
-        }
-    }
-}
-
-/// The way to the writer for everybody else.
-#[derive(Clone)]
-pub struct Db {
-    slot: Slot<DbActor>,
-    troubles: Troubles,
-}
-
-impl Db {
-    /// The way to the writer in this slot.
-    #[must_use]
-    pub const fn new(slot: Slot<DbActor>, troubles: Troubles) -> Self {
-        Self { slot, troubles }
-    }
-
-    /// What keeps writes from being done.
-    #[must_use]
-    pub fn trouble(&self) -> Option<Trouble> {
-        *self.troubles.seen()
-    }
-
-    /// Where that is kept.
-    #[must_use]
-    pub const fn troubles(&self) -> &Troubles {
-        &self.troubles
-    }
-
-    /// Hands an operation over; resolves after its commit.
-    ///
-    /// # Errors
-    /// The operation's own failure, or [`StoreError::Unknown`] if the writer ended meanwhile.
-    pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let answered = self.slot.get().send(Write(operation)).await;
-        answered.unwrap_or_else(|_| Err(writer_ended()))
-    }
-
-    /// Writes, and tries again for as long as `again` says so of the failure.
-    ///
-    /// # Errors
-    /// As [`Self::write`], of the last try.
-    pub async fn write_while<O: Operation + Sync>(
-        &self,
-        operation: O,
-        again: impl Fn(&StoreError) -> bool,
-    ) -> Result<O::Output, StoreError> {
-        let operation = Arc::new(operation);
-        let mut told = false;
-        loop {
-            match self.write(Arc::clone(&operation)).await {
-                Err(error) if again(&error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(%error, "failed to write; it is tried again");
-                    }
-                    actix_rt::time::sleep(WRITE_AGAIN).await;
-                }
-                written => return written,
-            }
-        }
-    }
-
-    /// Where the writer's address is kept.
-    #[must_use]
-    pub const fn slot(&self) -> &Slot<DbActor> {
-        &self.slot
-    }
-}
-
 fn fold_wal(writer: &Writer, whole: bool) {
     if let Err(error) = writer.fold_wal(whole) {
         tracing::debug!(%error, "failed to fold the WAL back");
     }
-}
-
-fn writer_ended() -> StoreError {
-    StoreError::Unknown("the database actor ended before it answered".to_owned())
 }
 
 /// Resolves when all that waits has been written; of a daemon, with the word that it ended well.

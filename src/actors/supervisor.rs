@@ -31,8 +31,8 @@ use super::worker::{Deps, JobMoved, JobNews};
 use crate::domain::job::{Job, Queue};
 use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
-/// How often the actors are looked after.
-const TICK: Duration = Duration::from_millis(100);
+/// How often the actors are looked after: each look wakes an idle daemon.
+const TICK: Duration = Duration::from_millis(250);
 /// Jobs written by one operation, so that none holds the writer long.
 const JOBS_A_WRITE: usize = 500;
 /// So long a lock is waited for to put scores in order, which saves time but is no must; a thread

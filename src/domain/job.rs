@@ -1,6 +1,6 @@
 //! Work to do: the payload each kind carries, and how it is cut.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,15 @@ pub struct LivenessJob {
     pub video_ids: Vec<String>,
 }
 
+/// A part of a job as stored in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// How many items it holds.
+    pub items: usize,
+    /// What [`Job::payload`] of it would be.
+    pub payload: String,
+}
+
 /// A payload that does not fit its kind.
 #[derive(Debug, thiserror::Error)]
 #[error("read the payload of a {kind} job: {source}")]
@@ -80,9 +89,21 @@ impl Job {
     /// None in practice: strings always serialise.
     pub fn payload(&self) -> serde_json::Result<String> {
         match self {
-            Self::Score(job) => serde_json::to_string(job),
-            Self::Thumbnails(job) => serde_json::to_string(job),
-            Self::Liveness(job) => serde_json::to_string(job),
+            Self::Score(job) => payload_of("video_ids", &job.video_ids),
+            Self::Thumbnails(job) => payload_of("videos", &job.videos),
+            Self::Liveness(job) => payload_of("video_ids", &job.video_ids),
+        }
+    }
+
+    /// Cuts the job, each item once, into jobs of at most `size` items, in order.
+    ///
+    /// # Errors
+    /// None in practice, as of [`Self::payload`].
+    pub fn payloads(&self, size: usize) -> serde_json::Result<Vec<Piece>> {
+        match self {
+            Self::Score(job) => payloads_of("video_ids", &job.video_ids, size),
+            Self::Thumbnails(job) => payloads_of("videos", &job.videos, size),
+            Self::Liveness(job) => payloads_of("video_ids", &job.video_ids, size),
         }
     }
 
@@ -106,22 +127,6 @@ impl Job {
             Kind::Thumbnails => Self::Thumbnails(ThumbnailsJob { videos: Vec::new() }),
             Kind::Liveness => Self::Liveness(LivenessJob {
                 video_ids: Vec::new(),
-            }),
-        }
-    }
-
-    /// Each item once, where it first stood.
-    #[must_use]
-    pub fn once_each(self) -> Self {
-        match self {
-            Self::Score(job) => Self::Score(ScoreJob {
-                video_ids: once_each(job.video_ids),
-            }),
-            Self::Thumbnails(job) => Self::Thumbnails(ThumbnailsJob {
-                videos: once_each(job.videos),
-            }),
-            Self::Liveness(job) => Self::Liveness(LivenessJob {
-                video_ids: once_each(job.video_ids),
             }),
         }
     }
@@ -195,6 +200,26 @@ pub fn once_each<T: Eq + std::hash::Hash>(values: Vec<T>) -> Vec<T> {
         .collect()
 }
 
+fn payloads_of<T: Serialize + Eq + std::hash::Hash>(
+    key: &str,
+    items: &[T],
+    size: usize,
+) -> serde_json::Result<Vec<Piece>> {
+    let items: Vec<&T> = once_each(items.iter().collect());
+    let piece = |items: &[&T]| {
+        let payload = payload_of(key, items)?;
+        Ok(Piece {
+            items: items.len(),
+            payload,
+        })
+    };
+    items.chunks(size.max(1)).map(piece).collect()
+}
+
+fn payload_of<T: Serialize>(key: &str, items: &[T]) -> serde_json::Result<String> {
+    serde_json::to_string(&HashMap::from([(key, items)]))
+}
+
 fn cut<T>(items: Vec<T>, size: usize, make: impl Fn(Vec<T>) -> Job) -> Vec<Job> {
     let mut chunks = Vec::with_capacity(items.len().div_ceil(size));
     let mut items = items.into_iter();
@@ -221,8 +246,31 @@ mod tests {
         });
         let stored = job.payload().unwrap();
         assert_eq!(Job::from_payload(Kind::Thumbnails, &stored).unwrap(), job);
+        let piece = Piece {
+            items: 1,
+            payload: stored.clone(),
+        };
+        assert_eq!(job.payloads(7).unwrap(), [piece]);
         let wrong = Job::from_payload(Kind::Score, &stored).unwrap_err();
         assert!(wrong.to_string().contains("video_ids"), "{wrong}");
+    }
+
+    #[test]
+    fn pieces_hold_each_item_once() {
+        let video_ids = ["b", "a", "b", "c", "a"].map(str::to_owned).to_vec();
+        let pieces = Job::Liveness(LivenessJob { video_ids }).payloads(2);
+        let pieces = pieces.unwrap();
+        let read: Vec<_> = pieces
+            .iter()
+            .map(|piece| {
+                let job = Job::from_payload(Kind::Liveness, &piece.payload).unwrap();
+                (piece.items, job.video_ids())
+            })
+            .collect();
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        assert_eq!(read, [(2, owned(&["b", "a"])), (1, owned(&["c"]))]);
+        let none = Job::nothing(Kind::Score).payloads(2).unwrap();
+        assert!(none.is_empty());
     }
 
     #[test]

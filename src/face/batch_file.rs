@@ -27,17 +27,24 @@ impl Plan {
             ..Self::default()
         };
         if let Some(videos) = new_videos {
-            let pictures = videos.iter().filter_map(|video| {
-                let thumbnail_url = video.thumbnail_url.clone()?;
-                Some(ThumbnailItem {
-                    video_id: video.video_id.clone(),
-                    thumbnail_url,
-                })
-            });
-            plan.thumbnails = Some(once_each(pictures.collect()));
-            plan.scoring = Some(once_each(
-                videos.into_iter().map(|video| video.video_id).collect(),
-            ));
+            let mut ids = Vec::with_capacity(videos.len());
+            let mut pictures = Vec::with_capacity(videos.len());
+            for NewVideo {
+                video_id,
+                thumbnail_url,
+            } in videos
+            {
+                if let Some(thumbnail_url) = thumbnail_url {
+                    let video_id = video_id.clone();
+                    pictures.push(ThumbnailItem {
+                        video_id,
+                        thumbnail_url,
+                    });
+                }
+                ids.push(video_id);
+            }
+            plan.thumbnails = Some(once_each(pictures));
+            plan.scoring = Some(once_each(ids));
         }
         plan
     }

@@ -147,7 +147,7 @@ impl Enqueue {
             group,
             now: self.now,
         };
-        let ids = placing.place(scope, request.job.clone(), self.chunks)?;
+        let ids = placing.place(scope, &request.job, self.chunks)?;
         Ok(Enqueued {
             ids,
             duplicate: false,

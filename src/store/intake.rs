@@ -51,7 +51,7 @@ impl Operation for TakeIn {
                         group: None,
                         now: self.now,
                     };
-                    placing.place(scope, row.job.clone(), self.chunks)?;
+                    placing.place(scope, &row.job, self.chunks)?;
                 }
                 Err(reason) => refuse(scope, *id, reason, self.now)?,
             }

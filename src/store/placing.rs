@@ -1,5 +1,7 @@
 //! Work becomes rows of the durable queue: cut into chunks, a row each.
 
+use std::borrow::Cow;
+
 use rusqlite::OptionalExtension;
 
 use super::ending::{Ending, end_job};
@@ -8,7 +10,7 @@ use super::error::StoreError;
 use super::groups::{GroupId, open_group, widen_group};
 use super::operation::Scope;
 use super::queue::{JobId, JobState, Moment};
-use crate::domain::job::{Job, ScoreJob};
+use crate::domain::job::{Job, Kind, Piece, ScoreJob};
 
 /// Whatever the site wrote to columns that are ours.
 pub(super) const RESET: &str = "attempts = 0, crashes = 0, suspect = 0, lease = NULL, \
@@ -36,14 +38,18 @@ impl Placing<'_> {
     pub(super) fn place(
         &self,
         scope: &Scope<'_>,
-        job: Job,
+        job: &Job,
         chunks: Chunks,
     ) -> Result<Vec<JobId>, StoreError> {
         let kind = job.kind();
-        let mut pieces = in_order(scope, job)?.into_chunks(chunks.of(kind.queue()));
+        let size = chunks.of(kind.queue());
+        let mut pieces = in_order(scope, job)?
+            .payloads(size)
+            .map_err(StoreError::Payload)?;
         let is_empty = pieces.is_empty();
         if is_empty {
-            pieces.push(Job::nothing(kind));
+            let payload = Job::nothing(kind).payload().map_err(StoreError::Payload)?;
+            pieces.push(Piece { items: 0, payload });
         }
         let group = match self.group {
             Some(group) => {
@@ -59,7 +65,7 @@ impl Placing<'_> {
         let mut ids = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let first = ids.is_empty();
-            ids.push(self.write(scope, &piece, group, first)?);
+            ids.push(self.write(scope, kind, &piece, group, first)?);
         }
         if is_empty && let Some(id) = ids.first() {
             let ending = Ending {
@@ -75,7 +81,8 @@ impl Placing<'_> {
     fn write(
         &self,
         scope: &Scope<'_>,
-        piece: &Job,
+        kind: Kind,
+        piece: &Piece,
         group: Option<GroupId>,
         first: bool,
     ) -> Result<JobId, StoreError> {
@@ -86,9 +93,8 @@ impl Placing<'_> {
         } else {
             JobState::Available
         };
-        let payload = piece.payload().map_err(StoreError::Payload)?;
-        let kind = piece.kind();
-        let items = i64::try_from(piece.len()).unwrap_or(i64::MAX);
+        let payload = &piece.payload;
+        let items = i64::try_from(piece.items).unwrap_or(i64::MAX);
         let group = group.map(|group| group.0);
         let row = self.row.filter(|_| first);
         if let Some(JobId(id)) = row {
@@ -138,26 +144,22 @@ impl Placing<'_> {
     }
 }
 
-/// Each item once; ids to score in the order of the site's rows, which makes writing them several
-/// times faster.
-fn in_order(scope: &Scope<'_>, job: Job) -> Result<Job, StoreError> {
-    let video_ids = match job.once_each() {
-        Job::Score(ScoreJob { video_ids }) => video_ids,
-        other @ (Job::Thumbnails(_) | Job::Liveness(_)) => return Ok(other),
+/// Ids to score in the order of the site's rows, which makes writing them several times faster.
+fn in_order<'a>(scope: &Scope<'_>, job: &'a Job) -> Result<Cow<'a, Job>, StoreError> {
+    let video_ids = match job {
+        Job::Score(ScoreJob { video_ids }) if video_ids.len() >= WORTH_AN_ORDER => video_ids,
+        Job::Score(_) | Job::Thumbnails(_) | Job::Liveness(_) => return Ok(Cow::Borrowed(job)),
     };
     let Some(rowid_of) = &scope.site.rowid_of else {
-        return Ok(Job::Score(ScoreJob { video_ids }));
+        return Ok(Cow::Borrowed(job));
     };
-    if video_ids.len() < WORTH_AN_ORDER {
-        return Ok(Job::Score(ScoreJob { video_ids }));
-    }
     let mut lookup = scope.prepare(rowid_of)?;
     let mut placed = Vec::with_capacity(video_ids.len());
-    for (at, id) in video_ids.into_iter().enumerate() {
-        let rowid: Option<i64> = lookup.query_row([&id], |row| row.get(0)).optional()?;
+    for (at, id) in video_ids.iter().enumerate() {
+        let rowid: Option<i64> = lookup.query_row([id], |row| row.get(0)).optional()?;
         placed.push((rowid.is_none(), rowid, at, id));
     }
     placed.sort_unstable();
-    let video_ids = placed.into_iter().map(|(.., id)| id).collect();
-    Ok(Job::Score(ScoreJob { video_ids }))
+    let video_ids = placed.into_iter().map(|(.., id)| id.clone()).collect();
+    Ok(Cow::Owned(Job::Score(ScoreJob { video_ids })))
 }
