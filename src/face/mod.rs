@@ -16,6 +16,7 @@ pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod signals;
+pub mod site;
 pub mod socket;
 pub mod tables;
 pub mod text;

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::manager;
 use crate::engine::{JobMoved, JobState, Queue};
 use crate::face::protocol::QueueState;
-use crate::face::socket::Site;
+use crate::face::site::Site;
 
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 

@@ -25,7 +25,8 @@ use super::logging::Level;
 use super::one_shot::failure;
 use super::protocol::{ErrorCode, Reloaded, RpcError};
 use super::signals::Signals;
-use super::socket::{Bound, Control, Doorman, Facts, Site, bind, path_of, serve};
+use super::site::{Control, Facts, Site};
+use super::socket::{Bound, Doorman, bind, path_of, serve};
 use crate::config::Config;
 use crate::engine::{Engine, EngineError, EngineHandle};
 

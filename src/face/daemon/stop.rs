@@ -8,7 +8,7 @@ use super::manager::Manager;
 use crate::engine::EngineHandle;
 use crate::face::exit::Code;
 use crate::face::protocol::{ErrorCode, RpcError};
-use crate::face::socket::Control;
+use crate::face::site::Control;
 
 /// Drains the engine and stops it; none if it was lost on the way.
 pub(super) async fn stop(

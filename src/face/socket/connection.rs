@@ -12,11 +12,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::events::{Feeds, follow};
 use super::lines::{End, Lines, TO_END_A_LINE};
-use super::site::{Site, stopping};
 use super::writer::write;
 use crate::face::protocol::{
     ErrorCode, Id, LONGEST_LINE, Method, Reply, Request, RpcError, Subscribe, params,
 };
+use crate::face::site::{Site, stopping};
 
 /// Requests of one connection worked on at once, their unread answers included.
 const AT_ONCE: usize = 32;

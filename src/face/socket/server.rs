@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::connection::converse;
 use super::peer::Doorman;
-use super::site::Site;
 use crate::face::protocol::{ErrorCode, Reply, RpcError};
+use crate::face::site::Site;
 
 /// Connections at once.
 const CONNECTIONS: usize = 64;

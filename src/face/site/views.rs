@@ -16,7 +16,7 @@ const AT_ONCE: usize = 4;
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// Looks at the queue as the configuration has it.
-pub(super) struct Views {
+pub(in crate::face) struct Views {
     places: Semaphore,
     kept: Arc<Mutex<Kept>>,
 }
@@ -43,7 +43,7 @@ impl Views {
     }
 
     /// Looks with `look`, when there is a place.
-    pub(super) async fn look<T: Send + 'static>(
+    pub(in crate::face) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&QueueView) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {

@@ -1,21 +1,22 @@
-//! What each method does: a line of parameters in, a line of answer out.
+//! What each command does, whoever asks: the socket and the web share it.
+
+mod views;
+mod wait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::views::Views;
+use self::views::Views;
 use crate::config::Config;
 use crate::engine::{EngineHandle, Enqueued, Grouping, JobId, Kind, QueueView};
 use crate::face::protocol::{
-    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, Command, Drain, ErrorCode, Get, Got, Id,
-    List, ListQueues, Listed, Method, Pause, Purge, Purged, QueueEvent, QueueMove, QueueName,
-    Queues, Reload, Reloaded, Reply, Resume, Retried, Retry, RpcError, Shutdown, Status,
-    StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids, params,
+    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, List, Listed,
+    Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry, RpcError,
+    StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids,
 };
 
 /// Events of queues kept for those who read slowly.
@@ -46,9 +47,9 @@ pub struct Facts {
 
 /// All that connections share.
 pub struct Site {
-    pub(super) engine: EngineHandle,
-    pub(super) views: Views,
-    pub(super) queue_events: broadcast::Sender<QueueEvent>,
+    pub(in crate::face) engine: EngineHandle,
+    pub(in crate::face) views: Views,
+    pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -94,61 +95,7 @@ impl Site {
         })
     }
 
-    /// Does what a line asks for; the answer as a line.
-    pub(super) async fn answer(
-        &self,
-        method: Method,
-        id: &Id,
-        line: Vec<u8>,
-    ) -> Result<Vec<u8>, RpcError> {
-        match method {
-            Method::JobsSubmit => done(id, &self.submit(taken(line)?).await?),
-            Method::JobsSubmitBatch => done(id, &self.submit_batch(taken(line)?).await?),
-            Method::JobsGet => done(id, &self.get(taken(line)?).await?),
-            Method::JobsWait => done(id, &self.wait(taken(line)?).await?),
-            Method::JobsList => done(id, &self.list(taken(line)?).await?),
-            Method::JobsCancel => done(id, &self.cancel(taken(line)?).await?),
-            Method::JobsRetry => done(id, &self.retry(taken(line)?).await?),
-            Method::QueuesList => {
-                taken::<ListQueues>(line)?;
-                done(id, &self.queues().await?)
-            }
-            Method::QueuesPause => {
-                let Pause { queue } = taken(line)?;
-                done(id, &self.pause(queue, true).await?)
-            }
-            Method::QueuesResume => {
-                let Resume { queue } = taken(line)?;
-                done(id, &self.pause(queue, false).await?)
-            }
-            Method::QueuesPurge => {
-                let Purge { queue } = taken(line)?;
-                let cancelled = self.engine.purge(queue.0).await?;
-                self.tell(queue, QueueMove::Purged);
-                done(id, &Purged { queue, cancelled })
-            }
-            Method::DaemonStatus => {
-                taken::<Status>(line)?;
-                done(id, &self.status().await?)
-            }
-            Method::DaemonDrain => {
-                taken::<Drain>(line)?;
-                done(id, &self.stop(false)?)
-            }
-            Method::DaemonShutdown => {
-                let Shutdown { now } = taken(line)?;
-                done(id, &self.stop(now)?)
-            }
-            Method::DaemonReload => {
-                taken::<Reload>(line)?;
-                done(id, &self.reload().await?)
-            }
-            // A stream is the connection's own affair.
-            Method::EventsSubscribe => Err(RpcError::new(ErrorCode::Internal, "no answer")),
-        }
-    }
-
-    async fn submit(&self, submit: Submit) -> Result<Submitted, RpcError> {
+    pub(in crate::face) async fn submit(&self, submit: Submit) -> Result<Submitted, RpcError> {
         let request = submit.into_request(Time::now())?;
         let (queued, group) = self.engine.enqueue(vec![request], Grouping::None).await?;
         let duplicate = queued.iter().any(|queued| queued.duplicate);
@@ -159,7 +106,10 @@ impl Site {
         })
     }
 
-    async fn submit_batch(&self, batch: SubmitBatch) -> Result<Batch, RpcError> {
+    pub(in crate::face) async fn submit_batch(
+        &self,
+        batch: SubmitBatch,
+    ) -> Result<Batch, RpcError> {
         let grouping = batch.grouping()?;
         let requests = batch.into_requests()?;
         let kinds: Vec<Kind> = requests.iter().map(|request| request.job.kind()).collect();
@@ -177,13 +127,13 @@ impl Site {
         Ok(Batch { group, ids })
     }
 
-    async fn get(&self, Get { id }: Get) -> Result<Got, RpcError> {
+    pub(in crate::face) async fn get(&self, Get { id }: Get) -> Result<Got, RpcError> {
         let job = self.views.look(move |view| view.job(JobId(id))).await?;
         let job = job.ok_or_else(|| RpcError::not_found("job", id))?;
         Ok(Got { job: job.into() })
     }
 
-    async fn list(&self, list: List) -> Result<Listed, RpcError> {
+    pub(in crate::face) async fn list(&self, list: List) -> Result<Listed, RpcError> {
         let limit = list.limit;
         let filter = list.into_filter()?;
         let mut jobs = self.views.look(move |view| view.jobs(&filter)).await?;
@@ -194,19 +144,26 @@ impl Site {
         Ok(Listed { jobs, next })
     }
 
-    async fn cancel(&self, Cancel { ids }: Cancel) -> Result<Cancelled, RpcError> {
+    pub(in crate::face) async fn cancel(
+        &self,
+        Cancel { ids }: Cancel,
+    ) -> Result<Cancelled, RpcError> {
         let cancelled = self.engine.cancel(job_ids(ids)?).await?;
         let cancelled = cancelled.into_iter().map(|id| id.0).collect();
         Ok(Cancelled { cancelled })
     }
 
-    async fn retry(&self, Retry { ids }: Retry) -> Result<Retried, RpcError> {
+    pub(in crate::face) async fn retry(&self, Retry { ids }: Retry) -> Result<Retried, RpcError> {
         let retried = self.engine.retry(job_ids(ids)?).await?;
         let retried = retried.into_iter().map(|id| id.0).collect();
         Ok(Retried { retried })
     }
 
-    async fn pause(&self, queue: QueueName, pause: bool) -> Result<Changed, RpcError> {
+    pub(in crate::face) async fn pause(
+        &self,
+        queue: QueueName,
+        pause: bool,
+    ) -> Result<Changed, RpcError> {
         let changed = self.engine.pause(queue.0, pause).await?;
         if changed {
             let event = if pause {
@@ -219,13 +176,19 @@ impl Site {
         Ok(Changed { queue, changed })
     }
 
+    pub(in crate::face) async fn purge(&self, queue: QueueName) -> Result<Purged, RpcError> {
+        let cancelled = self.engine.purge(queue.0).await?;
+        self.tell(queue, QueueMove::Purged);
+        Ok(Purged { queue, cancelled })
+    }
+
     fn tell(&self, queue: QueueName, event: QueueMove) {
         let at = Time::now();
         // Nobody may be listening.
         let _ = self.queue_events.send(QueueEvent { queue, event, at });
     }
 
-    async fn status(&self) -> Result<StatusReport, RpcError> {
+    pub(in crate::face) async fn status(&self) -> Result<StatusReport, RpcError> {
         let status = self.engine.status().await?;
         let (queues, rate) = self
             .views
@@ -254,14 +217,14 @@ impl Site {
         })
     }
 
-    fn stop(&self, now: bool) -> Result<Stopping, RpcError> {
+    pub(in crate::face) fn stop(&self, now: bool) -> Result<Stopping, RpcError> {
         self.control
             .send(Control::Stop { now })
             .map_err(|_| stopping())?;
         Ok(Stopping { stopping: true })
     }
 
-    async fn reload(&self) -> Result<Reloaded, RpcError> {
+    pub(in crate::face) async fn reload(&self) -> Result<Reloaded, RpcError> {
         let (answer, answered) = oneshot::channel();
         self.control
             .send(Control::Reload(answer))
@@ -271,21 +234,10 @@ impl Site {
 }
 
 /// The daemon is too far gone to do it.
-pub(super) fn stopping() -> RpcError {
+pub(in crate::face) fn stopping() -> RpcError {
     RpcError::new(ErrorCode::Stopping, "the daemon is stopping")
-}
-
-/// The parameters of a line, which is let go: it may be large, and the work may take for ever.
-#[allow(clippy::needless_pass_by_value, reason = "it ends here")]
-fn taken<C: Command>(line: Vec<u8>) -> Result<C, RpcError> {
-    params(&line)
 }
 
 fn numbers(queued: Enqueued) -> impl Iterator<Item = i64> {
     queued.ids.into_iter().map(|id| id.0)
-}
-
-fn done<T: Serialize>(id: &Id, answer: &T) -> Result<Vec<u8>, RpcError> {
-    Reply::success(id, answer)
-        .map_err(|error| RpcError::new(ErrorCode::Internal, format!("write the answer: {error}")))
 }

@@ -7,7 +7,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
-use super::site::Site;
+use super::Site;
 use crate::engine::{GroupId, JobFilter, JobId, JobMoved, QueueView};
 use crate::face::protocol::{ErrorCode, MOST_IDS, RpcError, Wait, Waited, WaitedJob, job_ids};
 
@@ -24,7 +24,7 @@ enum Awaited {
 }
 
 impl Site {
-    pub(super) async fn wait(&self, wait: Wait) -> Result<Waited, RpcError> {
+    pub(in crate::face) async fn wait(&self, wait: Wait) -> Result<Waited, RpcError> {
         let mut events = self.engine.events();
         let deadline = wait.timeout.map(|timeout| Instant::now() + timeout.0);
         let awaited = match (wait.group, wait.ids.is_empty()) {
