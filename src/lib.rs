@@ -133,3 +133,4 @@ pub use engine::{
     Engine, EngineBuilder, EngineError, EngineHandle, Job, LivenessJob, ScoreJob, ThumbnailItem,
     ThumbnailsJob, Ticket, TicketEvent,
 };
+pub use face::web;

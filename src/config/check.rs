@@ -2,6 +2,7 @@
 //! file and line that set it.
 
 mod upkeep;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -52,6 +53,7 @@ pub(super) fn problems(
     upkeep::schedule(config, &mut rules);
     upkeep::upkeep(config, &mut rules);
     daemon(config, &mut rules);
+    web::http(&config.http, &mut rules);
     if rules.broken.is_empty() {
         return Ok(Vec::new());
     }

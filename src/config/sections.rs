@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Http;
 use super::units::{self, Rate};
 use crate::domain::job::Queue;
 use crate::domain::schedule::Task;
@@ -42,6 +43,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// The daemon and its socket.
     pub daemon: Daemon,
+    /// The API and the dashboard.
+    pub http: Http,
     /// Logs.
     pub log: Log,
 }

@@ -1,7 +1,7 @@
 //! What an engine starts with.
 
 use std::path::PathBuf;
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -96,15 +96,15 @@ impl EngineBuilder {
         let made = calls.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.clone();
+        let config = Arc::new(self.config.clone());
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
             .spawn(move || live(self, calls, events, &ready, stops, &lost))
             .map_err(EngineError::Thread)?;
         match started.recv() {
-            Ok(Ok(supervisor)) => {
-                let handle = EngineHandle::new(supervisor, stop, is_lost, made, told, thread);
-                Ok(handle)
-            }
+            Ok(Ok(supervisor)) => Ok(EngineHandle::new(
+                supervisor, stop, is_lost, made, told, thread, config,
+            )),
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)

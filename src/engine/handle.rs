@@ -29,6 +29,7 @@ pub struct EngineHandle {
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    config: Arc<Config>,
 }
 
 impl EngineHandle {
@@ -39,6 +40,7 @@ impl EngineHandle {
         calls: CallBudget,
         events: broadcast::Sender<JobMoved>,
         thread: JoinHandle<()>,
+        config: Arc<Config>,
     ) -> Self {
         Self {
             supervisor,
@@ -47,7 +49,14 @@ impl EngineHandle {
             calls,
             events,
             thread: Arc::new(Mutex::new(Some(thread))),
+            config,
         }
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
     }
 
     /// Submits work of any size; it is cut into jobs.

@@ -20,3 +20,4 @@ pub mod site;
 pub mod socket;
 pub mod tables;
 pub mod text;
+pub mod web;

@@ -20,6 +20,7 @@ pub mod status;
 pub mod stop;
 pub mod submit;
 pub mod thumbnails;
+pub mod token;
 pub mod unit;
 pub mod video;
 mod waiting;
@@ -113,6 +114,8 @@ pub enum Command {
     Config(config::ConfigArgs),
     /// Print a systemd unit for the daemon
     Unit(unit::UnitArgs),
+    /// Make a token for the API and the dashboard
+    Token(token::TokenArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -188,6 +191,7 @@ fn dispatch(
         Command::Db(arguments) => db::run(arguments, global, &load(console)?, console),
         Command::Config(arguments) => config::run(arguments, global, &load(console)?, console),
         Command::Unit(arguments) => unit::run(arguments, global, console),
+        Command::Token(arguments) => token::run(*arguments, global, console),
         Command::Completions(arguments) => completions::run(arguments, console),
     }
 }

@@ -7,6 +7,7 @@
 mod journal;
 mod manager;
 mod stop;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use self::manager::Manager;
 use self::stop::stop;
+use self::web::WebServer;
 use super::exit::{Code, Failure};
 use super::logging::Level;
 use super::one_shot::failure;
@@ -58,6 +60,7 @@ struct Running {
     /// Told to the socket when it is to close.
     close: watch::Sender<bool>,
     server: JoinHandle<()>,
+    web: Option<WebServer>,
     _socket: Option<Bound>,
 }
 
@@ -132,6 +135,7 @@ impl Daemon {
         ));
         let (close, closing) = watch::channel(false);
         tokio::spawn(journal::keep(engine.events(), Arc::clone(&site)));
+        let web = WebServer::start(&site, &config, doorman.group())?;
         let server = tokio::spawn(serve(listener, Arc::clone(&site), doorman, closing));
         let manager = Manager::find();
         manager.ready();
@@ -151,6 +155,7 @@ impl Daemon {
             controls,
             close,
             server,
+            web,
             _socket: socket,
         })
     }
@@ -234,6 +239,9 @@ impl Running {
             }
             Ended::Lost => None,
         };
+        if let Some(web) = self.web.take() {
+            web.stop().await;
+        }
         let _ = self.close.send(true);
         let _ = (&mut self.server).await;
         match code {

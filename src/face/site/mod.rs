@@ -12,10 +12,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use self::views::Views;
 use crate::config::Config;
-use crate::engine::{EngineHandle, Enqueued, Grouping, JobId, Kind, QueueView};
+use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView};
 use crate::face::protocol::{
-    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, List, Listed,
-    Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry, RpcError,
+    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, List,
+    Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry, RpcError,
     StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids,
 };
 
@@ -82,6 +82,18 @@ impl Site {
     /// From now on looks with these settings.
     pub fn set_config(&self, config: Config) {
         self.views.set_config(Arc::new(config));
+    }
+
+    pub(in crate::face) async fn group(&self, id: i64) -> Result<GroupState, RpcError> {
+        let group = self.views.look(move |view| view.group(GroupId(id))).await?;
+        let group = group.ok_or_else(|| RpcError::not_found("group", id))?;
+        Ok(group.into())
+    }
+
+    /// Whether it is about to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// The queues as they are.
@@ -195,7 +207,7 @@ impl Site {
             .look(|view| Ok((view.queues()?, view.rate()?)))
             .await?;
         let alarms = self.engine.alarms().await?;
-        let is_draining = self.draining.load(Ordering::Relaxed);
+        let is_draining = self.is_draining();
         Ok(StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

@@ -1,0 +1,50 @@
+//! `[http]`: the API and the dashboard.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Where the daemon serves the API and the dashboard: an address with a port, or the path of a
+    /// Unix socket. Empty: nowhere.
+    pub listen: String,
+    /// Further names it answers to.
+    pub hosts: Vec<String>,
+    /// Hashes of tokens that let one look.
+    pub read_tokens: Vec<String>,
+    /// Hashes of tokens that let one change things.
+    pub write_tokens: Vec<String>,
+}
+
+/// Where the web face is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// On this address.
+    Address(SocketAddr),
+    /// On a Unix socket.
+    Socket(PathBuf),
+}
+
+impl Http {
+    /// Where it is served; none if the value cannot be read.
+    #[must_use]
+    pub fn place(&self) -> Option<Listen> {
+        match self.listen.as_str() {
+            "" => Some(Listen::Off),
+            path if path.starts_with('/') => Some(Listen::Socket(path.into())),
+            address => address.parse().ok().map(Listen::Address),
+        }
+    }
+
+    /// Whether anybody has a token.
+    #[must_use]
+    pub const fn has_tokens(&self) -> bool {
+        !self.read_tokens.is_empty() || !self.write_tokens.is_empty()
+    }
+}

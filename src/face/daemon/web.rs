@@ -1,0 +1,62 @@
+//! The daemon's web server, where `http.listen` asks for one.
+
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::face::exit::{Code, Failure};
+use crate::face::site::Site;
+use crate::face::socket::Bound;
+use crate::face::web::{Options, Served, Web, serve};
+
+/// A web server that runs.
+pub(super) struct WebServer {
+    handle: ServerHandle,
+    running: JoinHandle<()>,
+    _socket: Option<Bound>,
+}
+
+impl WebServer {
+    /// Starts it, if it is wanted.
+    pub(super) fn start(
+        site: &Arc<Site>,
+        config: &Config,
+        group: Option<u32>,
+    ) -> Result<Option<Self>, Failure> {
+        let web = Options::of(&config.http)
+            .and_then(|options| Web::over(Arc::clone(site), options))
+            .map_err(|error| Failure::new(Code::Unusable, error))?;
+        let served =
+            serve(web, &config.http, group).map_err(|error| Failure::new(Code::Unusable, error))?;
+        let Some(served) = served else {
+            return Ok(None);
+        };
+        let Served {
+            server,
+            handle,
+            addresses,
+            socket,
+        } = served;
+        for address in &addresses {
+            tracing::info!(%address, "serving HTTP");
+        }
+        let running = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the web server ended");
+            }
+        });
+        Ok(Some(Self {
+            handle,
+            running,
+            _socket: socket,
+        }))
+    }
+
+    /// Lets open requests end, and ends it.
+    pub(super) async fn stop(self) {
+        self.handle.stop(true).await;
+        let _ = self.running.await;
+    }
+}

@@ -1,0 +1,87 @@
+//! The web face: a JSON API, a dashboard and metrics over a running engine, as a scope of an
+//! actix-web server. A host mounts it in its own; the daemon serves the same on `http.listen`.
+//!
+//! Everything that is shown came from strangers: titles, addresses, errors. Templates escape it,
+//! pictures come from our own cache, and a policy keeps a page from loading anything else.
+
+mod api;
+mod asked;
+mod guard;
+mod health;
+mod options;
+mod problem;
+mod seen;
+mod server;
+mod session;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use tokio::sync::mpsc;
+
+pub use self::options::{Access, Options, OptionsError, hash_of};
+pub use self::server::{ServeError, Served, serve};
+use self::session::Sessions;
+pub use self::session::secret as new_token;
+use crate::engine::EngineHandle;
+use crate::face::site::{Facts, Site};
+
+/// What all requests share, whichever of the server's threads they are on.
+struct Shared {
+    site: Arc<Site>,
+    options: Options,
+    sessions: Sessions,
+}
+
+/// The web face of an engine. Clones are the same one: make it once, and give each worker of the
+/// server a [`Web::scope`] of it.
+#[derive(Clone)]
+pub struct Web(Arc<Shared>);
+
+impl Web {
+    /// The web face of this engine.
+    ///
+    /// # Errors
+    /// When the options would let everybody in.
+    pub fn new(engine: &EngineHandle, options: Options) -> Result<Self, OptionsError> {
+        let config = engine.config();
+        let facts = Facts {
+            database: config.database.path.clone(),
+            socket: std::path::PathBuf::new(),
+            began: Instant::now(),
+        };
+        // Nobody stops or configures a host's engine from a page.
+        let (control, _) = mpsc::unbounded_channel();
+        let site = Site::new(engine.clone(), config, facts, control);
+        Self::over(Arc::new(site), options)
+    }
+
+    /// The web face of a daemon.
+    pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
+        options.check()?;
+        Ok(Self(Arc::new(Shared {
+            site,
+            options,
+            sessions: Sessions::default(),
+        })))
+    }
+
+    /// All of it, under this path; `""` is the whole of a server.
+    #[must_use]
+    pub fn scope(&self, path: &str) -> impl HttpServiceFactory + use<> {
+        let shared = Arc::clone(&self.0);
+        web::scope(path)
+            .wrap(from_fn(move |request, next| {
+                let shared = Arc::clone(&shared);
+                async move { guard::guard(&shared, request, next).await }
+            }))
+            .app_data(web::Data::from(Arc::clone(&self.0)))
+            .route("/healthz", web::get().to(health::healthz))
+            .route("/readyz", web::get().to(health::readyz))
+            .service(web::scope("/api/v1").configure(api::routes))
+            .default_service(web::to(api::nothing_here))
+    }
+}

@@ -1,0 +1,163 @@
+//! What goes wrong, as RFC 9457 has it told: a status for programs, a sentence for people.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Map, Value, json};
+
+use crate::engine::EngineError;
+use crate::face::protocol::{ErrorCode, RpcError};
+
+/// What problem details are called on the wire.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request got no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// Names the kind of problem, as the socket does.
+    name: &'static str,
+    detail: String,
+    data: Map<String, Value>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            name,
+            detail: detail.into(),
+            data: Map::new(),
+        }
+    }
+
+    /// A parameter or a key of a body that cannot be used.
+    pub(super) fn params(key: &str, reason: impl fmt::Display) -> Self {
+        RpcError::params(key, reason).into()
+    }
+
+    /// Nothing is there under this name.
+    pub(super) fn not_found(what: &str, name: &str) -> Self {
+        // The name is the asker's own, but it need not be echoed at any length.
+        let name: String = name.chars().take(64).collect();
+        let detail = format!("{what} {name:?}: there is none");
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// Whoever asks must say who it is.
+    pub(super) fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// Whoever asks may not.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl From<RpcError> for Problem {
+    fn from(error: RpcError) -> Self {
+        let status = match error.code {
+            ErrorCode::Parse | ErrorCode::Request | ErrorCode::Method | ErrorCode::Params => {
+                StatusCode::BAD_REQUEST
+            }
+            ErrorCode::LineTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            ErrorCode::Busy | ErrorCode::Stopping | ErrorCode::Timeout => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            ErrorCode::Unknown | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let mut data = error.data;
+        data.remove("error");
+        Self {
+            status,
+            name: error.code.name(),
+            detail: error.message,
+            data,
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        RpcError::from(error).into()
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut body = self.data.clone();
+        body.extend([
+            (
+                "type".to_owned(),
+                json!(format!("urn:vvv-actors:{}", self.name)),
+            ),
+            ("title".to_owned(), json!(self.status.canonical_reason())),
+            ("status".to_owned(), json!(self.status.as_u16())),
+            ("detail".to_owned(), json!(self.detail)),
+        ]);
+        let mut response = HttpResponse::build(self.status).body(Value::Object(body).to_string());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer realm=\"vvv-actors\"");
+            headers.insert(actix_web::http::header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_problem_has_status_type_title_detail_and_data() {
+        let response = Problem::params("limit", "must be 1 to 1000").error_response();
+        assert_eq!(response.status(), 400);
+        assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);
+        let body = actix_web::body::to_bytes(response.into_body())
+            .await
+            .unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            body,
+            json!({"type": "urn:vvv-actors:params", "title": "Bad Request", "status": 400,
+                   "detail": "limit: must be 1 to 1000", "key": "limit"})
+        );
+    }
+
+    #[test]
+    fn who_may_try_again_is_told_when() {
+        let busy = Problem::from(RpcError::new(ErrorCode::Busy, "locked")).error_response();
+        assert_eq!(
+            (busy.status().as_u16(), &busy.headers()[RETRY_AFTER]),
+            (503, &"1".parse().unwrap())
+        );
+    }
+}
