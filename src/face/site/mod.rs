@@ -1,5 +1,6 @@
 //! What each command does, whoever asks: the socket and the web share it.
 
+mod news;
 mod views;
 mod wait;
 
@@ -10,6 +11,8 @@ use std::time::Instant;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(in crate::face) use self::news::Event;
+use self::news::News;
 use self::views::Views;
 use crate::config::Config;
 use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView};
@@ -50,6 +53,7 @@ pub struct Site {
     pub(in crate::face) engine: EngineHandle,
     pub(in crate::face) views: Views,
     pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
+    pub(in crate::face) news: News,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -64,10 +68,12 @@ impl Site {
         facts: Facts,
         control: mpsc::UnboundedSender<Control>,
     ) -> Self {
+        let queue_events = broadcast::Sender::new(QUEUE_EVENTS);
         Self {
+            news: News::new(engine.events(), queue_events.subscribe()),
             engine,
             views: Views::new(config),
-            queue_events: broadcast::Sender::new(QUEUE_EVENTS),
+            queue_events,
             control,
             facts,
             draining: AtomicBool::new(false),

@@ -20,7 +20,7 @@ use std::time::Instant;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
 pub use self::server::{ServeError, Served, serve};
@@ -34,6 +34,8 @@ struct Shared {
     site: Arc<Site>,
     options: Options,
     sessions: Sessions,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -66,6 +68,7 @@ impl Web {
             site,
             options,
             sessions: Sessions::default(),
+            streams: api::event_places(),
         })))
     }
 

@@ -1,5 +1,6 @@
 //! The JSON API: the commands of the socket as resources, and what the dashboard shows.
 
+mod events;
 mod groups;
 mod jobs;
 mod queues;
@@ -8,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
+pub(super) use self::events::places as event_places;
 use super::Shared;
 use super::asked::Query;
 use super::problem::Problem;
@@ -37,6 +39,7 @@ pub(super) fn routes(api: &mut ServiceConfig) {
         ("/queues/{queue}/resume", web::post().to(queues::resume)),
         ("/queues/{queue}/purge", web::post().to(queues::purge)),
         ("/status", web::get().to(status)),
+        ("/events", web::get().to(events::events)),
         ("/openapi.json", web::get().to(openapi)),
     ] {
         let wrong = web::to(wrong_method);
