@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_name_of_another_process_is_none_of_ours() {
-        let ((news, ..), (other, ..)) = (self::news(), self::news());
+        let (ours, others) = (news(), news());
+        let (news, other) = (&ours.0, &others.0);
         assert_eq!(news.number(&other.name(7)), None);
         for wrong in ["", "7", "x-1", "-", &news.name(7).replace('7', "x")] {
             assert_eq!(news.number(wrong), None, "{wrong}");

@@ -8,6 +8,8 @@ mod api;
 mod asked;
 mod guard;
 mod health;
+#[cfg(test)]
+mod openapi;
 mod options;
 mod problem;
 mod seen;
