@@ -135,10 +135,10 @@ fn next<T: Clone>(from: &mut Receiver<T>, last: &mut u64, kept: &mut VecDeque<To
 mod tests {
     use super::*;
     use crate::engine::{JobId, JobState, Queue};
-    use tokio::sync::broadcast::{self, Sender};
+    use tokio::sync::broadcast::Sender;
 
     fn news() -> (News, Sender<JobMoved>, Sender<QueueEvent>) {
-        let (jobs, queues) = (broadcast::Sender::new(8), broadcast::Sender::new(8));
+        let (jobs, queues) = (Sender::new(8), Sender::new(8));
         (
             News::new(jobs.subscribe(), queues.subscribe()),
             jobs,

@@ -140,6 +140,13 @@ fn whole(least: i64) -> Value {
     json!({"type": "integer", "format": "int64", "minimum": least})
 }
 
+/// OpenAPI 3.1 speaks JSON Schema 2020-12, and keeps its definitions elsewhere.
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
+        "/components/schemas".clone_into(&mut settings.definitions_path.to_mut());
+    })
+}
+
 fn document() -> Value {
     let mut document = Document {
         takes: SchemaSettings::openapi3()
