@@ -26,6 +26,7 @@ struct Problem {
     /// What is wrong, for people.
     detail: String,
     /// The parameter or the key of the body at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
 
