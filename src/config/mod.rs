@@ -7,6 +7,7 @@ mod check;
 mod document;
 mod error;
 mod files;
+mod http;
 mod layers;
 mod reload;
 pub mod sections;
@@ -14,6 +15,7 @@ pub mod units;
 
 pub use catalog::DEFAULT_TOML;
 pub use error::{ConfigError, Problem};
+pub use http::Http;
 pub use layers::{Layers, Loaded, Origin, Override};
 pub use reload::Reloaded;
 pub use sections::*;

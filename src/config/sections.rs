@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::http::Http;
 use super::units::{self, Rate};
 use crate::domain::job::Queue;
 use crate::domain::schedule::Task;
@@ -42,6 +43,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// The daemon and its socket.
     pub daemon: Daemon,
+    /// What the daemon serves to browsers.
+    pub http: Http,
     /// Logs.
     pub log: Log,
 }
