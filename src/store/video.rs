@@ -222,7 +222,8 @@ impl Look<'_> {
         Ok(lookup.query_row([id], video).optional()?)
     }
 
-    fn snapshots(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
+    /// Takes: the id, how many.
+    fn last_snapshots(&self) -> String {
         let Names {
             snapshots: table,
             snapshot_video_id,
@@ -231,12 +232,15 @@ impl Look<'_> {
             fetched_at,
             ..
         } = &self.site.names;
-        let sql = format!(
+        format!(
             "SELECT {snapshot_cells}, {fetched_at} FROM {table} \
              WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT ?2"
-        );
+        )
+    }
+
+    fn snapshots(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.connection.prepare_cached(&self.last_snapshots())?;
         let mut rows = statement.query((id, limit))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -313,7 +317,7 @@ fn found(row: &Row<'_>, first: usize) -> Result<Option<Known>, rusqlite::Error> 
 mod tests {
     use super::*;
     use crate::config::FetchedAt;
-    use crate::store::fixture::{Fixture, JOURNALS};
+    use crate::store::fixture::{Fixture, JOURNALS, searches};
     use crate::store::inspect::Intent;
     use crate::store::patience::Patience;
 
@@ -335,6 +339,37 @@ mod tests {
         "'2026-01-31T12:00:00+02:00'",
         "CAST(x'50ff' AS TEXT)",
     ];
+
+    #[test]
+    fn a_reader_tells_the_same_as_an_inspector_and_searches_for_it() {
+        let fixture = Fixture::new("wal");
+        fixture.sql(
+            "INSERT INTO videos VALUES ('a', 'A title', 12.5, 'https://x/a.jpg'); \
+             INSERT INTO video_snapshots (video_id, view_count, fetched_at) VALUES \
+               ('a', 1, '2026-01-01'), ('a', 2, '2026-01-02'), ('a', 3, '2026-01-03')",
+        );
+        // Without tables of ours, and with.
+        for _ in 0..2 {
+            let mut ignored = |_| {};
+            let mut patience = Patience::endless(&mut ignored);
+            let path = &fixture.options.path;
+            let inspector = Inspector::open(path, Intent::Look, &mut patience).unwrap();
+            let known = inspector.site(&fixture.options).unwrap();
+            let reader = fixture.reader();
+            for id in ["a", "none"] {
+                let told = reader.video(id).unwrap();
+                assert_eq!(told, inspector.video(&known, id).unwrap());
+            }
+            let site = reader.video("a").unwrap().site.unwrap();
+            assert_eq!(site.title, Some(Cell::Text("A title".to_owned())));
+            assert_eq!(reader.history("a", 2).unwrap().len(), 2);
+            drop((inspector, reader));
+            fixture.writer().close();
+        }
+        let reader = fixture.reader();
+        searches(&reader, &reader.look().last_snapshots());
+        searches(&reader, &reader.site.shown_of_video);
+    }
 
     #[test]
     fn odd_cells_are_read_as_scoring_reads_them() {
