@@ -8,7 +8,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
+use super::{EngineError, Lost, Status, StopRequest, TicketEvent, resized};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
 use crate::actors::supervisor::reload::Reload;
@@ -62,6 +62,21 @@ impl EngineHandle {
     #[must_use]
     pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
         self.pictures.as_ref()?.get(video_id, url)
+    }
+
+    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
+    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
+    #[must_use]
+    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
+        let pictures = self.pictures.as_ref()?;
+        match resized(&pictures.get(video_id, url)?, max_side) {
+            Ok(small) => Some(small),
+            Err(error) => {
+                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
+                pictures.forget(video_id, url);
+                None
+            }
+        }
     }
 
     /// Submits work of any size; it is cut into jobs.
