@@ -8,7 +8,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
+use super::{EngineError, Lost, Status, StopRequest, TicketEvent, resized};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
 use crate::actors::supervisor::reload::Reload;
@@ -18,6 +18,7 @@ use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
 use crate::domain::job::{Job, Queue};
+use crate::fetch::PictureCache;
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
@@ -30,6 +31,7 @@ pub struct EngineHandle {
     events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     config: Arc<Config>,
+    pictures: Option<Arc<PictureCache>>,
 }
 
 impl EngineHandle {
@@ -50,6 +52,33 @@ impl EngineHandle {
             events,
             thread: Arc::new(Mutex::new(Some(thread))),
             config,
+            pictures: None,
+        }
+    }
+
+    pub(super) fn showing(self, pictures: Option<Arc<PictureCache>>) -> Self {
+        Self { pictures, ..self }
+    }
+
+    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
+    /// [`resized`](super::resized). May block for a moment.
+    #[must_use]
+    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
+        self.pictures.as_ref()?.get(video_id, url)
+    }
+
+    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
+    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
+    #[must_use]
+    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
+        let pictures = self.pictures.as_ref()?;
+        match resized(&pictures.get(video_id, url)?, max_side) {
+            Ok(small) => Some(small),
+            Err(error) => {
+                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
+                pictures.forget(video_id, url);
+                None
+            }
         }
     }
 

@@ -150,10 +150,8 @@ fn settings() -> SchemaSettings {
 
 fn document() -> Value {
     let mut document = Document {
-        takes: SchemaSettings::openapi3()
-            .for_deserialize()
-            .into_generator(),
-        gives: SchemaSettings::openapi3().for_serialize().into_generator(),
+        takes: settings().for_deserialize().into_generator(),
+        gives: settings().for_serialize().into_generator(),
         paths: Map::new(),
     };
     jobs(&mut document);
