@@ -85,7 +85,10 @@ impl<V: View> Views<V> {
         look: impl FnOnce(&V) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {
         let internal = |error: &dyn std::fmt::Display| {
-            RpcError::new(ErrorCode::Internal, format!("look into the database: {error}"))
+            RpcError::new(
+                ErrorCode::Internal,
+                format!("look into the database: {error}"),
+            )
         };
         let _place = self.places.acquire().await.map_err(|e| internal(&e))?;
         let kept = Arc::clone(&self.kept);
