@@ -22,9 +22,7 @@ use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
 use crate::domain::picture::{PictureError, Sniff, sniff};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
 use crate::fetch::{self, FetchError, Redirects, Request};
-use crate::store::Claim;
-use crate::store::RecordThumbnail;
-use crate::store::{Since, StoreError};
+use crate::store::{Claim, RecordThumbnail, Since, StoreError};
 
 /// Fetches on its arbiter with one long-lived client.
 pub struct ThumbnailActor {
