@@ -10,6 +10,8 @@ pub mod database;
 mod error;
 mod handle;
 mod lock_file;
+mod metrics;
+mod process;
 mod queue;
 mod schedule;
 mod selection;
@@ -37,6 +39,7 @@ use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
+use crate::actors::meters::Meters;
 use crate::actors::pool::Drain;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::rate_limiter::StopGranting;
@@ -81,6 +84,7 @@ impl Engine {
                 ..RunOptions::default()
             },
             faults: Faults::default(),
+            meters: Meters::default(),
             open_within: None,
         }
     }
@@ -185,6 +189,7 @@ fn launch(
         writer_arbiter,
         arbiters,
         faults: builder.faults,
+        meters: builder.meters,
         events,
         unclean,
         alive,

@@ -13,6 +13,7 @@ use url::Url;
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
+use super::meters::{Found, Lane};
 use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal};
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
@@ -160,7 +161,11 @@ impl Attempt {
         for ((id, marked), fresh) in ids.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or(fresh.filter(is_reusable)) {
-                Some(judgement) => self.tell(id, judgement, cached),
+                Some(judgement) => {
+                    // What an earlier attempt recorded was counted then.
+                    self.count(cached, &judgement);
+                    self.tell(id, judgement, cached);
+                }
                 None => left.push(id),
             }
         }
@@ -205,6 +210,7 @@ impl Attempt {
         }
         match self.record(&id, &judgement, control).await {
             Ok(()) => {
+                self.count(true, &judgement);
                 self.tell(id, judgement, false);
                 ItemEnd::Done
             }
@@ -249,7 +255,7 @@ impl Attempt {
             sniff: None,
             endpoint: true,
         };
-        let (evidence, retry_after) = match self.tools.client.get(request).await {
+        let (evidence, retry_after) = match self.tools.get(Lane::Oembed, request).await {
             Ok(answer) => {
                 let evidence = Evidence::Answer {
                     status: answer.status,
@@ -345,6 +351,13 @@ impl Attempt {
 
     fn found(&self) -> Option<Findings> {
         (!self.deps.run.one_shot).then(|| Findings::Liveness(self.found.take()))
+    }
+
+    fn count(&self, is_new: bool, judgement: &Judgement) {
+        if is_new {
+            let found = Found::Liveness(judgement.verdict);
+            self.deps.meters.jobs.found(found);
+        }
     }
 
     fn tell(&self, video_id: String, judgement: Judgement, cached: bool) {

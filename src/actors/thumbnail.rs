@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
+use super::meters::{Found, Lane};
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
@@ -150,7 +151,11 @@ impl Attempt {
         for ((item, marked), fresh) in items.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or_else(|| reuse(fresh?, &rules)) {
-                Some(verdict) => self.tell(item, verdict, cached),
+                Some(verdict) => {
+                    // What an earlier attempt recorded was counted then.
+                    self.count(cached, &verdict);
+                    self.tell(item, verdict, cached);
+                }
                 None => left.push(item),
             }
         }
@@ -186,6 +191,7 @@ impl Attempt {
         }
         match self.record(&item, &verdict, control).await {
             Ok(()) => {
+                self.count(true, &verdict);
                 self.tell(item, verdict, false);
                 ItemEnd::Done
             }
@@ -210,7 +216,7 @@ impl Attempt {
             sniff: Some(recognise),
             endpoint: false,
         };
-        match self.tools.client.get(request).await {
+        match self.tools.get(Lane::Thumbnail, request).await {
             // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
                 (self.deps.decoder.inspect(answer.body).await, None)
@@ -242,6 +248,13 @@ impl Attempt {
 
     fn found(&self) -> Option<Findings> {
         (!self.deps.run.one_shot).then(|| Findings::Thumbnails(self.found.take()))
+    }
+
+    fn count(&self, is_new: bool, verdict: &Verdict) {
+        if is_new {
+            let found = Found::Thumbnail(verdict.status);
+            self.deps.meters.jobs.found(found);
+        }
     }
 
     fn tell(&self, item: ThumbnailItem, verdict: Verdict, cached: bool) {

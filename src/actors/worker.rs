@@ -12,6 +12,7 @@ use super::control::JobControl;
 use super::db::Db;
 use super::decoder::Decoder;
 use super::faults::Faults;
+use super::meters::Meters;
 use super::rate_limiter::RateLimiter;
 use super::slot::Slot;
 use super::tickets::{Origin, TicketEvent};
@@ -177,6 +178,8 @@ pub struct Deps {
     pub moves: Recipient<JobMoved>,
     /// Calls made and allowed; outlives the limiter.
     pub calls: CallBudget,
+    /// What is counted and timed.
+    pub meters: Meters,
     /// Faults a test brings.
     pub faults: Faults,
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::metrics::Sight;
 use super::{EngineError, EngineHandle, live};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
+use crate::actors::meters::Meters;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
 
@@ -21,6 +23,7 @@ pub struct EngineBuilder {
     pub(super) config: Config,
     pub(super) run: RunOptions,
     pub(super) faults: Faults,
+    pub(super) meters: Meters,
     pub(super) open_within: Option<Duration>,
 }
 
@@ -97,13 +100,14 @@ impl EngineBuilder {
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.clone();
         let config = Arc::new(self.config.clone());
+        let sight = Sight::new(self.meters.clone(), config, !self.run.one_shot);
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
             .spawn(move || live(self, calls, events, &ready, stops, &lost))
             .map_err(EngineError::Thread)?;
         match started.recv() {
             Ok(Ok(supervisor)) => Ok(EngineHandle::new(
-                supervisor, stop, is_lost, made, told, thread, config,
+                supervisor, stop, is_lost, made, told, thread, sight,
             )),
             Ok(Err(error)) => {
                 let _ = thread.join();

@@ -8,6 +8,7 @@ mod api;
 mod asked;
 mod guard;
 mod health;
+mod metrics;
 mod options;
 mod problem;
 mod seen;
@@ -20,6 +21,7 @@ use std::time::Instant;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
+use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
@@ -34,6 +36,7 @@ struct Shared {
     site: Arc<Site>,
     options: Options,
     sessions: Sessions,
+    metrics: Arc<Registry>,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -62,8 +65,10 @@ impl Web {
     /// The web face of a daemon.
     pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
         options.check()?;
+        let metrics = Arc::new(metrics::registry(&site.engine));
         Ok(Self(Arc::new(Shared {
             site,
+            metrics,
             options,
             sessions: Sessions::default(),
         })))
@@ -81,6 +86,7 @@ impl Web {
             .app_data(web::Data::from(Arc::clone(&self.0)))
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(metrics::metrics))
             .service(web::scope("/api/v1").configure(api::routes))
             .default_service(web::to(api::nothing_here))
     }
