@@ -13,7 +13,7 @@ use url::Url;
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
-use super::meters::{Found, Lane};
+use super::meters::Lane;
 use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal};
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
@@ -163,7 +163,9 @@ impl Attempt {
             match marked.or(fresh.filter(is_reusable)) {
                 Some(judgement) => {
                     // What an earlier attempt recorded was counted then.
-                    self.count(cached, &judgement);
+                    if cached {
+                        self.deps.meters.liveness(judgement.verdict);
+                    }
                     self.tell(id, judgement, cached);
                 }
                 None => left.push(id),
@@ -210,7 +212,7 @@ impl Attempt {
         }
         match self.record(&id, &judgement, control).await {
             Ok(()) => {
-                self.count(true, &judgement);
+                self.deps.meters.liveness(judgement.verdict);
                 self.tell(id, judgement, false);
                 ItemEnd::Done
             }
@@ -351,13 +353,6 @@ impl Attempt {
 
     fn found(&self) -> Option<Findings> {
         (!self.deps.run.one_shot).then(|| Findings::Liveness(self.found.take()))
-    }
-
-    fn count(&self, is_new: bool, judgement: &Judgement) {
-        if is_new {
-            let found = Found::Liveness(judgement.verdict);
-            self.deps.meters.jobs.found(found);
-        }
     }
 
     fn tell(&self, video_id: String, judgement: Judgement, cached: bool) {

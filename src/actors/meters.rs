@@ -18,8 +18,11 @@ use prometheus_client::registry::Registry;
 pub use self::calls::{FetchMeters, PermitMeters};
 pub use self::database::DatabaseMeters;
 pub use self::jobs::JobMeters;
-pub use self::labels::{Found, Lane, Outcome, Part, Who};
+use self::labels::Found;
+pub use self::labels::{Lane, Outcome, Part, Who};
 pub use self::staff::{StaffMeters, Standing};
+use crate::domain::liveness::Verdict;
+use crate::domain::thumbnail::Status;
 
 /// What an engine counts and times. Clones are the same.
 #[derive(Clone, Default)]
@@ -49,6 +52,16 @@ impl Deref for Meters {
 }
 
 impl Meters {
+    /// Something was found of a thumbnail.
+    pub fn thumbnail(&self, status: Status) {
+        self.jobs.found(Found::Thumbnail(status));
+    }
+
+    /// Something was found of a video that was asked for.
+    pub fn liveness(&self, verdict: Verdict) {
+        self.jobs.found(Found::Liveness(verdict));
+    }
+
     /// Shows all of it in a registry, whose prefix tells whose they are.
     pub fn register(&self, registry: &mut Registry) {
         self.jobs.register(registry);

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
-use super::meters::{Found, Lane};
+use super::meters::Lane;
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
@@ -153,7 +153,9 @@ impl Attempt {
             match marked.or_else(|| reuse(fresh?, &rules)) {
                 Some(verdict) => {
                     // What an earlier attempt recorded was counted then.
-                    self.count(cached, &verdict);
+                    if cached {
+                        self.deps.meters.thumbnail(verdict.status);
+                    }
                     self.tell(item, verdict, cached);
                 }
                 None => left.push(item),
@@ -191,7 +193,7 @@ impl Attempt {
         }
         match self.record(&item, &verdict, control).await {
             Ok(()) => {
-                self.count(true, &verdict);
+                self.deps.meters.thumbnail(verdict.status);
                 self.tell(item, verdict, false);
                 ItemEnd::Done
             }
@@ -248,13 +250,6 @@ impl Attempt {
 
     fn found(&self) -> Option<Findings> {
         (!self.deps.run.one_shot).then(|| Findings::Thumbnails(self.found.take()))
-    }
-
-    fn count(&self, is_new: bool, verdict: &Verdict) {
-        if is_new {
-            let found = Found::Thumbnail(verdict.status);
-            self.deps.meters.jobs.found(found);
-        }
     }
 
     fn tell(&self, item: ThumbnailItem, verdict: Verdict, cached: bool) {

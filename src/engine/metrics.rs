@@ -247,12 +247,12 @@ impl Gauges<'_> {
         name: &str,
         help: &str,
         unit: Option<&Unit>,
-        value: V,
+        value: &V,
     ) -> Result<(), fmt::Error> {
         let help = format!("{help}.");
         self.0
             .encode_descriptor(name, &help, unit, MetricType::Gauge)?
-            .encode_gauge(&value)
+            .encode_gauge(value)
     }
 }
 

@@ -77,14 +77,14 @@ fn show(encoder: DescriptorEncoder<'_>, vitals: &Vitals) -> Result<(), fmt::Erro
         ),
     ];
     for (name, help, unit, value) in whole {
-        gauges.only(name, help, unit, value)?;
+        gauges.only(name, help, unit, &value)?;
     }
     if let Some(max_fds) = vitals.max_fds {
         let help = "Most file descriptors that may be open";
-        gauges.only("process_max_fds", help, None, max_fds)?;
+        gauges.only("process_max_fds", help, None, &max_fds)?;
     }
     let help = "When the process started, since the Unix epoch";
-    gauges.only("process_start_time", help, seconds, vitals.started_s)?;
+    gauges.only("process_start_time", help, seconds, &vitals.started_s)?;
     let help = "Time on processors, the system's for it included.";
     let mut cpu = gauges
         .0

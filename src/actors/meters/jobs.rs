@@ -9,13 +9,13 @@ use prometheus_client::registry::{Registry, Unit};
 use super::each::{Both, Each, Of};
 use super::labels::{Found, Outcome};
 use super::{durations, observe, waits};
-use crate::domain::job::Kind;
+use crate::domain::job::{Kind, Queue};
 use crate::domain::score::Score;
 use crate::store::{ClaimedJob, Moment};
 
 /// Jobs and their items.
 pub struct JobMeters {
-    claimed: Each<Of<Kind>, Counter>,
+    claimed: Each<Of<Queue>, Counter>,
     waited: Each<Of<Kind>, Histogram>,
     worked: Each<Of<Kind>, Histogram>,
     attempts: Each<Of<Kind>, Histogram>,
@@ -40,7 +40,7 @@ impl JobMeters {
     /// A job was claimed.
     pub fn claimed(&self, job: &ClaimedJob, now: Moment) {
         let kind = Of(job.kind);
-        self.claimed.of(kind).inc();
+        self.claimed.of(Of(job.kind.queue())).inc();
         // Rows of a one-shot run are due from the beginning of time.
         if let Some(due_ms) = job.due_ms.filter(|due_ms| *due_ms > 0) {
             let waited = u64::try_from(now.0.saturating_sub(due_ms)).unwrap_or(0);
@@ -64,8 +64,7 @@ impl JobMeters {
         self.outcomes.of(Both(kind, Outcome::Cancelled)).inc();
     }
 
-    /// Something was found of an item.
-    pub fn found(&self, found: Found) {
+    pub(super) fn found(&self, found: Found) {
         self.items.of(found).inc();
     }
 
