@@ -10,7 +10,9 @@ pub mod database;
 mod error;
 mod handle;
 mod lock_file;
+mod metrics;
 mod pictures;
+mod process;
 mod queue;
 mod schedule;
 mod selection;
@@ -41,6 +43,7 @@ use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
+use crate::actors::meters::Meters;
 use crate::actors::pool::Drain;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::rate_limiter::StopGranting;
@@ -91,6 +94,7 @@ impl Engine {
             },
             faults: Faults::default(),
             pictures: None,
+            meters: Meters::default(),
             open_within: None,
         }
     }
@@ -196,6 +200,7 @@ fn launch(
         arbiters,
         faults: builder.faults,
         pictures: builder.pictures,
+        meters: builder.meters,
         events,
         unclean,
         alive,

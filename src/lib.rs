@@ -134,3 +134,5 @@ pub use engine::{
     ThumbnailsJob, Ticket, TicketEvent,
 };
 pub use face::web;
+/// What metrics are registered with: see [`EngineHandle::register_metrics`].
+pub use prometheus_client;

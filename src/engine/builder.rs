@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
+use super::metrics::Sight;
 use super::{EngineError, EngineHandle, live};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
+use crate::actors::meters::Meters;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
 use crate::fetch::PictureCache;
@@ -22,6 +24,7 @@ pub struct EngineBuilder {
     pub(super) config: Config,
     pub(super) run: RunOptions,
     pub(super) faults: Faults,
+    pub(super) meters: Meters,
     pub(super) open_within: Option<Duration>,
     pub(super) pictures: Option<Arc<PictureCache>>,
 }
@@ -107,14 +110,14 @@ impl EngineBuilder {
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.clone();
         let config = Arc::new(self.config.clone());
+        let sight = Sight::new(self.meters.clone(), config, !self.run.one_shot);
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
             .spawn(move || live(self, calls, events, &ready, stops, &lost))
             .map_err(EngineError::Thread)?;
         match started.recv() {
             Ok(Ok(supervisor)) => {
-                let handle =
-                    EngineHandle::new(supervisor, stop, is_lost, made, told, thread, config);
+                let handle = EngineHandle::new(supervisor, stop, is_lost, made, told, thread, sight);
                 Ok(handle.showing(pictures))
             }
             Ok(Err(error)) => {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
+use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::metrics::Sight;
 use super::{EngineError, Lost, Status, StopRequest, TicketEvent, resized};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
@@ -32,6 +34,7 @@ pub struct EngineHandle {
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     config: Arc<Config>,
     pictures: Option<Arc<PictureCache>>,
+    sight: Sight,
 }
 
 impl EngineHandle {
@@ -42,7 +45,7 @@ impl EngineHandle {
         calls: CallBudget,
         events: broadcast::Sender<JobMoved>,
         thread: JoinHandle<()>,
-        config: Arc<Config>,
+        sight: Sight,
     ) -> Self {
         Self {
             supervisor,
@@ -51,7 +54,8 @@ impl EngineHandle {
             calls,
             events,
             thread: Arc::new(Mutex::new(Some(thread))),
-            config,
+            config: sight.config(),
+            sight,
             pictures: None,
         }
     }
@@ -163,12 +167,32 @@ impl EngineHandle {
     /// # Errors
     /// When the engine is lost.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
-        let reload = Reload(Box::new(config));
+        let reload = Reload(Box::new(config.clone()));
         match self.supervisor.send(reload).await {
-            Ok(Ok(reloaded)) => Ok(reloaded),
+            Ok(Ok(reloaded)) => {
+                self.sight.reload(&config);
+                Ok(reloaded)
+            }
             Ok(Err(error)) => Err(EngineError::Config(error)),
             Err(_) => Err(EngineError::Lost),
         }
+    }
+
+    /// Shows in a registry what the engine counts and times, and what is looked up whenever that
+    /// registry is encoded. All names begin with `vvv_`, after the registry's own prefix; engines
+    /// that share a registry each need one.
+    ///
+    /// Encoding it then looks into the database, which blocks for a moment, or for up to a second
+    /// while another process holds it: do it where blocking disturbs nobody. What cannot be read is
+    /// left out, and counted in `vvv_scrape_errors_total`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.sight.register(registry);
+    }
+
+    /// Shows in a registry how the process fares: `process_resident_memory_bytes` and the like.
+    /// Only on Linux; elsewhere there is nothing to show.
+    pub fn register_process_metrics(&self, registry: &mut Registry) {
+        self.sight.register_process(registry);
     }
 
     /// The moves of durable jobs from now on, each after the commit that says so.

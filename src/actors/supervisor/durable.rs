@@ -67,6 +67,7 @@ impl Supervisor {
     fn cancelled(&self, jobs: impl Iterator<Item = (JobId, Queue)>) {
         let jobs: Vec<(JobId, Queue)> = jobs.collect();
         for (id, queue) in &jobs {
+            self.deps.meters.jobs.cancelled(queue.kind());
             let _ = self.events.send(JobMoved {
                 id: *id,
                 queue: *queue,

@@ -8,6 +8,7 @@ mod api;
 mod asked;
 mod guard;
 mod health;
+mod metrics;
 #[cfg(test)]
 mod openapi;
 mod options;
@@ -22,6 +23,7 @@ use std::time::Instant;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
+use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
@@ -38,6 +40,7 @@ struct Shared {
     sessions: Sessions,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    metrics: Arc<Registry>,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -66,8 +69,10 @@ impl Web {
     /// The web face of a daemon.
     pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
         options.check()?;
+        let metrics = Arc::new(metrics::registry(&site.engine));
         Ok(Self(Arc::new(Shared {
             site,
+            metrics,
             options,
             sessions: Sessions::default(),
             streams: api::event_places(),
@@ -86,6 +91,7 @@ impl Web {
             .app_data(web::Data::from(Arc::clone(&self.0)))
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(metrics::metrics))
             .service(web::scope("/api/v1").configure(api::routes))
             .default_service(web::to(api::nothing_here))
     }
