@@ -16,7 +16,8 @@ use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
 use crate::store::{
     CancelJobs, Chunks, Enqueue, Enqueued, GroupId, Grouping, JobId, JobRequest, JobState,
-    Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, TakeIn, TakenIn,
+    Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, StoreError, TakeIn, TakenIn,
+    WithdrawJobs,
 };
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
@@ -74,7 +75,10 @@ impl Supervisor {
                 error: None,
             });
         }
-        let ids: Arc<[JobId]> = jobs.iter().map(|(id, _)| *id).collect();
+        self.abandon(jobs.iter().map(|(id, _)| *id).collect());
+    }
+
+    fn abandon(&self, ids: Arc<[JobId]>) {
         for (_, seat) in &self.pools {
             seat.slot.get().do_send(Abandon(Arc::clone(&ids)));
         }
@@ -179,10 +183,11 @@ pub struct EnqueueJobs {
     pub grouping: Grouping,
 }
 
-impl Handler<EnqueueJobs> for Supervisor {
-    type Result = Answer<(Vec<Enqueued>, Option<GroupId>)>;
-
-    fn handle(&mut self, jobs: EnqueueJobs, _: &mut Self::Context) -> Self::Result {
+impl Supervisor {
+    pub(super) fn enqueue_jobs(
+        &self,
+        jobs: EnqueueJobs,
+    ) -> Answer<(Vec<Enqueued>, Option<GroupId>)> {
         let mut kinds: Vec<Kind> = jobs.requests.iter().map(|new| new.job.kind()).collect();
         kinds.dedup();
         let enqueue = Enqueue {
@@ -196,6 +201,14 @@ impl Handler<EnqueueJobs> for Supervisor {
                 actor.wake(kind.queue());
             }
         })
+    }
+}
+
+impl Handler<EnqueueJobs> for Supervisor {
+    type Result = Answer<(Vec<Enqueued>, Option<GroupId>)>;
+
+    fn handle(&mut self, jobs: EnqueueJobs, _: &mut Self::Context) -> Self::Result {
+        self.enqueue_jobs(jobs)
     }
 }
 
@@ -218,6 +231,37 @@ impl Handler<Cancel> for Supervisor {
         Box::pin(cancel.map(|cancelled, _, _| {
             let ids = cancelled?.into_iter().map(|(id, _)| id);
             Ok(ids.collect())
+        }))
+    }
+}
+
+/// Cancels what has not ended of a ticket whose jobs do not outlive the engine; answers with how
+/// many jobs that were. From then on they write nothing.
+#[derive(Message)]
+#[rtype(result = "Result<usize, SubmitError>")]
+pub struct CancelTicket(pub u64);
+
+impl Handler<CancelTicket> for Supervisor {
+    type Result = Answer<usize>;
+
+    fn handle(
+        &mut self,
+        CancelTicket(ticket): CancelTicket,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        let origins = self.tickets.withdraw(ticket);
+        let withdrawn = origins.len();
+        let (db, withdraw) = (self.deps.db.clone(), WithdrawJobs { origins });
+        let write = async move { db.write(withdraw).await };
+        Box::pin(write.into_actor(self).map(move |written, actor, _| {
+            actor.tickets.close(ticket);
+            match written {
+                Ok(ids) => actor.abandon(ids.into()),
+                // The rows are gone with their connection.
+                Err(StoreError::Unknown(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(withdrawn)
         }))
     }
 }

@@ -1,0 +1,324 @@
+//! Jobs of the durable queue, followed to their ends for whoever submitted them: listen first, then
+//! look into the file, then wait; so no end is missed in between.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, ResponseFuture, WrapFuture};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+
+use super::durable::EnqueueJobs;
+use super::{SubmitError, Supervisor};
+use crate::actors::tickets::Failure;
+use crate::actors::worker::JobMoved;
+use crate::domain::finding::Findings;
+use crate::domain::job::{Kind, Queue};
+use crate::store::{
+    Grouping, JobDetail, JobFilter, JobId, JobRequest, JobState, Options, Reader, StoreError,
+};
+
+/// Looked again after so long, and then ever more rarely: a row that somebody deletes ends without
+/// news.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_RARELY: Duration = Duration::from_secs(10);
+/// Before a look that another process's lock prevented is tried again.
+const LOCKED_AGAIN: Duration = Duration::from_millis(50);
+/// Jobs of one look: others look in between, and what they found is in memory.
+const JOBS_A_LOOK: usize = 64;
+
+/// What a follower has to tell.
+#[derive(Debug)]
+pub enum Followed {
+    /// What a job found that has ended.
+    Found(Findings),
+    /// A job was given up.
+    Failed(Failure),
+    /// A job's row was deleted before its end was seen.
+    Gone(JobId),
+    /// The file cannot be read.
+    Unreadable(StoreError),
+    /// Every job has ended.
+    End,
+}
+
+/// Work that was queued, and the news of it.
+pub struct Following {
+    /// Its jobs.
+    pub ids: Vec<JobId>,
+    /// What becomes of them. It closes without [`Followed::End`] if the engine stops before.
+    pub news: mpsc::UnboundedReceiver<Followed>,
+}
+
+/// The followers of an engine: how they look, and how they are told to end.
+pub(super) struct Followers {
+    lookout: Lookout,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Followers {
+    pub(super) fn new(store: &Arc<Options>) -> Self {
+        Self {
+            lookout: Lookout {
+                store: Arc::clone(store),
+                turn: Arc::new(Semaphore::new(1)),
+                reader: Arc::default(),
+            },
+            stop: Arc::new(watch::Sender::new(false)),
+        }
+    }
+}
+
+/// One read-only connection for all followers, opened when it is first needed.
+#[derive(Clone)]
+struct Lookout {
+    store: Arc<Options>,
+    turn: Arc<Semaphore>,
+    reader: Arc<Mutex<Option<Reader>>>,
+}
+
+impl Lookout {
+    /// Looks on a thread that may block, one look at a time; waits while the file is locked.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl Fn(&Reader) -> Result<T, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        loop {
+            let turn = self.turn.acquire().await;
+            let (store, reader, look) = (
+                Arc::clone(&self.store),
+                Arc::clone(&self.reader),
+                look.clone(),
+            );
+            let looked = actix_rt::task::spawn_blocking(move || {
+                let mut kept = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                let reader = match kept.take() {
+                    Some(reader) => reader,
+                    None => Reader::open(&store)?,
+                };
+                look(kept.insert(reader))
+            })
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())));
+            drop(turn);
+            match looked {
+                Err(error) if error.is_locked() => actix_rt::time::sleep(LOCKED_AGAIN).await,
+                looked => return looked,
+            }
+        }
+    }
+
+    /// The jobs that are there, in order.
+    async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<JobDetail>, StoreError> {
+        self.look(move |reader| {
+            let found = ids.iter().filter_map(|id| reader.job(*id).transpose());
+            found.collect()
+        })
+        .await
+    }
+
+    /// The jobs that hold a key: the one that does, and the others that its work was cut into.
+    async fn holders(&self, kind: Kind, id: JobId) -> Result<Vec<JobId>, StoreError> {
+        self.look(move |reader| {
+            let Some(group) = reader.job(id)?.and_then(|job| job.summary.group) else {
+                return Ok(vec![id]);
+            };
+            let jobs = reader.jobs(&JobFilter {
+                group: Some(group),
+                queue: Some(kind.queue()),
+                limit: usize::MAX,
+                ..JobFilter::default()
+            })?;
+            let mut ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+            ids.sort_unstable();
+            Ok(ids)
+        })
+        .await
+    }
+}
+
+/// Follows the jobs of one ticket.
+struct Follower {
+    lookout: Lookout,
+    moves: broadcast::Receiver<JobMoved>,
+    stop: watch::Receiver<bool>,
+    open: BTreeSet<JobId>,
+    told: mpsc::UnboundedSender<Followed>,
+}
+
+impl Follower {
+    /// Tells of every job as it ends, until all have, nobody listens, or the engine stops.
+    async fn follow(mut self) {
+        let mut due: Vec<JobId> = self.open.iter().copied().collect();
+        let mut pause = LOOK_AGAIN;
+        loop {
+            if !self.tell(&due).await {
+                return;
+            }
+            due = tokio::select! {
+                biased;
+                () = self.told.closed() => return,
+                _ = self.stop.wait_for(|stop| *stop) => break,
+                ended = ends(&mut self.moves, &self.open) => match ended {
+                    Some(ended) => ended,
+                    // The supervisor is gone, and with it the engine.
+                    None => return,
+                },
+                () = actix_rt::time::sleep(pause) => {
+                    pause = (pause * 2).min(LOOK_RARELY);
+                    self.open.iter().copied().collect()
+                }
+            };
+        }
+        // What the drain has ended.
+        let open: Vec<JobId> = self.open.iter().copied().collect();
+        self.tell(&open).await;
+    }
+
+    /// Looks at jobs and tells of those that have ended; whether others are still awaited.
+    async fn tell(&mut self, due: &[JobId]) -> bool {
+        for ids in due.chunks(JOBS_A_LOOK) {
+            let jobs = match self.lookout.jobs(ids.to_vec()).await {
+                Ok(jobs) => jobs,
+                Err(error) => {
+                    let _ = self.told.send(Followed::Unreadable(error));
+                    return false;
+                }
+            };
+            for id in ids {
+                if !jobs.iter().any(|job| job.summary.id == *id) && self.open.remove(id) {
+                    let _ = self.told.send(Followed::Gone(*id));
+                }
+            }
+            for job in jobs {
+                if job.summary.state.is_ended() && self.open.remove(&job.summary.id) {
+                    self.tell_end(&job);
+                }
+            }
+        }
+        if self.open.is_empty() {
+            let _ = self.told.send(Followed::End);
+        }
+        !self.open.is_empty()
+    }
+
+    fn tell_end(&self, job: &JobDetail) {
+        let result = job.result.as_deref();
+        let found = result.and_then(|result| Findings::from_json(result).ok());
+        if let Some(failure) = failure(job, found.as_ref()) {
+            let _ = self.told.send(Followed::Failed(failure));
+        }
+        if let Some(found) = found {
+            let _ = self.told.send(Followed::Found(found));
+        }
+    }
+}
+
+/// What a failed job left, and why.
+fn failure(job: &JobDetail, found: Option<&Findings>) -> Option<Failure> {
+    let summary = &job.summary;
+    if summary.state != JobState::Failed {
+        return None;
+    }
+    let named = summary.kind.as_deref().and_then(Kind::from_name);
+    let kind = named.or_else(|| summary.queue.map(Queue::kind))?;
+    let error = summary.error.clone();
+    let error = error.unwrap_or_else(|| "failed".to_owned());
+    let mut failure = Failure::of(kind, job.payload.as_deref().unwrap_or_default(), error);
+    if let Some(found) = found {
+        failure.left = failure.left.map(|job| job.without(&found.video_ids()));
+    }
+    Some(failure)
+}
+
+/// Waits until some of these have ended, or something was missed: those to be looked at. None:
+/// nothing will be told any more.
+async fn ends(
+    moves: &mut broadcast::Receiver<JobMoved>,
+    open: &BTreeSet<JobId>,
+) -> Option<Vec<JobId>> {
+    let all = || Some(open.iter().copied().collect());
+    let mut ended = Vec::new();
+    loop {
+        match moves.try_recv() {
+            Ok(moved) => ended.extend(end_of(&moved, open)),
+            Err(TryRecvError::Lagged(_)) => return all(),
+            Err(TryRecvError::Closed) if ended.is_empty() => return None,
+            Err(TryRecvError::Empty) if ended.is_empty() => match moves.recv().await {
+                Ok(moved) => ended.extend(end_of(&moved, open)),
+                Err(RecvError::Lagged(_)) => return all(),
+                Err(RecvError::Closed) => return None,
+            },
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return Some(ended),
+        }
+    }
+}
+
+fn end_of(moved: &JobMoved, open: &BTreeSet<JobId>) -> Option<JobId> {
+    (moved.state.is_ended() && open.contains(&moved.id)).then_some(moved.id)
+}
+
+/// Queues work in the durable queue and follows it; answers after the commit.
+#[derive(Message)]
+#[rtype(result = "Result<Following, SubmitError>")]
+pub struct EnqueueAndFollow(pub JobRequest);
+
+impl Handler<EnqueueAndFollow> for Supervisor {
+    type Result = ResponseActFuture<Self, Result<Following, SubmitError>>;
+
+    fn handle(
+        &mut self,
+        EnqueueAndFollow(request): EnqueueAndFollow,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        // Listens before they are queued.
+        let (moves, stop) = (self.events.subscribe(), self.followers.stop.subscribe());
+        let lookout = self.followers.lookout.clone();
+        let kind = request.job.kind();
+        let queued = self.enqueue_jobs(EnqueueJobs {
+            requests: vec![request],
+            grouping: Grouping::None,
+        });
+        Box::pin(queued.then(move |queued, actor, _| {
+            let follow = async move {
+                let (queued, _) = queued?;
+                let mut ids = Vec::new();
+                for queued in queued {
+                    ids.extend(match &*queued.ids {
+                        [holder] if queued.duplicate => lookout.holders(kind, *holder).await?,
+                        ids => ids.to_vec(),
+                    });
+                }
+                let (told, news) = mpsc::unbounded_channel();
+                let follower = Follower {
+                    lookout,
+                    moves,
+                    stop,
+                    open: ids.iter().copied().collect(),
+                    told,
+                };
+                actix_rt::spawn(follower.follow());
+                Ok(Following { ids, news })
+            };
+            follow.into_actor(actor)
+        }))
+    }
+}
+
+/// Has the followers look a last time and end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct EndFollowing;
+
+impl Handler<EndFollowing> for Supervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: EndFollowing, _: &mut Self::Context) -> Self::Result {
+        let stop = Arc::clone(&self.followers.stop);
+        Box::pin(async move {
+            stop.send_replace(true);
+            stop.closed().await;
+        })
+    }
+}
