@@ -3,7 +3,8 @@
 //!
 //! Stop order, written here and nowhere else: faces are refused → pools claim no more and permit
 //! waits end → running jobs finish until the drain deadline → what is unfinished is released →
-//! the writer flushes → who waits for durable jobs hears of the last ends → threads are ended and joined → the System stops.
+//! the writer flushes → who waits for durable jobs hears of the last ends → threads are ended and
+//! joined → the System stops.
 
 mod blocking;
 mod builder;

@@ -175,8 +175,7 @@
 //! Written once, in [`engine`]: submitters are refused → pools claim no more and permit waits end →
 //! running jobs finish until the drain deadline → what is unfinished is released → the writer
 //! flushes → followers of durable jobs look a last time → threads are ended and joined within five
-//! seconds, and one that does not end is left
-//! behind and named → the System stops.
+//! seconds, and one that does not end is left behind and named → the System stops.
 
 pub mod actors;
 pub mod config;
