@@ -14,6 +14,7 @@ mod events;
 mod handle;
 mod job_events;
 mod lock_file;
+mod opening;
 mod queue;
 mod report;
 mod schedule;
@@ -37,18 +38,16 @@ pub use self::events::EngineEvent;
 pub use self::handle::EngineHandle;
 pub use self::job_events::JobEvents;
 pub use self::lock_file::LockFile;
+use self::opening::{open, tell_of_damage, warn_without_index};
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::report::{Found, LivenessReport, News, Report, ScoreReport, ThumbnailsReport};
 pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 pub use self::ticket::Ticket;
-use self::waiting::patiently;
 pub use self::waiting::who_blocks;
 pub use self::work::{SubmitOptions, Work};
-use crate::actors::alarms::tell_last;
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
-use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::pool::Drain;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
@@ -67,8 +66,7 @@ pub use crate::domain::job::{
 pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
-use crate::store::Writer;
-use crate::store::{BeginRun, Moment, QueueHome, Recover};
+use crate::store::QueueHome;
 pub use crate::store::{
     Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
     JobState, JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
@@ -212,50 +210,6 @@ fn launch(
     Ok((supervisor, lock_file))
 }
 
-/// The open writer, and whether the process before died. It opens before any reader: it makes the
-/// tables they look for.
-fn open(
-    store: &store::Options,
-    config: &Config,
-    one_shot: bool,
-    within: Option<Duration>,
-) -> Result<(Writer, bool), EngineError> {
-    let mut writer = patiently(&store.path, within, || Writer::open(store))?;
-    let unclean = !one_shot && recover(&mut writer, config, within)?;
-    Ok((writer, unclean))
-}
-
-/// Runs `alerts.command` for a database too damaged to start on.
-fn tell_of_damage(config: &Config, error: &StoreError) {
-    if let StoreError::Corrupt(_) | StoreError::NotADatabase { .. } = error {
-        let (path, kind) = (&config.database.path, AlarmKind::DatabaseDamaged);
-        let now_ms = Clock::system().unix_ms();
-        tell_last(&config.alerts, path, kind, error.to_string(), now_ms);
-    }
-}
-
-/// Takes back what a process that died had claimed, before anybody claims; whether one died.
-fn recover(
-    writer: &mut Writer,
-    config: &Config,
-    within: Option<Duration>,
-) -> Result<bool, EngineError> {
-    let recover = Recover {
-        max_crashes: Queue::ALL.map(|queue| (queue, config.queues.get(queue).max_crashes)),
-        now: Moment(Clock::system().unix_ms()),
-    };
-    let path = &config.database.path;
-    let recovered = patiently(path, within, || writer.run(recover.clone()))?;
-    if recovered.suspects > 0 || !recovered.given_up.is_empty() {
-        tracing::warn!(
-            suspects = recovered.suspects,
-            given_up = recovered.given_up.len(),
-            "the process before died with jobs in its hands; they are tried one at a time"
-        );
-    }
-    Ok(patiently(path, within, || writer.run(BeginRun))?)
-}
-
 fn store_options(config: &Config) -> store::Options {
     store::Options {
         path: config.database.path.clone(),
@@ -263,19 +217,6 @@ fn store_options(config: &Config) -> store::Options {
         schema: config.schema.clone(),
         keep_details: config.scoring.keep_details,
         queue: QueueHome::Memory,
-    }
-}
-
-/// Without it each lookup reads all snapshots, which is worth a word.
-fn warn_without_index(writer: &Writer, store: &store::Options) {
-    if !writer.has_snapshot_index() {
-        let snapshots = &store.schema.snapshots;
-        tracing::warn!(
-            "no index on {} ({}, {}): scoring is slow; vvv-actors db doctor --create-index makes it",
-            snapshots.table,
-            snapshots.video_id,
-            snapshots.fetched_at,
-        );
     }
 }
 

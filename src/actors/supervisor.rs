@@ -7,6 +7,7 @@ pub mod follow;
 pub mod reload;
 pub mod upkeep;
 mod watch;
+pub mod withdraw;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

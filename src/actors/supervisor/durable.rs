@@ -16,8 +16,7 @@ use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
 use crate::store::{
     CancelJobs, Chunks, Enqueue, Enqueued, GroupId, Grouping, JobId, JobRequest, JobState,
-    Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, StoreError, TakeIn, TakenIn,
-    WithdrawJobs,
+    Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, TakeIn, TakenIn,
 };
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
@@ -36,7 +35,7 @@ pub const fn chunks(config: &Config) -> Chunks {
     }
 }
 
-type Answer<T> = ResponseActFuture<Supervisor, Result<T, SubmitError>>;
+pub(super) type Answer<T> = ResponseActFuture<Supervisor, Result<T, SubmitError>>;
 
 impl Supervisor {
     /// Writes to the durable queue, then lets `then` act on what was written.
@@ -75,12 +74,12 @@ impl Supervisor {
                 error: None,
             });
         }
-        self.abandon(jobs.iter().map(|(id, _)| *id).collect());
+        self.abandon(&jobs.iter().map(|(id, _)| *id).collect());
     }
 
-    fn abandon(&self, ids: Arc<[JobId]>) {
+    pub(super) fn abandon(&self, ids: &Arc<[JobId]>) {
         for (_, seat) in &self.pools {
-            seat.slot.get().do_send(Abandon(Arc::clone(&ids)));
+            seat.slot.get().do_send(Abandon(Arc::clone(ids)));
         }
     }
 
@@ -231,37 +230,6 @@ impl Handler<Cancel> for Supervisor {
         Box::pin(cancel.map(|cancelled, _, _| {
             let ids = cancelled?.into_iter().map(|(id, _)| id);
             Ok(ids.collect())
-        }))
-    }
-}
-
-/// Cancels what has not ended of a ticket whose jobs do not outlive the engine; answers with how
-/// many jobs that were. From then on they write nothing.
-#[derive(Message)]
-#[rtype(result = "Result<usize, SubmitError>")]
-pub struct CancelTicket(pub u64);
-
-impl Handler<CancelTicket> for Supervisor {
-    type Result = Answer<usize>;
-
-    fn handle(
-        &mut self,
-        CancelTicket(ticket): CancelTicket,
-        _: &mut Self::Context,
-    ) -> Self::Result {
-        let origins = self.tickets.withdraw(ticket);
-        let withdrawn = origins.len();
-        let (db, withdraw) = (self.deps.db.clone(), WithdrawJobs { origins });
-        let write = async move { db.write(withdraw).await };
-        Box::pin(write.into_actor(self).map(move |written, actor, _| {
-            actor.tickets.close(ticket);
-            match written {
-                Ok(ids) => actor.abandon(ids.into()),
-                // The rows are gone with their connection.
-                Err(StoreError::Unknown(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            Ok(withdrawn)
         }))
     }
 }

@@ -1,30 +1,29 @@
 //! Jobs of the durable queue, followed to their ends for whoever submitted them: listen first, then
 //! look into the file, then wait; so no end is missed in between.
 
+mod lookout;
+
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, Handler, Message, ResponseActFuture, ResponseFuture, WrapFuture};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
+use self::lookout::Lookout;
 use super::durable::EnqueueJobs;
 use super::{SubmitError, Supervisor};
 use crate::actors::tickets::Failure;
 use crate::actors::worker::JobMoved;
 use crate::domain::finding::Findings;
 use crate::domain::job::{Kind, Queue};
-use crate::store::{
-    Grouping, JobDetail, JobFilter, JobId, JobRequest, JobState, Options, Reader, StoreError,
-};
+use crate::store::{Grouping, JobDetail, JobId, JobRequest, JobState, Options, StoreError};
 
 /// Looked again after so long, and then ever more rarely: a row that somebody deletes ends without
 /// news.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_RARELY: Duration = Duration::from_secs(10);
-/// Before a look that another process's lock prevented is tried again.
-const LOCKED_AGAIN: Duration = Duration::from_millis(50);
 /// Jobs of one look: others look in between, and what they found is in memory.
 const JOBS_A_LOOK: usize = 64;
 
@@ -60,81 +59,9 @@ pub(super) struct Followers {
 impl Followers {
     pub(super) fn new(store: &Arc<Options>) -> Self {
         Self {
-            lookout: Lookout {
-                store: Arc::clone(store),
-                turn: Arc::new(Semaphore::new(1)),
-                reader: Arc::default(),
-            },
+            lookout: Lookout::new(store),
             stop: Arc::new(watch::Sender::new(false)),
         }
-    }
-}
-
-/// One read-only connection for all followers, opened when it is first needed.
-#[derive(Clone)]
-struct Lookout {
-    store: Arc<Options>,
-    turn: Arc<Semaphore>,
-    reader: Arc<Mutex<Option<Reader>>>,
-}
-
-impl Lookout {
-    /// Looks on a thread that may block, one look at a time; waits while the file is locked.
-    async fn look<T: Send + 'static>(
-        &self,
-        look: impl Fn(&Reader) -> Result<T, StoreError> + Clone + Send + 'static,
-    ) -> Result<T, StoreError> {
-        loop {
-            let turn = self.turn.acquire().await;
-            let (store, reader, look) = (
-                Arc::clone(&self.store),
-                Arc::clone(&self.reader),
-                look.clone(),
-            );
-            let looked = actix_rt::task::spawn_blocking(move || {
-                let mut kept = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                let reader = match kept.take() {
-                    Some(reader) => reader,
-                    None => Reader::open(&store)?,
-                };
-                look(kept.insert(reader))
-            })
-            .await
-            .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())));
-            drop(turn);
-            match looked {
-                Err(error) if error.is_locked() => actix_rt::time::sleep(LOCKED_AGAIN).await,
-                looked => return looked,
-            }
-        }
-    }
-
-    /// The jobs that are there, in order.
-    async fn jobs(&self, ids: Vec<JobId>) -> Result<Vec<JobDetail>, StoreError> {
-        self.look(move |reader| {
-            let found = ids.iter().filter_map(|id| reader.job(*id).transpose());
-            found.collect()
-        })
-        .await
-    }
-
-    /// The jobs that hold a key: the one that does, and the others that its work was cut into.
-    async fn holders(&self, kind: Kind, id: JobId) -> Result<Vec<JobId>, StoreError> {
-        self.look(move |reader| {
-            let Some(group) = reader.job(id)?.and_then(|job| job.summary.group) else {
-                return Ok(vec![id]);
-            };
-            let jobs = reader.jobs(&JobFilter {
-                group: Some(group),
-                queue: Some(kind.queue()),
-                limit: usize::MAX,
-                ..JobFilter::default()
-            })?;
-            let mut ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
-            ids.sort_unstable();
-            Ok(ids)
-        })
-        .await
     }
 }
 
