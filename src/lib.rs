@@ -189,8 +189,9 @@ pub use config::Config;
 #[doc(inline)]
 pub use engine::{
     BlockingEngine, BlockingTicket, Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle,
-    Failure, Found, JobId, LivenessFound, LivenessReport, News, Report, ScoreFound, ScoreReport,
-    Status, SubmitOptions, ThumbnailFound, ThumbnailItem, ThumbnailsReport, Ticket, Work,
+    Failure, Found, JobId, JobMoved, JobState, LivenessFound, LivenessReport, News, Report,
+    ScoreFound, ScoreReport, Status, SubmitOptions, ThumbnailFound, ThumbnailItem,
+    ThumbnailsReport, Ticket, Work,
 };
 #[doc(inline)]
 pub use engine::{LivenessJob as Liveness, ScoreJob as Score, ThumbnailsJob as Thumbnails};

@@ -21,7 +21,7 @@ use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Config;
-use vvv_actors::engine::{JobState, Queue};
+use vvv_actors::engine::{JobState, PoolStatus, Queue};
 use vvv_actors::{
     Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, Liveness, News, Score, Status,
     SubmitOptions, ThumbnailItem, Thumbnails,
@@ -418,6 +418,57 @@ async fn who_waits_for_a_stopped_engine_is_told_and_durable_work_stays() {
             stop(&engine).await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_engine_that_nobody_holds_stops() {
+    for durable in [false, true] {
+        let scene = Scene::new();
+        let ids = alive(0..2);
+        let _gate = scene.hold(&ids[1]);
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        scene.until_asked(2);
+        all_live(&engine.status().await.unwrap());
+        drop(engine);
+        let error = soon(ticket.wait()).await.unwrap_err();
+        assert!(matches!(error, EngineError::Stopped), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn work_cancelled_as_soon_as_it_is_submitted_is_not_begun_later() {
+    for durable in [false, true] {
+        let mut scene = Scene::with(Journal::Wal, 1200);
+        scene.config.queues.scoring.chunk = 1;
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(scene.scores()).await.unwrap();
+        let cancelled = soon(ticket.cancel()).await.unwrap();
+        let report = soon(ticket.wait()).await.unwrap();
+        assert!(report.failures.is_empty(), "{report:?}");
+        assert!(report.not_done.len() >= cancelled && cancelled > 0);
+        let deadline = Instant::now() + SOON;
+        loop {
+            let status = engine.status().await.unwrap();
+            let idle = |pool: &PoolStatus| pool.busy + pool.ready + pool.uncommitted == 0;
+            if status.open_jobs == 0 && status.pools.iter().all(idle) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{status:?}");
+            tokio::task::yield_now().await;
+        }
+        stop(&engine).await;
+    }
+}
+
+#[test]
+fn the_docs_name_the_rusqlite_in_use() {
+    let manifest: toml::Table = include_str!("../Cargo.toml").parse().unwrap();
+    let version = manifest["dependencies"]["rusqlite"]["version"].as_str();
+    let version = version.unwrap();
+    let docs = include_str!("../src/lib.rs");
+    assert!(docs.contains(&format!("uses rusqlite {version} ")));
+    assert!(docs.contains(&format!("`rusqlite = \"{version}\"`")));
 }
 
 #[tokio::test]

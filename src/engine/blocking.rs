@@ -82,7 +82,6 @@ impl BlockingEngine {
 
 /// Submitted work, as a plain thread waits for it. It is an iterator over its news.
 #[derive(Debug)]
-#[must_use = "a ticket is how the work is waited for"]
 pub struct BlockingTicket<R> {
     ticket: Ticket<R>,
 }
@@ -109,6 +108,7 @@ impl<R> BlockingTicket<R> {
     }
 
     /// The ticket as tasks hold it.
+    #[must_use]
     pub fn into_ticket(self) -> Ticket<R> {
         self.ticket
     }

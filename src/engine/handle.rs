@@ -61,8 +61,8 @@ impl EngineHandle {
     /// ```
     ///
     /// # Errors
-    /// When the engine is stopping, stopped or lost, or the queue is switched off and not durable,
-    /// or the database refuses. After [`StoreError::Unknown`](super::StoreError::Unknown) the work
+    /// When the engine is stopping, stopped or lost, the database refuses, or a temporary queue is
+    /// switched off (`workers = 0`; in a durable one the work waits). After [`StoreError::Unknown`](super::StoreError::Unknown) the work
     /// may be queued all the same.
     pub async fn submit<W: Work>(&self, work: W) -> Result<Ticket<W::Report>, EngineError> {
         self.submit_with(work, SubmitOptions::default()).await
@@ -260,8 +260,8 @@ impl EngineHandle {
     }
 
     /// Stops the engine: running jobs may finish within `drain`, the rest is released. Returns
-    /// when its threads have ended, which is ten seconds after the drain at the latest unless
-    /// another process holds the database.
+    /// when its threads have ended: as a rule at once after the drain, and where another process
+    /// holds the database, or a thread hangs in a look-up of a name, within 17 seconds of it.
     ///
     /// Any clone may call it, and more than one: the first call's `drain` counts, and each returns
     /// when the engine has stopped. The engine stops even if nobody waits for this future, on its
@@ -288,6 +288,7 @@ impl EngineHandle {
 pub(super) fn gone(phase: &watch::Receiver<Phase>) -> EngineError {
     match *phase.borrow() {
         Phase::Stopping => EngineError::Stopped,
-        Phase::Running | Phase::Lost(_) => EngineError::Lost,
+        Phase::Running => EngineError::Lost,
+        Phase::Lost(why) => why.into(),
     }
 }

@@ -6,6 +6,7 @@ use super::TicketEvent;
 use crate::actors::supervisor::Submitted;
 
 /// Submitted work and its raw news.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct JobEvents {
     jobs: usize,

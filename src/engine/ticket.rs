@@ -59,7 +59,6 @@ pub(super) enum Source {
 ///
 /// With a temporary queue pictures and liveness checks are told one by one, with a durable one job
 /// by job. A ticket does not keep its engine running.
-#[must_use = "a ticket is how the work is waited for"]
 pub struct Ticket<R> {
     source: Source,
     asked: Job,

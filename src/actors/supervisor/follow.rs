@@ -249,3 +249,75 @@ impl Handler<EndFollowing> for Supervisor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(id: i64, state: JobState) -> JobMoved {
+        JobMoved {
+            id: JobId(id),
+            queue: Queue::Scoring,
+            state,
+            error: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn ends_are_heard_together_and_after_a_gap_all_are_looked_at() {
+        let (sender, mut moves) = broadcast::channel(4);
+        let open = BTreeSet::from([JobId(1), JobId(2), JobId(3)]);
+        for (id, state) in [
+            (1, JobState::Running),
+            (3, JobState::Cancelled),
+            (9, JobState::Succeeded),
+            (1, JobState::Failed),
+        ] {
+            sender.send(moved(id, state)).unwrap();
+        }
+        let ended = ends(&mut moves, &open).await;
+        assert_eq!(ended, Some(vec![JobId(3), JobId(1)]));
+        for _ in 0..9 {
+            sender.send(moved(9, JobState::Running)).unwrap();
+        }
+        let all: Vec<JobId> = open.iter().copied().collect();
+        assert_eq!(ends(&mut moves, &open).await, Some(all));
+        drop(sender);
+        assert_eq!(ends(&mut moves, &open).await, None);
+    }
+
+    #[test]
+    fn a_failed_job_leaves_what_it_did_not_find() {
+        let found = Findings::from_json(
+            r#"{"liveness":[{"id":"a","verdict":"alive","reason":"","cached":false}]}"#,
+        )
+        .unwrap();
+        let mut job = JobDetail {
+            summary: crate::store::JobSummary {
+                id: JobId(1),
+                kind: Some("tasks.detect_dead_videos".to_owned()),
+                queue: Some(Queue::Cleanup),
+                state: JobState::Failed,
+                priority: 5,
+                items: 2,
+                attempts: 1,
+                crashes: 0,
+                group: None,
+                unique_key: None,
+                error: Some("panicked".to_owned()),
+                run_at_ms: 0,
+                queued_ms: None,
+                started_ms: None,
+                ended_ms: None,
+            },
+            payload: Some(r#"{"video_ids":["a","b"]}"#.to_owned()),
+            remaining: None,
+            result: None,
+        };
+        let failed = failure(&job, Some(&found)).unwrap();
+        assert_eq!(failed.left.unwrap().video_ids(), ["b"]);
+        assert_eq!(failed.error, "panicked");
+        job.summary.state = JobState::Cancelled;
+        assert!(failure(&job, Some(&found)).is_none());
+    }
+}
