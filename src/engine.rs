@@ -11,10 +11,11 @@ mod error;
 mod handle;
 mod lock_file;
 mod metrics;
-mod process;
+mod pictures;
 mod queue;
 mod schedule;
 mod selection;
+mod site_view;
 mod waiting;
 
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -28,9 +29,11 @@ pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
+pub use self::pictures::{open_pictures, resized};
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
+pub use self::site_view::{HistoryPoint, SiteView};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
 use crate::actors::alarms::tell_last;
@@ -39,7 +42,6 @@ use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
-use crate::actors::meters::Meters;
 use crate::actors::pool::Drain;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::rate_limiter::StopGranting;
@@ -55,13 +57,18 @@ pub use crate::domain::job::{
     Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob, once_each,
 };
 pub use crate::domain::liveness::{Judgement, Verdict};
+pub use crate::domain::picture::PictureError;
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
+pub use crate::domain::trend::{Direction, Trend};
+pub use crate::fetch::PictureCache;
 use crate::store::Writer;
 use crate::store::{BeginRun, Moment, QueueHome, Recover};
 pub use crate::store::{
-    Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
-    JobState, JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
+    CappedCount, CheckFilter, CheckedThumbnail, CheckedVideo, Enqueued, FollowUps, GroupId,
+    GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest, JobState, JobSummary,
+    LeaderboardFilter, LeaderboardRow, MINUTES, NoSuchPlace, Page, PageCursor, QueueRate,
+    QueueSummary, ROWS_A_PAGE, SelectedVideo, Selection, StoreError, Tally,
 };
 use crate::{fetch, store};
 
@@ -84,7 +91,8 @@ impl Engine {
                 ..RunOptions::default()
             },
             faults: Faults::default(),
-            meters: Meters::default(),
+            meters: Default::default(),
+            pictures: None,
             open_within: None,
         }
     }
@@ -190,6 +198,7 @@ fn launch(
         arbiters,
         faults: builder.faults,
         meters: builder.meters,
+        pictures: builder.pictures,
         events,
         unclean,
         alive,

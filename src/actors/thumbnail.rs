@@ -1,5 +1,7 @@
 //! Fetches the thumbnails of a job and judges each.
 
+mod evidence;
+
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -10,6 +12,7 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use self::evidence::{evidence_of, recognise};
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
@@ -20,12 +23,9 @@ use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
 use crate::config::ThumbnailPolicy;
 use crate::domain::finding::{Findings, ThumbnailFound};
 use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
-use crate::domain::picture::{PictureError, Sniff, sniff};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
-use crate::fetch::{self, FetchError, Redirects, Request};
-use crate::store::Claim;
-use crate::store::RecordThumbnail;
-use crate::store::{Since, StoreError};
+use crate::fetch::{self, Redirects, Request};
+use crate::store::{Claim, RecordThumbnail, Since, StoreError};
 
 /// Fetches on its arbiter with one long-lived client.
 pub struct ThumbnailActor {
@@ -173,9 +173,7 @@ impl Attempt {
     }
 
     async fn check(&self, item: ThumbnailItem, control: &JobControl) -> ItemEnd {
-        let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url))
-            .catch_unwind()
-            .await;
+        let looked = AssertUnwindSafe(self.look_at(&item)).catch_unwind().await;
         let (evidence, retry_after) = looked
             .unwrap_or_else(|panic| (Evidence::Panicked(panic_message(panic.as_ref())), None));
         let verdict = judge(&evidence, &self.rules());
@@ -207,10 +205,10 @@ impl Attempt {
     }
 
     /// Fetches and decodes one picture: what was seen, and what the upstream asked for.
-    async fn look_at(&self, url: &str) -> (Evidence, Option<Duration>) {
+    async fn look_at(&self, item: &ThumbnailItem) -> (Evidence, Option<Duration>) {
         let thumbnails = &self.deps.config.thumbnails;
         let request = Request {
-            url,
+            url: &item.thumbnail_url,
             accept: "image/jpeg,image/png,image/webp,image/gif",
             max_bytes: thumbnails.max_bytes,
             timeout: thumbnails.timeout,
@@ -221,11 +219,22 @@ impl Attempt {
         match self.tools.get(Lane::Thumbnail, request).await {
             // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
-                (self.deps.decoder.inspect(answer.body).await, None)
+                let kept = self.to_keep(&answer.body);
+                let evidence = self.deps.decoder.inspect(answer.body).await;
+                if let (Evidence::Decoded(_), Some((cache, body))) = (&evidence, kept) {
+                    cache.put(&item.video_id, &item.thumbnail_url, body);
+                }
+                (evidence, None)
             }
             Ok(answer) => (Evidence::Status(answer.status), answer.retry_after),
             Err(error) => (evidence_of(error), None),
         }
+    }
+
+    /// A copy of a body small enough for the cache, if there is one.
+    fn to_keep(&self, body: &[u8]) -> Option<(&fetch::PictureCache, Vec<u8>)> {
+        let cache = self.deps.pictures.as_deref()?;
+        (body.len() <= fetch::LARGEST_CACHED).then(|| (cache, body.to_vec()))
     }
 
     async fn record(
@@ -266,35 +275,5 @@ impl Attempt {
                 cached,
             },
         );
-    }
-}
-
-fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
-    match sniff(first_bytes) {
-        Sniff::Picture(_) => fetch::Sniff::Accept,
-        Sniff::NeedMore => fetch::Sniff::NeedMore,
-        Sniff::NotAPicture => fetch::Sniff::Drop,
-    }
-}
-
-/// What a fetch without an answer says of the picture. The verdict's own words are left to the
-/// domain, so only what is behind them is passed on.
-fn evidence_of(error: FetchError) -> Evidence {
-    match error {
-        FetchError::Refused(why) => Evidence::Refused(why),
-        FetchError::BadRedirect(why) => Evidence::BadRedirect(why),
-        FetchError::Corrupt(why) => Evidence::Undecodable(PictureError::Corrupt(why)),
-        FetchError::Incomplete => Evidence::Undecodable(PictureError::Truncated),
-        FetchError::Unrecognised => Evidence::Undecodable(PictureError::NotAPicture),
-        FetchError::TooLarge { max } => Evidence::TooLarge(format!("over {max} bytes")),
-        error @ FetchError::BadUrl(_) => Evidence::Refused(error.to_string()),
-        error @ (FetchError::TimedOut { .. }
-        | FetchError::Unresolved(_)
-        | FetchError::Connect(_)
-        | FetchError::Broken(_)
-        | FetchError::Tls(_)
-        | FetchError::Protocol(_)
-        | FetchError::BrokenOff(_)
-        | FetchError::Setup(_)) => Evidence::NoAnswer(error.to_string()),
     }
 }

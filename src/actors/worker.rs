@@ -180,6 +180,8 @@ pub struct Deps {
     pub calls: CallBudget,
     /// What is counted and timed.
     pub meters: Meters,
+    /// Where fetched pictures are kept for pages.
+    pub pictures: Option<Arc<fetch::PictureCache>>,
     /// Faults a test brings.
     pub faults: Faults,
 }

@@ -14,6 +14,7 @@ use crate::actors::faults::Faults;
 use crate::actors::meters::Meters;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
+use crate::fetch::PictureCache;
 
 /// Moves of jobs that a slow listener may be behind before it misses some.
 const EVENTS_KEPT: usize = 4096;
@@ -25,6 +26,7 @@ pub struct EngineBuilder {
     pub(super) faults: Faults,
     pub(super) meters: Meters,
     pub(super) open_within: Option<Duration>,
+    pub(super) pictures: Option<Arc<PictureCache>>,
 }
 
 impl EngineBuilder {
@@ -72,6 +74,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Keeps small pictures that were fetched, to be shown by [`EngineHandle::picture`].
+    #[must_use]
+    pub fn pictures(mut self, cache: Option<Arc<PictureCache>>) -> Self {
+        self.pictures = cache;
+        self
+    }
+
     /// Lets a test make things go wrong.
     #[doc(hidden)]
     #[must_use]
@@ -97,6 +106,7 @@ impl EngineBuilder {
         let (lost, is_lost) = tokio::sync::watch::channel(None);
         let calls = CallBudget::new(self.run.max_calls);
         let made = calls.clone();
+        let pictures = self.pictures.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.clone();
         let config = Arc::new(self.config.clone());
@@ -106,9 +116,11 @@ impl EngineBuilder {
             .spawn(move || live(self, calls, events, &ready, stops, &lost))
             .map_err(EngineError::Thread)?;
         match started.recv() {
-            Ok(Ok(supervisor)) => Ok(EngineHandle::new(
-                supervisor, stop, is_lost, made, told, thread, sight,
-            )),
+            Ok(Ok(supervisor)) => {
+                let handle =
+                    EngineHandle::new(supervisor, stop, is_lost, made, told, thread, sight);
+                Ok(handle.showing(pictures))
+            }
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)

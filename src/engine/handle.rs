@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
-use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::metrics::Sight;
-use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
+use super::{EngineError, Lost, Status, StopRequest, TicketEvent, resized};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
 use crate::actors::supervisor::reload::Reload;
@@ -20,6 +19,7 @@ use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
 use crate::domain::job::{Job, Queue};
+use crate::fetch::PictureCache;
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
@@ -32,7 +32,8 @@ pub struct EngineHandle {
     events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     config: Arc<Config>,
-    sight: Sight,
+    pub(super) sight: Sight,
+    pictures: Option<Arc<PictureCache>>,
 }
 
 impl EngineHandle {
@@ -54,6 +55,33 @@ impl EngineHandle {
             thread: Arc::new(Mutex::new(Some(thread))),
             config: sight.config(),
             sight,
+            pictures: None,
+        }
+    }
+
+    pub(super) fn showing(self, pictures: Option<Arc<PictureCache>>) -> Self {
+        Self { pictures, ..self }
+    }
+
+    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
+    /// [`resized`](super::resized). May block for a moment.
+    #[must_use]
+    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
+        self.pictures.as_ref()?.get(video_id, url)
+    }
+
+    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
+    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
+    #[must_use]
+    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
+        let pictures = self.pictures.as_ref()?;
+        match resized(&pictures.get(video_id, url)?, max_side) {
+            Ok(small) => Some(small),
+            Err(error) => {
+                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
+                pictures.forget(video_id, url);
+                None
+            }
         }
     }
 
@@ -147,23 +175,6 @@ impl EngineHandle {
             Ok(Err(error)) => Err(EngineError::Config(error)),
             Err(_) => Err(EngineError::Lost),
         }
-    }
-
-    /// Shows in a registry what the engine counts and times, and what is looked up whenever that
-    /// registry is encoded. All names begin with `vvv_`, after the registry's own prefix; engines
-    /// that share a registry each need one.
-    ///
-    /// Encoding it then looks into the database, which blocks for a moment, or for up to a second
-    /// while another process holds it: do it where blocking disturbs nobody. What cannot be read is
-    /// left out, and counted in `vvv_scrape_errors_total`.
-    pub fn register_metrics(&self, registry: &mut Registry) {
-        self.sight.register(registry);
-    }
-
-    /// Shows in a registry how the process fares: `process_resident_memory_bytes` and the like.
-    /// Only on Linux; elsewhere there is nothing to show.
-    pub fn register_process_metrics(&self, registry: &mut Registry) {
-        self.sight.register_process(registry);
     }
 
     /// The moves of durable jobs from now on, each after the commit that says so.

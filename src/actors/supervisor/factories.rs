@@ -51,6 +51,8 @@ pub struct Launch {
     pub meters: Meters,
     /// Faults a test brings.
     pub faults: Faults,
+    /// Where fetched pictures are kept for pages.
+    pub pictures: Option<Arc<fetch::PictureCache>>,
     /// Where the moves of durable jobs are told.
     pub events: broadcast::Sender<JobMoved>,
     /// Whether the process before died on the queue.
@@ -148,6 +150,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         writer_arbiter,
         meters,
         faults,
+        pictures,
         ..
     } = launch;
     let clock = Clock::system();
@@ -175,12 +178,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         faults.clone(),
     );
     Deps {
-        // A durable job keeps its mark from one process to the next.
-        run_id: if run.one_shot {
-            format!("{:016x}", fastrand::u64(..)).into()
-        } else {
-            "job".into()
-        },
+        run_id: run_id(&run),
         fetch: fetch::Shared::new(&fetch_settings),
         fetch_settings: Arc::new(fetch_settings),
         decoder,
@@ -197,6 +195,16 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         file,
         meters,
         faults,
+        pictures,
+    }
+}
+
+/// A durable job keeps its mark from one process to the next.
+fn run_id(run: &RunOptions) -> Arc<str> {
+    if run.one_shot {
+        format!("{:016x}", fastrand::u64(..)).into()
+    } else {
+        "job".into()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each command does, whoever asks: the socket and the web share it.
 
+mod news;
 mod views;
 mod wait;
 
@@ -10,9 +11,11 @@ use std::time::Instant;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(in crate::face) use self::news::Event;
+use self::news::News;
 use self::views::Views;
 use crate::config::Config;
-use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView};
+use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView, SiteView};
 use crate::face::protocol::{
     Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, List,
     Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry, RpcError,
@@ -48,8 +51,11 @@ pub struct Facts {
 /// All that connections share.
 pub struct Site {
     pub(in crate::face) engine: EngineHandle,
-    pub(in crate::face) views: Views,
+    pub(in crate::face) views: Views<QueueView>,
+    /// Looks at the site's videos.
+    pub(in crate::face) videos: Views<SiteView>,
     pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
+    pub(in crate::face) news: News,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -64,10 +70,13 @@ impl Site {
         facts: Facts,
         control: mpsc::UnboundedSender<Control>,
     ) -> Self {
+        let queue_events = broadcast::Sender::new(QUEUE_EVENTS);
         Self {
+            news: News::new(engine.events(), queue_events.subscribe()),
             engine,
-            views: Views::new(config),
-            queue_events: broadcast::Sender::new(QUEUE_EVENTS),
+            views: Views::new(Arc::clone(&config)),
+            videos: Views::new(config),
+            queue_events,
             control,
             facts,
             draining: AtomicBool::new(false),
@@ -81,7 +90,9 @@ impl Site {
 
     /// From now on looks with these settings.
     pub fn set_config(&self, config: Config) {
-        self.views.set_config(Arc::new(config));
+        let config = Arc::new(config);
+        self.views.set_config(Arc::clone(&config));
+        self.videos.set_config(config);
     }
 
     pub(in crate::face) async fn group(&self, id: i64) -> Result<GroupState, RpcError> {

@@ -9,6 +9,8 @@ mod asked;
 mod guard;
 mod health;
 mod metrics;
+#[cfg(test)]
+mod openapi;
 mod options;
 mod problem;
 mod seen;
@@ -22,7 +24,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use prometheus_client::registry::Registry;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
 pub use self::server::{ServeError, Served, serve};
@@ -37,6 +39,8 @@ struct Shared {
     options: Options,
     sessions: Sessions,
     metrics: Arc<Registry>,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -71,6 +75,7 @@ impl Web {
             metrics,
             options,
             sessions: Sessions::default(),
+            streams: api::event_places(),
         })))
     }
 
