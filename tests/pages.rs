@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vvv_actors::engine::{
-    CheckFilter, Direction, Engine, EngineError, Job, LeaderboardFilter, PictureCache, ScoreJob,
-    SiteView, StoreError, ThumbnailItem, ThumbnailStatus, ThumbnailsJob, resized,
+    CheckFilter, Direction, Engine, EngineError, Job, LeaderboardFilter, LeaderboardRow,
+    PictureCache, ScoreJob, SiteView, StoreError, ThumbnailItem, ThumbnailStatus, ThumbnailsJob,
+    resized,
 };
 use vvv_actors::{Config, TicketEvent};
 
@@ -108,6 +109,24 @@ fn until<T>(look: impl Fn() -> Option<T>) -> T {
     }
 }
 
+/// The leaderboard, gathered page by page.
+fn whole_board(view: &SiteView) -> Vec<LeaderboardRow> {
+    let mut filter = LeaderboardFilter {
+        limit: 7,
+        ..LeaderboardFilter::default()
+    };
+    let mut rows = Vec::new();
+    loop {
+        let page = view.leaderboard(&filter).unwrap();
+        rows.extend(page.rows);
+        filter.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    rows
+}
+
 #[test]
 fn a_file_where_we_never_ran_has_empty_pages() {
     let stage = Stage::new();
@@ -158,19 +177,7 @@ fn pages_show_what_the_actors_found() {
     );
     stage.vault.connect().execute_batch(&later).unwrap();
     let view = stage.view();
-    let mut filter = LeaderboardFilter {
-        limit: 7,
-        ..LeaderboardFilter::default()
-    };
-    let mut rows = Vec::new();
-    loop {
-        let page = view.leaderboard(&filter).unwrap();
-        rows.extend(page.rows);
-        filter.after = page.next;
-        if page.next.is_none() {
-            break;
-        }
-    }
+    let rows = whole_board(&view);
     let mut listed: Vec<_> = rows.iter().map(|row| row.video_id.clone()).collect();
     assert!(rows.is_sorted_by(|one, other| one.score >= other.score));
     listed.sort();
@@ -184,7 +191,22 @@ fn pages_show_what_the_actors_found() {
     let row = rows.iter().find(|row| row.video_id == ids[0]).unwrap();
     assert_eq!(row.trend.unwrap().direction, Direction::Falling);
     assert_eq!(row.thumbnail.as_deref(), Some("valid"));
-    let history = view.history(&ids[0], 2).unwrap();
+    history_is_told(&view, &ids[0]);
+
+    let page = view.thumbnail_checks(&CheckFilter {
+        found: Some(ThumbnailStatus::Broken),
+        before: None,
+        limit: 10,
+    });
+    let page = page.unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(page.rows[0].url, gone.thumbnail_url);
+    let card = view.video(&ids[1]).unwrap().unwrap();
+    assert_eq!(card.thumbnail.verdict.unwrap().verdict, "broken");
+}
+
+fn history_is_told(view: &SiteView, id: &str) {
+    let history = view.history(id, 2).unwrap();
     let told: Vec<_> = history
         .iter()
         .map(|point| (point.seconds, point.velocity))
@@ -194,21 +216,20 @@ fn pages_show_what_the_actors_found() {
         told,
         [(Some(noon), Some(100.0)), (Some(noon - 3600), Some(600.0))]
     );
-    assert_eq!(view.history(&ids[0], 500).unwrap()[2].velocity, None);
+    assert_eq!(view.history(id, 500).unwrap()[2].velocity, None);
+}
 
-    let broken = CheckFilter {
-        found: Some(ThumbnailStatus::Broken),
-        before: None,
-        limit: 10,
+#[test]
+fn a_look_ends_at_its_deadline() {
+    let stage = Stage::new();
+    let video_ids = stage.vault.ids.clone();
+    stage.run(vec![Job::Score(ScoreJob { video_ids })], None, |_| ());
+    let view = stage.view();
+    let filter = LeaderboardFilter {
+        limit: 1_000,
+        ..LeaderboardFilter::default()
     };
-    let page = view.thumbnail_checks(&broken).unwrap();
-    assert_eq!(page.rows.len(), 1);
-    assert_eq!(page.rows[0].url, gone.thumbnail_url);
-    let card = view.video(&ids[1]).unwrap().unwrap();
-    assert_eq!(card.thumbnail.verdict.unwrap().verdict, "broken");
-
     view.stop_at(Instant::now()).unwrap();
-    filter.limit = 1_000;
     let stopped = view.leaderboard(&filter);
     assert!(
         matches!(stopped, Err(EngineError::Store(StoreError::Interrupted))),

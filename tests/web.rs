@@ -369,3 +369,104 @@ fn a_stuck_actor_turns_ready_off() {
         .unwrap()
         .block_on(engine.shutdown(Duration::from_secs(5)));
 }
+
+#[test]
+fn videos_are_told_with_their_scores_and_checks() {
+    let scene = Scene::new();
+    let ids = &scene.vault.ids;
+    let videos: Vec<Value> = ids.iter().map(|id| json!({"video_id": id})).collect();
+    let group = scene.post("/batches", &json!({"new_videos": videos}))["group"].clone();
+    assert_eq!(
+        scene.get(&format!("/groups/{group}/wait?timeout=20s"))["ended"],
+        true
+    );
+    let first = scene.get("/videos?limit=50");
+    let rows = first["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 50);
+    let scores: Vec<f64> = rows
+        .iter()
+        .map(|row| row["score"].as_f64().unwrap())
+        .collect();
+    assert!(
+        scores.is_sorted_by(|higher, lower| higher >= lower),
+        "{scores:?}"
+    );
+    let place = first["next"].as_str().unwrap();
+    let second = scene.get(&format!("/videos?limit=50&after={place}"));
+    assert_ne!(second["rows"][0]["video_id"], rows[0]["video_id"]);
+    let region = rows[0]["region"].as_str().unwrap();
+    let of_region = scene.get(&format!("/videos?region={region}"));
+    assert!(
+        of_region["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["region"] == region)
+    );
+    let regions = scene.get("/regions");
+    let counted: u64 = regions["counts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|count| count["count"].as_u64().unwrap())
+        .sum();
+    assert!(counted > 100, "{regions}");
+    let id = rows[0]["video_id"].as_str().unwrap();
+    assert_eq!(scene.get(&format!("/videos/{id}"))["video_id"], id);
+    let history = scene.get(&format!("/videos/{id}/history?limit=2"));
+    assert_eq!(history["snapshots"].as_array().unwrap().len(), 2);
+    assert!(history["snapshots"][0]["velocity"].is_number(), "{history}");
+    let nobody = Request::new("GET", &format!("{API}/videos/nobody"));
+    assert_eq!(
+        scene.refused(nobody, 404),
+        "video \"nobody\": there is none"
+    );
+    scene.end();
+}
+
+#[test]
+fn a_link_is_asked_for_anew_and_exported() {
+    let scene = Scene::new();
+    let id = &scene.vault.ids[0];
+    let asked = scene.post(&format!("/videos/{id}/check"), &json!({"kind": "liveness"}));
+    let job = &asked["ids"][0];
+    assert_eq!(
+        scene.get(&format!("/jobs/{job}/wait?timeout=20s"))["ended"],
+        true
+    );
+    let checks = scene.get("/liveness");
+    assert_eq!(checks["rows"][0]["video_id"], json!(id));
+    let verdict = checks["rows"][0]["verdict"].as_str().unwrap();
+    assert_eq!(
+        scene.get(&format!("/liveness?verdict={verdict}"))["rows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(scene.get("/liveness/counts")["counts"][0]["count"], 1);
+    let csv = scene.server.get(&format!("{API}/liveness.csv"));
+    assert!(csv.headers["content-disposition"].contains("links.csv"));
+    let text = csv.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        (lines.len(), lines[0]),
+        (2, "video_id,verdict,reason,http_status,checked_at")
+    );
+    assert!(
+        lines[1].contains(&**id) && lines[1].contains(verdict),
+        "{text}"
+    );
+    let wrong = Request::new("GET", &format!("{API}/liveness?verdict=gone"));
+    assert_eq!(
+        scene.refused(wrong, 400),
+        "verdict: there is no such verdict"
+    );
+    let thumbnail = Request::new("POST", &format!("{API}/videos/{id}/check"));
+    let said = scene.refused(thumbnail.json(&json!({"kind": "thumbnails"})), 400);
+    assert!(
+        said.starts_with("kind: must be score or liveness"),
+        "{said}"
+    );
+    scene.end();
+}

@@ -178,10 +178,10 @@ pub struct Deps {
     pub moves: Recipient<JobMoved>,
     /// Calls made and allowed; outlives the limiter.
     pub calls: CallBudget,
-    /// What is counted and timed.
-    pub meters: Meters,
     /// Where fetched pictures are kept for pages.
     pub pictures: Option<Arc<fetch::PictureCache>>,
+    /// What is counted and timed.
+    pub meters: Meters,
     /// Faults a test brings.
     pub faults: Faults,
 }

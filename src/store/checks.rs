@@ -4,7 +4,8 @@ use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::error::StoreError;
-use super::ranking::{Page, PageCursor, Part, Ranking, Tally};
+use super::page::{Page, PageCursor};
+use super::ranking::{Part, Ranking, Tally};
 use super::reader::Reader;
 use crate::domain::liveness::Verdict;
 use crate::domain::thumbnail::Status;

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::error::StoreError;
-use super::ranking::{Page, PageCursor, Part, Ranking, Tally};
+use super::page::{Page, PageCursor};
+use super::ranking::{Part, Ranking, Tally};
 use super::reader::Reader;
 use crate::domain::score::{Label, Snapshot};
 use crate::domain::trend::{Trend, trend};

@@ -1,48 +1,25 @@
 //! Rows in the order of an index (group, key), highest first: one group's, or all groups' merged,
 //! so that no second index is needed for the list of all.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fmt;
-use std::str::FromStr;
+use std::time::Instant;
 
 use rusqlite::{CachedStatement, Rows, ToSql};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Serialize;
 
 use super::error::StoreError;
 use super::inspect::has_table;
+use super::page::{Page, PageCursor, ROWS_A_PAGE};
 use super::reader::Reader;
+use super::snapshots::LONGEST_READ;
 
-/// The most rows of a page.
-pub const ROWS_A_PAGE: usize = 1_000;
 /// The most groups that are listed; a site has some dozens of regions.
 const GROUPS_LISTED: usize = 1_000;
 /// So many rows are counted for one list of counts, which takes some 15 ms.
 const ROWS_COUNTED: usize = 500_000;
 /// Where counting a group ends, so that all together are no more than that: the highest that fits.
 const CAPS: [usize; 6] = [100_000, 50_000, 10_000, 5_000, 1_000, 500];
-
-/// Where a page ended: the next one begins after it. As text it may stand in an address.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct PageCursor {
-    key: f64,
-    rowid: i64,
-}
-
-/// A text is no place where a page could have ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("read where a page begins: no such place")]
-pub struct NoSuchPlace;
-
-/// Some rows in their order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Page<T> {
-    /// The rows.
-    pub rows: Vec<T>,
-    /// Where the next page begins; none: there is none.
-    pub next: Option<PageCursor>,
-}
 
 /// How many there are, as far as they were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -86,64 +63,6 @@ pub(super) struct Part<'a> {
     pub(super) limit: usize,
 }
 
-impl PageCursor {
-    /// Before all rows with this key or a lower one.
-    const fn before(key: f64) -> Self {
-        Self {
-            key,
-            rowid: i64::MAX,
-        }
-    }
-}
-
-impl Eq for PageCursor {}
-
-impl Ord for PageCursor {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = self.key.total_cmp(&other.key);
-        by_key.then(self.rowid.cmp(&other.rowid))
-    }
-}
-
-impl PartialOrd for PageCursor {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl fmt::Display for PageCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.key, self.rowid)
-    }
-}
-
-impl FromStr for PageCursor {
-    type Err = NoSuchPlace;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchPlace> {
-        let (key, rowid) = text.split_once('_').ok_or(NoSuchPlace)?;
-        let key: f64 = key.parse().map_err(|_| NoSuchPlace)?;
-        let rowid = rowid.parse().map_err(|_| NoSuchPlace)?;
-        key.is_finite()
-            .then_some(Self { key, rowid })
-            .ok_or(NoSuchPlace)
-    }
-}
-
-impl TryFrom<String> for PageCursor {
-    type Error = NoSuchPlace;
-
-    fn try_from(text: String) -> Result<Self, NoSuchPlace> {
-        text.parse()
-    }
-}
-
-impl Serialize for PageCursor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 impl Reader {
     /// A page of a ranking, each row read by `read` from its rowid; empty where there is no such
     /// table. A row that is gone when it is read is left out.
@@ -158,17 +77,22 @@ impl Reader {
         if !has_table(&self.connection, ranking.table)? {
             return Ok(Page { rows, next });
         }
-        self.in_snapshot(|| {
-            // One more tells whether there is another page.
-            let places = self.places(ranking, part, limit + 1)?;
-            if places.len() > limit {
-                next = places.get(limit - 1).copied();
-            }
-            for place in places.iter().take(limit) {
-                rows.extend(read(place.rowid)?);
-            }
-            Ok(())
-        })?;
+        // One more tells whether there is another page.
+        let places = self.in_snapshot(|| self.places(ranking, part, limit + 1))?;
+        if places.len() > limit {
+            next = places.get(limit - 1).copied();
+        }
+        // Of a disk that sleeps they take their time, and a rollback journal keeps writers out.
+        let mut places = places.into_iter().take(limit).peekable();
+        while places.peek().is_some() {
+            let begun = Instant::now();
+            self.in_snapshot(|| {
+                while let Some(place) = places.next_if(|_| begun.elapsed() < LONGEST_READ) {
+                    rows.extend(read(place.rowid)?);
+                }
+                Ok(())
+            })?;
+        }
         Ok(Page { rows, next })
     }
 
@@ -229,25 +153,23 @@ impl Reader {
         if !has_table(&self.connection, ranking.table)? {
             return Ok(Vec::new());
         }
-        self.in_snapshot(|| {
-            let mut names = Vec::new();
-            self.each_group(ranking, |group| {
-                names.push(group.map(str::to_owned));
-                Ok(names.len() < GROUPS_LISTED)
-            })?;
-            let share = ROWS_COUNTED / names.len().max(1);
-            let most = CAPS.into_iter().find(|cap| *cap <= share).unwrap_or(1);
-            let mut count = self.connection.prepare_cached(&ranking.count())?;
-            let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-            let tally = |name: Option<String>| {
-                let counted: i64 = count.query_row((&name, limit), |row| row.get(0))?;
-                let capped = counted == limit;
-                let count = counted.unsigned_abs() - u64::from(capped);
-                let rows = CappedCount { count, capped };
-                Ok(Tally { name, rows })
-            };
-            names.into_iter().map(tally).collect()
-        })
+        let mut names = Vec::new();
+        self.each_group(ranking, |group| {
+            names.push(group.map(str::to_owned));
+            Ok(names.len() < GROUPS_LISTED)
+        })?;
+        let share = ROWS_COUNTED / names.len().max(1);
+        let most = CAPS.into_iter().find(|cap| *cap <= share).unwrap_or(1);
+        let mut count = self.connection.prepare_cached(&ranking.count())?;
+        let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let tally = |name: Option<String>| {
+            let counted: i64 = count.query_row((&name, limit), |row| row.get(0))?;
+            let capped = counted == limit;
+            let count = counted.unsigned_abs() - u64::from(capped);
+            let rows = CappedCount { count, capped };
+            Ok(Tally { name, rows })
+        };
+        names.into_iter().map(tally).collect()
     }
 }
 
@@ -440,17 +362,6 @@ mod tests {
         );
         let json = serde_json::to_string(&tallies[2]).unwrap();
         assert_eq!(json, r#"{"name":"GB","count":100000,"capped":true}"#);
-    }
-
-    #[test]
-    fn a_place_is_text_and_other_texts_are_no_place() {
-        let place: PageCursor = serde_json::from_str("\"-87.3_1234\"").unwrap();
-        assert_eq!(place.to_string(), "-87.3_1234");
-        for text in [
-            "", "_", "1", "1_", "nan_1", "inf_1", "1_1.5", "1_2_3", "a_1",
-        ] {
-            assert_eq!(text.parse::<PageCursor>(), Err(NoSuchPlace), "{text}");
-        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use self::options::{Access, Options, OptionsError, hash_of};
 pub use self::server::{ServeError, Served, serve};
 use self::session::Sessions;
 pub use self::session::secret as new_token;
-use crate::engine::EngineHandle;
+use crate::engine::{EngineHandle, SiteView};
 use crate::face::site::{Facts, Site};
 
 /// What all requests share, whichever of the server's threads they are on.
@@ -38,9 +38,9 @@ struct Shared {
     site: Arc<Site>,
     options: Options,
     sessions: Sessions,
-    metrics: Arc<Registry>,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    metrics: Arc<Registry>,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the

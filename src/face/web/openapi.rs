@@ -8,6 +8,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::api::resources;
+use super::api::videos::Check;
+use super::api::wire::{Counts, History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
 use crate::face::protocol::{
     Batch, Cancel, Cancelled, Changed, GroupState, JobDetail, Listed, Purged, Queues, Retried,
     Retry, StatusReport, Submit, SubmitBatch, Submitted, Waited,
@@ -156,6 +158,8 @@ fn document() -> Value {
     };
     jobs(&mut document);
     groups_and_queues(&mut document);
+    videos(&mut document);
+    checks(&mut document);
     rest(&mut document);
     let mut schemas = document.gives.take_definitions(true);
     // What is both read and written is told as it is read, which is the stricter of the two.
@@ -298,6 +302,113 @@ fn groups_and_queues(document: &mut Document) {
             "Cancels every job of a queue that waits.",
         )
         .answer::<Purged>("200", "How many.")
+        .end();
+}
+
+const AFTER: &str = "Only those after this place: the last page's `next`.";
+
+fn page_size() -> Value {
+    json!({"type": "integer", "minimum": 1, "maximum": 1000})
+}
+
+fn videos(document: &mut Document) {
+    document
+        .operation("get", "/videos", "Videos by score, highest first.")
+        .query("region", "Only of this region.", json!({"type": "string"}))
+        .query(
+            "label",
+            "Only these.",
+            names(&["VIRAL", "TRENDING", "NORMAL"]),
+        )
+        .query("after", AFTER, json!({"type": "string"}))
+        .query("limit", "How many; 100 without it.", page_size())
+        .answer::<Paged<ScoredVideo>>("200", "A page of them.")
+        .end();
+    document
+        .operation("get", "/regions", "How many scores each region has.")
+        .answer::<Counts>("200", "The counts.")
+        .end();
+    document
+        .operation(
+            "get",
+            "/videos/{video_id}",
+            "All that is known of a video, and why.",
+        )
+        .answer_as(
+            "200",
+            "The video.",
+            "application/json",
+            json!({
+                "type": "object",
+                "required": ["video_id", "in_site", "score", "thumbnail", "liveness", "snapshots"],
+            }),
+        )
+        .end();
+    document
+        .operation(
+            "get",
+            "/videos/{video_id}/history",
+            "The snapshots of a video, newest first.",
+        )
+        .query(
+            "limit",
+            "How many; 100 without it.",
+            json!({"type": "integer", "minimum": 1, "maximum": 500}),
+        )
+        .answer::<History>("200", "The snapshots; none of a video nobody knows.")
+        .end();
+    document
+        .operation(
+            "post",
+            "/videos/{video_id}/check",
+            "Has a video scored or asked for anew.",
+        )
+        .body::<Check>()
+        .answer::<Submitted>("202", "Its job.")
+        .end();
+}
+
+fn checks(document: &mut Document) {
+    let statuses = ["valid", "placeholder", "broken", "error", "unknown"];
+    document
+        .operation(
+            "get",
+            "/thumbnails",
+            "The latest check of each thumbnail, newest first.",
+        )
+        .query("status", "Only these.", names(&statuses))
+        .query("after", AFTER, json!({"type": "string"}))
+        .query("limit", "How many; 100 without it.", page_size())
+        .answer::<Paged<ThumbnailCheck>>("200", "A page of them.")
+        .end();
+    document
+        .operation("get", "/thumbnails/counts", "How many came out how.")
+        .answer::<Counts>("200", "The counts.")
+        .end();
+    let verdicts = ["alive", "dead", "invalid", "unknown"];
+    document
+        .operation(
+            "get",
+            "/liveness",
+            "The latest check of each video, newest first.",
+        )
+        .query("verdict", "Only these.", names(&verdicts))
+        .query("after", AFTER, json!({"type": "string"}))
+        .query("limit", "How many; 100 without it.", page_size())
+        .answer::<Paged<LivenessCheck>>("200", "A page of them.")
+        .end();
+    document
+        .operation("get", "/liveness/counts", "How many came out how.")
+        .answer::<Counts>("200", "The counts.")
+        .end();
+    document
+        .operation(
+            "get",
+            "/liveness.csv",
+            "The same as CSV, 100,000 rows at most.",
+        )
+        .query("verdict", "Only these.", names(&verdicts))
+        .answer_as("200", "The rows.", "text/csv", json!({"type": "string"}))
         .end();
 }
 

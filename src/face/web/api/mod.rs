@@ -4,6 +4,8 @@ mod events;
 mod groups;
 mod jobs;
 mod queues;
+pub(super) mod videos;
+pub(super) mod wire;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, ServiceConfig};
@@ -47,6 +49,28 @@ pub(super) fn resources() -> Vec<Resource> {
             post(web::post().to(queues::resume)),
         ),
         ("/queues/{queue}/purge", post(web::post().to(queues::purge))),
+        ("/videos", get(web::get().to(videos::list))),
+        ("/videos/{video_id}", get(web::get().to(videos::get))),
+        (
+            "/videos/{video_id}/history",
+            get(web::get().to(videos::history)),
+        ),
+        (
+            "/videos/{video_id}/check",
+            post(web::post().to(videos::check)),
+        ),
+        ("/regions", get(web::get().to(videos::regions))),
+        ("/thumbnails", get(web::get().to(videos::thumbnails))),
+        (
+            "/thumbnails/counts",
+            get(web::get().to(videos::thumbnail_counts)),
+        ),
+        ("/liveness", get(web::get().to(videos::liveness))),
+        (
+            "/liveness/counts",
+            get(web::get().to(videos::liveness_counts)),
+        ),
+        ("/liveness.csv", get(web::get().to(videos::liveness_csv))),
         ("/status", get(web::get().to(status))),
         ("/events", get(web::get().to(events::events))),
         ("/openapi.json", get(web::get().to(openapi))),
