@@ -72,8 +72,8 @@ fn actor(path: &Path, in_flight: usize) -> f64 {
                 writer,
                 options,
                 nobody,
-                Faults::default(),
                 Meters::default(),
+                Faults::default(),
             )
         });
         let db = Db::new(Slot::new(actor), Troubles::default());

@@ -17,7 +17,6 @@ mod lock_file;
 mod metrics;
 mod opening;
 mod pictures;
-mod process;
 mod queue;
 mod report;
 mod schedule;
