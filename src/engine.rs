@@ -3,7 +3,8 @@
 //!
 //! Stop order, written here and nowhere else: faces are refused → pools claim no more and permit
 //! waits end → running jobs finish until the drain deadline → what is unfinished is released →
-//! the writer flushes → threads are ended and joined → the System stops.
+//! the writer flushes → threads are ended and joined → the System stops. Who asks once more to stop
+//! may bring the deadline forward.
 
 mod builder;
 pub mod database;
@@ -13,13 +14,13 @@ mod lock_file;
 mod queue;
 mod schedule;
 mod selection;
+mod stop;
 mod waiting;
 
 use std::sync::{Arc, mpsc as std_mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::Addr;
-use futures_util::future::join_all;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::builder::EngineBuilder;
@@ -29,6 +30,7 @@ pub use self::lock_file::LockFile;
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
+use self::stop::{StopRequest, stop};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
 use crate::actors::alarms::tell_last;
@@ -37,10 +39,8 @@ use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
-use crate::actors::pool::Drain;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
-use crate::actors::rate_limiter::StopGranting;
-use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
+use crate::actors::supervisor::{Launch, Supervisor};
 pub use crate::actors::supervisor::{Lost, Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
 pub use crate::actors::worker::JobMoved;
@@ -64,8 +64,6 @@ use crate::{fetch, store};
 
 /// How long threads may take to end once they were told to.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the last writes may take beyond the drain.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts engines.
 pub struct Engine;
@@ -86,12 +84,6 @@ impl Engine {
     }
 }
 
-/// A request to stop, and who waits for it.
-struct StopRequest {
-    drain: Duration,
-    stopped: oneshot::Sender<()>,
-}
-
 type Ready = std_mpsc::Sender<Result<Addr<Supervisor>, EngineError>>;
 
 /// The engine's thread, from its first moment to its last.
@@ -105,13 +97,13 @@ fn live(
 ) {
     let arbiters = Arbiters::default();
     let system = actix_rt::System::new();
-    let request = system.block_on(async {
+    let requests = system.block_on(async {
         let (alive, gone) = oneshot::channel::<Lost>();
         let (supervisor, _queue) = match launch(builder, calls, events, arbiters.clone(), alive) {
             Ok(launched) => launched,
             Err(error) => {
                 let _ = ready.send(Err(error));
-                return None;
+                return Vec::new();
             }
         };
         let _ = ready.send(Ok(supervisor.clone()));
@@ -122,13 +114,9 @@ fn live(
                 let why = why.unwrap_or(Lost::Died);
                 let _ = lost.send(Some(why));
                 tracing::error!(%why, "the engine stops");
-                None
+                Vec::new()
             }
-            request = stops.recv() => {
-                let drain = request.as_ref().map_or(Duration::ZERO, |request| request.drain);
-                stop(&supervisor, drain).await;
-                request
-            }
+            request = stops.recv() => stop(&supervisor, request, &mut stops).await,
         }
     });
     for name in arbiters.stop_and_join(JOIN_TIMEOUT) {
@@ -139,7 +127,7 @@ fn live(
     }
     actix_rt::System::current().stop();
     drop(system);
-    if let Some(request) = request {
+    for request in requests {
         let _ = request.stopped.send(());
     }
 }
@@ -257,29 +245,4 @@ fn warn_without_index(writer: &Writer, store: &store::Options) {
             snapshots.fetched_at,
         );
     }
-}
-
-async fn stop(supervisor: &Addr<Supervisor>, drain: Duration) {
-    let Ok(Staff {
-        pools,
-        limiter,
-        writer,
-    }) = supervisor.send(BeginStop).await
-    else {
-        return;
-    };
-    limiter.do_send(StopGranting);
-    let deadline = Instant::now() + drain;
-    let drained = join_all(pools.iter().map(|pool| pool.send(Drain { deadline })));
-    if tokio::time::timeout(drain + FLUSH_TIMEOUT, drained)
-        .await
-        .is_err()
-    {
-        tracing::error!("running jobs did not end in time; what they had committed stays");
-    }
-    let flush = writer.send(crate::actors::db::Flush);
-    if tokio::time::timeout(FLUSH_TIMEOUT, flush).await.is_err() {
-        tracing::error!("the last writes are not done: another process holds the database");
-    }
-    let _ = supervisor.send(Dissolve).await;
 }

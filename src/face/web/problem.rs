@@ -156,7 +156,10 @@ mod tests {
     fn who_may_try_again_is_told_when() {
         let busy = Problem::from(RpcError::new(ErrorCode::Busy, "locked")).error_response();
         assert_eq!(
-            (busy.status().as_u16(), busy.headers().get(RETRY_AFTER).unwrap()),
+            (
+                busy.status().as_u16(),
+                busy.headers().get(RETRY_AFTER).unwrap()
+            ),
             (503, &"1".parse().unwrap())
         );
     }
