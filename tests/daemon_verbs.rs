@@ -124,6 +124,49 @@ fn a_job_is_handed_in_looked_at_and_waited_for() {
 }
 
 #[test]
+fn a_daemon_of_another_database_is_told_nothing() {
+    let with = scene(1);
+    let daemon = Daemon::start(&with, &[]);
+    let id = daemon.call(
+        "jobs.submit",
+        json!({"kind": "liveness", "delay": "1h", "payload": {"video_ids": ["a"]}}),
+    )["ids"][0]
+        .clone();
+    let other = scene(1);
+    let named = format!("--db {}", other.vault.path.to_str().unwrap());
+    for line in [
+        "stop",
+        "reload",
+        "watch",
+        "queue pause cleanup",
+        "queue resume cleanup",
+        "queue purge cleanup",
+        &format!("job cancel {id}"),
+        &format!("job retry {id}"),
+        "job retry --all-failed",
+        "status --check",
+    ] {
+        let refused = output(&with, &format!("{named} {line}"));
+        assert_eq!(refused.code, Some(2), "{line}: {refused:?}");
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(told.contains("not on"), "{line}: {refused:?}");
+    }
+    // The other file has no queue; what only looks says so, and not what the daemon has.
+    for line in [
+        "job list",
+        "queue list",
+        "status",
+        &format!("job show {id}"),
+    ] {
+        let looked = output(&with, &format!("{named} {line}"));
+        assert_eq!(looked.code, Some(3), "{line}: {looked:?}");
+        assert!(looked.stderr.contains("; looking into"), "{looked:?}");
+    }
+    assert_eq!(told(&with, "job list")["jobs"][0]["id"], id);
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
 fn queues_are_paused_emptied_and_resumed() {
     let scene = scene(3);
     let daemon = Daemon::start(&scene, &[]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::daemon_link::{Source, connect, look, span};
+use super::daemon_link::{Elsewhere, Source, connect, look, span};
 use super::db::{json_line, print};
 use super::{Console, Format, Global, queue};
 use crate::config::units::parse_duration;
@@ -26,7 +26,7 @@ Examples:
 
 With --check it exits with 0 if all is well; 1 if somebody should look: an alarm, a paused queue,
 a job that has been due for longer than --oldest, an upstream that told us to stay away, a locked
-database, a stopping daemon; 2 if no daemon answers. Without it, it exits with 0 unless nothing
+database, a stopping daemon; 2 if no daemon answers, or only one of another database. Without it, it exits with 0 unless nothing
 can be told.";
 
 /// How long a daemon that is asked by a monitor may take.
@@ -65,7 +65,15 @@ pub fn run(
     let config = &loaded.config;
     if arguments.check {
         let asked = connect(config).and_then(|mut client| client.ask_within(PROMPTLY, &Status {}));
-        let (code, line) = judge(asked, arguments.oldest, Time::now());
+        let named = &config.database.path;
+        let other = asked
+            .as_ref()
+            .ok()
+            .and_then(|status| Elsewhere::of(named, status));
+        let (code, line) = match other {
+            Some(other) => (Code::Critical, format!("CRITICAL: {other}")),
+            None => judge(asked, arguments.oldest, Time::now()),
+        };
         print(&format!("{}\n", plain(line, LONGEST_LINE)), console)?;
         return Ok(code);
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::daemon_link::{connect, since};
+use super::daemon_link::{connect, connect_on, since};
 use super::db::json_line;
 use super::{Console, Format, Global, status};
 use crate::config::{Config, Loaded};
@@ -44,6 +44,9 @@ pub fn run(global: &Global, loaded: &Loaded, console: &mut Console<'_>) -> Resul
         return stream(format, config, signals, console);
     }
     // Who is not let in is told so at once, on the screen that stays.
+    if connect(config).is_ok() {
+        connect_on(config)?;
+    }
     let mut view = View::new(config)?;
     say(ENTER, console)?;
     let watched = view.watch(signals, console);
@@ -63,7 +66,7 @@ fn stream(
     mut signals: Signals,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let mut events = connect(config)?.subscribe(&Subscribe::default())?;
+    let mut events = connect_on(config)?.subscribe(&Subscribe::default())?;
     loop {
         if let Some(signal) = signals.heard() {
             return Ok(signal.code());

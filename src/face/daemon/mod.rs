@@ -124,7 +124,8 @@ impl Daemon {
         let (listener, socket, path) = listen(path, &doorman)?;
         let (control, controls) = mpsc::unbounded_channel();
         let facts = Facts {
-            database: config.database.path.clone(),
+            // Whoever is told it may stand elsewhere.
+            database: std::path::absolute(&config.database.path).map_err(unstarted)?,
             socket: path.clone(),
             began,
         };
