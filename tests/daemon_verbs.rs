@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use support::batch_file::BatchFile;
 use support::run::{Output, Run};
 use support::scene::{Scene, any_report, report};
-use support::site::oembed;
+use support::site::{Reply, oembed};
 use support::talk::{Daemon, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
@@ -120,6 +120,63 @@ fn a_job_is_handed_in_looked_at_and_waited_for() {
     assert!(listed.stdout.contains("thumbnails"), "{listed:?}");
     let missing = output(&scene, "job show 999");
     assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn whoever_waits_for_work_that_is_there_waits_for_all_of_it() {
+    let mut scene = scene(120);
+    scene.set("VVV_QUEUES__SCORING__CHUNK", "50");
+    let daemon = Daemon::start(&scene, &[]);
+    assert_eq!(told(&scene, "queue pause scoring")["changed"], true);
+    let first = told(&scene, "submit score --all --unique-key k");
+    assert_eq!(first["ids"].as_array().unwrap().len(), 3, "{first}");
+    let waiting = scene
+        .run("submit score --all --unique-key k --wait".split_whitespace())
+        .start();
+    assert!(waiting.wait_for_stderr("nothing new"));
+    told(&scene, "queue resume scoring");
+    let waited = waiting.wait();
+    let report = report(&waited);
+    assert_eq!(report["scoring"].as_object().unwrap().len(), 120);
+    assert!(
+        report["summary"]["not_done"]["scoring"] == json!([]),
+        "{waited:?}"
+    );
+    // What another kind of work found answers nothing.
+    let other = output(&scene, "submit liveness aaaaaaaaaaa --unique-key k --wait");
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(
+        other.stderr.contains("a score job, has the --unique-key"),
+        "{other:?}"
+    );
+    let empty = scene
+        .run(["submit", "score", "a", "--unique-key", ""])
+        .output();
+    assert_eq!(empty.code, Some(2), "{empty:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn whoever_stops_waiting_is_told_that_the_work_stays_queued() {
+    let mut scene = scene(3);
+    scene.set("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "5m");
+    let daemon = Daemon::start(&scene, &[]);
+    scene
+        .site
+        .thumbnail(&scene.vault.ids[2], Reply::status(503));
+    let file = BatchFile::of_vault(&scene.vault);
+    let line = "submit batch - --only thumbnails --wait --format human";
+    let waiting = batch(&scene, &file, line).start();
+    until("one picture waits for its next try", || {
+        let waits = "SELECT count(*) FROM vvv_jobs WHERE state = 'retryable'";
+        (scene.vault.ask(waits) == "1").then_some(())
+    });
+    waiting.signal(Signal::INT);
+    let ended = waiting.wait();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let left = "left to do: 0 to score, 1 thumbnails, 0 to ask for; the daemon has them as 1 jobs of group 1";
+    assert!(ended.stdout.contains(left), "{ended:?}");
     assert_eq!(daemon.stop().code, Some(0));
 }
 

@@ -252,7 +252,7 @@ fn retry_jobs(
 }
 
 /// The numbers of all jobs that a list is of.
-fn all_ids<E>(
+pub(super) fn all_ids<E>(
     mut list: List,
     mut page: impl FnMut(&List) -> Result<Listed, E>,
 ) -> Result<Vec<i64>, E> {
