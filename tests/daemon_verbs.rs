@@ -20,17 +20,22 @@ use support::run::{Output, Run};
 use support::scene::{Scene, any_report, report};
 use support::site::{Reply, oembed};
 use support::talk::{Daemon, until};
+use support::vault::{Journal, VaultSpec};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
 /// A scene whose verbs find its daemon, if there is one, and its vault.
 fn scene(videos: usize) -> Scene {
     let mut scene = Scene::new(PROGRAM, videos);
+    name_daemon(&mut scene);
+    scene
+}
+
+fn name_daemon(scene: &mut Scene) {
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let (socket, vault) = (path(&scene.path("d.sock")), path(&scene.vault.path));
     scene.set("VVV_DAEMON__SOCKET", socket);
     scene.set("VVV_DATABASE__PATH", vault);
-    scene
 }
 
 fn output(scene: &Scene, line: &str) -> Output {
@@ -224,6 +229,50 @@ fn a_daemon_of_another_database_is_told_nothing() {
 }
 
 #[test]
+fn a_lock_of_anothers_delays_and_fails_nothing() {
+    let mut scene = Scene::with(PROGRAM, Journal::Delete, |_, path| {
+        VaultSpec {
+            journal: Journal::Delete,
+            ..VaultSpec::new(1)
+        }
+        .create(path)
+    });
+    name_daemon(&mut scene);
+    let daemon = Daemon::start(&scene, &[]);
+    let id = daemon.call(
+        "jobs.submit",
+        json!({"kind": "liveness", "delay": "1h", "payload": {"video_ids": ["a"]}}),
+    )["ids"][0]
+        .clone();
+    let other = scene.vault.connect();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let lines = [
+        format!("submit score {}", scene.vault.ids[0]),
+        "job list".to_owned(),
+        format!("job show {id}"),
+        "queue list".to_owned(),
+    ];
+    let waiting = lines.map(|line| scene.run(line.split_whitespace()).start());
+    for _ in 0..2 {
+        let check = output(&scene, "status --check");
+        assert_eq!(check.code, Some(1), "{check:?}");
+        assert!(check.stdout.contains("cannot be told"), "{check:?}");
+        let status = told(&scene, "status");
+        assert_eq!(status["state"], "running", "{status}");
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    for waiting in waiting {
+        let _ = report(&waiting.wait());
+    }
+    assert_eq!(daemon.stop().code, Some(0));
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let waiting = scene.run(["job", "list"]).start();
+    assert!(waiting.wait_for_stderr("another process holds the database"));
+    other.execute_batch("ROLLBACK").unwrap();
+    let _ = report(&waiting.wait());
+}
+
+#[test]
 fn queues_are_paused_emptied_and_resumed() {
     let scene = scene(3);
     let daemon = Daemon::start(&scene, &[]);
@@ -288,6 +337,14 @@ fn without_a_daemon_the_file_is_looked_into_and_nothing_else_is_done() {
     let queues = told(&scene, "queue list");
     assert_eq!(queues["queues"][0]["available"], 1);
     assert_eq!(told(&scene, "status")["state"], "down");
+    // What the site inserts meanwhile counts too.
+    let insert =
+        "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
+    scene.vault.connect().execute(insert, []).unwrap();
+    let queues = told(&scene, "queue list");
+    assert_eq!(queues["queues"][0]["available"], 2);
+    let listed = told(&scene, "job list --queue scoring --limit 1");
+    assert_eq!(listed["jobs"][0]["items"], 1, "{listed}");
     // Nobody works on it now; a neighbour may cancel it.
     let late = output(&scene, &format!("job wait {id} --timeout 50ms"));
     assert_eq!(late.code, Some(1), "{late:?}");

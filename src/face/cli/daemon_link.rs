@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{Console, Global};
 use crate::config::Config;
 use crate::engine::{JobState, Queue, QueueView};
-use crate::face::client::{Client, ClientError, socket_of};
+use crate::face::client::{Client, ClientError, PATIENCE, socket_of};
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::failure;
 use crate::face::protocol::{Status, StatusReport, Time};
@@ -101,7 +101,7 @@ pub(super) fn look<T>(
         global,
         console,
     );
-    let view = QueueView::open(config).map_err(failure)?;
+    let view = QueueView::open_within(config, PATIENCE).map_err(failure)?;
     ask(Source::File(Box::new(view)))
 }
 

@@ -121,7 +121,14 @@ pub(super) fn lines(status: &StatusReport) -> String {
         span(status.uptime_s),
         plain(&status.database, LONGEST_LINE)
     );
-    let _ = writeln!(text, "\n{}", queue::lines(&status.queues));
+    let _ = match &status.queue_error {
+        None => writeln!(text, "\n{}", queue::lines(&status.queues)),
+        Some(error) => writeln!(
+            text,
+            "\nwhat waits cannot be told: {}\n",
+            plain(error, LONGEST_LINE)
+        ),
+    };
     for pool in &status.pools {
         let degraded = if pool.degraded {
             ", degraded: its workers kept dying"
@@ -165,6 +172,8 @@ fn rate_line(status: &StatusReport) -> Option<String> {
 fn judge(asked: Result<StatusReport, ClientError>, oldest: Duration, now: Time) -> (Code, String) {
     let status = match asked {
         Ok(status) => status,
+        // It answers; that it has no place for us now says nothing of its work.
+        Err(error) if error.is_busy() => return (Code::Warning, format!("WARNING: {error}")),
         Err(error) => return (Code::Critical, format!("CRITICAL: {error}")),
     };
     let worries = worries(&status, oldest, now);
@@ -189,6 +198,9 @@ fn judge(asked: Result<StatusReport, ClientError>, oldest: Duration, now: Time) 
 
 fn worries(status: &StatusReport, oldest: Duration, now: Time) -> Vec<String> {
     let mut worries = status.alarms.clone();
+    if let Some(error) = &status.queue_error {
+        worries.push(format!("what waits cannot be told: {error}"));
+    }
     if status.state == Activity::Draining {
         worries.push("the daemon is stopping".to_owned());
     }
@@ -258,7 +270,11 @@ mod tests {
             )
         );
         type Change = fn(&mut Value);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
+            (
+                |status| status["queue_error"] = json!("lock the database"),
+                "cannot be told: lock the database",
+            ),
             (
                 |status| status["alarms"] = json!(["the disk is full"]),
                 "the disk is full",

@@ -169,12 +169,16 @@ impl<'a> View<'a> {
             none => none.insert(link(self.config)?),
         };
         let status = client.ask(&Status {})?;
+        let mut text = status::lines(&status);
+        // It would be waited for, and the picture with it.
+        if status.queue_error.is_some() {
+            return Ok(text);
+        }
         let running = client.ask(&List {
             state: States(vec![State(JobState::Running)]),
             limit: MOST_RUNNING,
             ..List::default()
         })?;
-        let mut text = status::lines(&status);
         let progress: HashMap<i64, AtWork> = status
             .pools
             .into_iter()

@@ -2,7 +2,7 @@
 //! its own, on threads that may block.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -12,12 +12,18 @@ use crate::face::protocol::{ErrorCode, RpcError};
 
 /// Looks at once.
 const AT_ONCE: usize = 4;
+/// Glances at once, which have places of their own: who asks how we fare waits behind nobody.
+const GLANCES: usize = 2;
+/// How long others' locks are waited for, and by a glance.
+const TO_UNLOCK: Duration = Duration::from_secs(30);
+const AT_A_GLANCE: Duration = Duration::from_millis(500);
 /// How long one may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// Looks at the queue as the configuration has it.
 pub(in crate::face) struct Views {
     places: Semaphore,
+    glances: Semaphore,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -32,6 +38,7 @@ impl Views {
         let idle = Vec::new();
         Self {
             places: Semaphore::new(AT_ONCE),
+            glances: Semaphore::new(GLANCES),
             kept: Arc::new(Mutex::new(Kept { config, idle })),
         }
     }
@@ -42,17 +49,34 @@ impl Views {
         *lock(&self.kept) = Kept { config, idle };
     }
 
-    /// Looks with `look`, when there is a place.
+    /// Looks with `look`, when there is a place, and waits while another process holds the file.
     pub(in crate::face) async fn look<T: Send + 'static>(
         &self,
+        look: impl FnOnce(&QueueView) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        self.look_within(&self.places, TO_UNLOCK, look).await
+    }
+
+    /// The same, soon or not at all.
+    pub(in crate::face) async fn glance<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&QueueView) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        self.look_within(&self.glances, AT_A_GLANCE, look).await
+    }
+
+    async fn look_within<T: Send + 'static>(
+        &self,
+        places: &Semaphore,
+        within: Duration,
         look: impl FnOnce(&QueueView) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {
         let internal = |error: &dyn std::fmt::Display| {
             RpcError::new(ErrorCode::Internal, format!("look into the queue: {error}"))
         };
-        let _place = self.places.acquire().await.map_err(|e| internal(&e))?;
+        let _place = places.acquire().await.map_err(|e| internal(&e))?;
         let kept = Arc::clone(&self.kept);
-        let looked = tokio::task::spawn_blocking(move || look_once(&kept, look));
+        let looked = tokio::task::spawn_blocking(move || look_once(&kept, within, look));
         let looked = looked.await.map_err(|error| internal(&error))?;
         looked.map_err(|error| match error {
             EngineError::Store(StoreError::Interrupted) => too_long(),
@@ -63,14 +87,15 @@ impl Views {
 
 fn look_once<T>(
     kept: &Mutex<Kept>,
+    within: Duration,
     look: impl FnOnce(&QueueView) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
     let (config, idle) = {
         let mut kept = lock(kept);
         (Arc::clone(&kept.config), kept.idle.pop())
     };
-    let view = idle.map_or_else(|| QueueView::open(&config), Ok)?;
-    view.stop_at(Instant::now() + LONGEST_LOOK)?;
+    let mut view = idle.map_or_else(|| QueueView::open_within(&config, within), Ok)?;
+    view.bound(within, LONGEST_LOOK);
     let found = look(&view);
     let mut kept = lock(kept);
     if Arc::ptr_eq(&kept.config, &config) {
