@@ -42,7 +42,7 @@ async fn list() -> HttpResponse {
 async fn video(engine: web::Data<EngineHandle>, id: web::Path<String>) -> HttpResponse {
     let video_ids = vec![id.clone()];
     let scored = match engine.submit(Score { video_ids }).await {
-        Ok(ticket) => ticket.wait().await,
+        Ok(mut ticket) => ticket.wait().await,
         Err(error) => Err(error),
     };
     match (scored, rows(&id).unwrap_or_default().first()) {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet};
@@ -126,7 +126,7 @@ fn look_by<T>(
         Some(view) => view,
         None => kept.insert(QueueView::open(config)?),
     };
-    view.stop_at(Instant::now() + LONGEST_LOOK)?;
+    view.bound(Duration::ZERO, LONGEST_LOOK);
     look(view)
 }
 
