@@ -78,7 +78,7 @@ impl Scene {
     }
 
     fn start(&self, faults: Faults) -> EngineHandle {
-        let builder = Engine::builder(self.config.clone()).durable();
+        let builder = Engine::builder().config(self.config.clone()).durable();
         builder.faults(faults).start().unwrap()
     }
 

@@ -14,12 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vvv_actors::Config;
+use vvv_actors::engine::TicketEvent;
 use vvv_actors::engine::{
     CheckFilter, Direction, Engine, EngineError, Job, LeaderboardFilter, LeaderboardRow,
     PictureCache, ScoreJob, SiteView, StoreError, ThumbnailItem, ThumbnailStatus, ThumbnailsJob,
     resized,
 };
-use vvv_actors::{Config, TicketEvent};
 
 use support::pictures;
 use support::site::{Reply, Site};
@@ -76,7 +77,8 @@ impl Stage {
         pictures: Option<Arc<PictureCache>>,
         look: impl FnOnce(&vvv_actors::EngineHandle) -> T,
     ) -> T {
-        let engine = Engine::builder(self.config.clone())
+        let engine = Engine::builder()
+            .config(self.config.clone())
             .pictures(pictures)
             .start()
             .unwrap();
@@ -86,7 +88,7 @@ impl Stage {
             .unwrap();
         runtime.block_on(async {
             for job in jobs {
-                let mut ticket = engine.submit(job).await.unwrap();
+                let mut ticket = engine.start_job(job).await.unwrap();
                 while let Some(event) = ticket.next().await {
                     assert!(!matches!(event, TicketEvent::Failed(_)), "{event:?}");
                 }

@@ -49,7 +49,7 @@ impl Scene {
         config.liveness.endpoint = site.oembed_endpoint();
         config.rate_limits.oembed.calls = 1000;
         change(&mut config);
-        let engine = Engine::builder(config).durable().start().unwrap();
+        let engine = Engine::builder().config(config).durable().start().unwrap();
         let web = Web::new(&engine, options).unwrap();
         Self {
             _folder: folder,
@@ -342,7 +342,8 @@ fn a_stuck_actor_turns_ready_off() {
         }
         None
     });
-    let engine = Engine::builder(config)
+    let engine = Engine::builder()
+        .config(config)
         .durable()
         .faults(stuck)
         .start()

@@ -92,7 +92,7 @@ pub use permits::{
 };
 pub use queue::{
     Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseLease, ReleaseRunning,
-    SubmitJobs,
+    SubmitJobs, WithdrawJobs,
 };
 pub use queues::QueueSummary;
 pub use ranking::{CappedCount, Tally};

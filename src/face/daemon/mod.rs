@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use self::manager::Manager;
 use self::stop::stop;
-use self::web::WebServer;
+use self::web::{WebServer, pictures};
 use super::exit::{Code, Failure};
 use super::logging::Level;
 use super::one_shot::failure;
@@ -93,7 +93,10 @@ impl Daemon {
         mut hangups: Signal,
         began: Instant,
     ) -> Result<Code, Failure> {
-        let start = Engine::builder(self.config.clone()).durable();
+        let start = Engine::builder()
+            .config(self.config.clone())
+            .pictures(pictures(&self.config))
+            .durable();
         let starting = tokio::task::spawn_blocking(move || start.start());
         let engine = tokio::select! {
             started = starting => started.map_err(|_| failure(EngineError::Lost))?.map_err(failure)?,
@@ -134,7 +137,7 @@ impl Daemon {
             control,
         ));
         let (close, closing) = watch::channel(false);
-        tokio::spawn(journal::keep(engine.events(), Arc::clone(&site)));
+        tokio::spawn(journal::keep(engine.moves(), Arc::clone(&site)));
         let web = WebServer::start(&site, &config, doorman.group())?;
         let server = tokio::spawn(serve(listener, Arc::clone(&site), doorman, closing));
         let manager = Manager::find();

@@ -5,11 +5,20 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, Listen};
+use crate::engine::{PictureCache, open_pictures};
 use crate::face::exit::{Code, Failure};
 use crate::face::site::Site;
 use crate::face::socket::Bound;
 use crate::face::web::{Options, Served, Web, serve};
+
+/// Where pictures are kept for the pages, where pages are served.
+pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
+    match config.http.place() {
+        Some(Listen::Address(_) | Listen::Socket(_)) => open_pictures(config),
+        Some(Listen::Off) | None => None,
+    }
+}
 
 /// A web server that runs.
 pub(super) struct WebServer {

@@ -72,7 +72,7 @@ impl Site {
     ) -> Self {
         let queue_events = broadcast::Sender::new(QUEUE_EVENTS);
         Self {
-            news: News::new(engine.events(), queue_events.subscribe()),
+            news: News::new(engine.moves(), queue_events.subscribe()),
             engine,
             views: Views::new(Arc::clone(&config)),
             videos: Views::new(config),

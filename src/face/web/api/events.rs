@@ -102,7 +102,7 @@ impl Following {
         place: OwnedSemaphorePermit,
     ) -> Self {
         // Listens before it looks, so that nothing falls in between.
-        let (jobs, queues) = (site.engine.events(), site.queue_events.subscribe());
+        let (jobs, queues) = (site.engine.moves(), site.queue_events.subscribe());
         let mut outgoing = VecDeque::from([Bytes::from_static(COME_BACK.as_bytes())]);
         let named = request.headers().get(LAST_EVENT_ID);
         let named = named.map(|name| name.to_str().unwrap_or_default());
