@@ -10,9 +10,11 @@ pub mod database;
 mod error;
 mod handle;
 mod lock_file;
+mod pictures;
 mod queue;
 mod schedule;
 mod selection;
+mod site_view;
 mod waiting;
 
 use std::sync::{Arc, mpsc as std_mpsc};
@@ -26,9 +28,11 @@ pub use self::builder::EngineBuilder;
 pub use self::error::EngineError;
 pub use self::handle::{EngineHandle, Ticket};
 pub use self::lock_file::LockFile;
+pub use self::pictures::{open_pictures, resized};
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
+pub use self::site_view::{HistoryPoint, SiteView};
 use self::waiting::patiently;
 pub use self::waiting::who_blocks;
 use crate::actors::alarms::tell_last;
@@ -52,13 +56,18 @@ pub use crate::domain::job::{
     Job, Kind, LivenessJob, Queue, ScoreJob, ThumbnailItem, ThumbnailsJob, once_each,
 };
 pub use crate::domain::liveness::{Judgement, Verdict};
+pub use crate::domain::picture::PictureError;
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
+pub use crate::domain::trend::{Direction, Trend};
+pub use crate::fetch::PictureCache;
 use crate::store::Writer;
 use crate::store::{BeginRun, Moment, QueueHome, Recover};
 pub use crate::store::{
-    Enqueued, FollowUps, GroupId, GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest,
-    JobState, JobSummary, QueueSummary, SelectedVideo, Selection, StoreError,
+    CappedCount, CheckFilter, CheckedThumbnail, CheckedVideo, Enqueued, FollowUps, GroupId,
+    GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest, JobState, JobSummary,
+    LeaderboardFilter, LeaderboardRow, MINUTES, NoSuchPlace, Page, PageCursor, QueueRate,
+    QueueSummary, ROWS_A_PAGE, SelectedVideo, Selection, StoreError, Tally,
 };
 use crate::{fetch, store};
 
@@ -81,6 +90,7 @@ impl Engine {
                 ..RunOptions::default()
             },
             faults: Faults::default(),
+            pictures: None,
             open_within: None,
         }
     }
@@ -185,6 +195,7 @@ fn launch(
         writer_arbiter,
         arbiters,
         faults: builder.faults,
+        pictures: builder.pictures,
         events,
         unclean,
         alive,

@@ -166,9 +166,7 @@ impl Attempt {
     }
 
     async fn check(&self, item: ThumbnailItem, control: &JobControl) -> ItemEnd {
-        let looked = AssertUnwindSafe(self.look_at(&item.thumbnail_url))
-            .catch_unwind()
-            .await;
+        let looked = AssertUnwindSafe(self.look_at(&item)).catch_unwind().await;
         let (evidence, retry_after) = looked
             .unwrap_or_else(|panic| (Evidence::Panicked(panic_message(panic.as_ref())), None));
         let verdict = judge(&evidence, &self.rules());
@@ -199,10 +197,10 @@ impl Attempt {
     }
 
     /// Fetches and decodes one picture: what was seen, and what the upstream asked for.
-    async fn look_at(&self, url: &str) -> (Evidence, Option<Duration>) {
+    async fn look_at(&self, item: &ThumbnailItem) -> (Evidence, Option<Duration>) {
         let thumbnails = &self.deps.config.thumbnails;
         let request = Request {
-            url,
+            url: &item.thumbnail_url,
             accept: "image/jpeg,image/png,image/webp,image/gif",
             max_bytes: thumbnails.max_bytes,
             timeout: thumbnails.timeout,
@@ -213,11 +211,22 @@ impl Attempt {
         match self.tools.client.get(request).await {
             // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
-                (self.deps.decoder.inspect(answer.body).await, None)
+                let kept = self.to_keep(&answer.body);
+                let evidence = self.deps.decoder.inspect(answer.body).await;
+                if let (Evidence::Decoded(_), Some((cache, body))) = (&evidence, kept) {
+                    cache.put(&item.video_id, &item.thumbnail_url, body);
+                }
+                (evidence, None)
             }
             Ok(answer) => (Evidence::Status(answer.status), answer.retry_after),
             Err(error) => (evidence_of(error), None),
         }
+    }
+
+    /// A copy of a body small enough for the cache, if there is one.
+    fn to_keep(&self, body: &[u8]) -> Option<(&fetch::PictureCache, Vec<u8>)> {
+        let cache = self.deps.pictures.as_deref()?;
+        (body.len() <= fetch::LARGEST_CACHED).then(|| (cache, body.to_vec()))
     }
 
     async fn record(

@@ -177,6 +177,8 @@ pub struct Deps {
     pub moves: Recipient<JobMoved>,
     /// Calls made and allowed; outlives the limiter.
     pub calls: CallBudget,
+    /// Where fetched pictures are kept for pages.
+    pub pictures: Option<Arc<fetch::PictureCache>>,
     /// Faults a test brings.
     pub faults: Faults,
 }

@@ -1,9 +1,11 @@
-//! `[http]`: the API and the dashboard.
+//! `[http]`: the API, the dashboard, and the pictures it shows.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use super::units;
 
 /// `[http]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,11 @@ pub struct Http {
     pub read_tokens: Vec<String>,
     /// Hashes of tokens that let one change things.
     pub write_tokens: Vec<String>,
+    /// The most that cached pictures may take, bytes; 0: none are cached.
+    #[serde(with = "units::bytes")]
+    pub thumbnail_cache: u64,
+    /// Where they lie. Empty: where the machine or the user keeps caches.
+    pub thumbnail_cache_folder: PathBuf,
 }
 
 /// Where the web face is served.

@@ -261,11 +261,17 @@ impl Layers {
             .unzip();
         match Config::deserialize(catalog::nest(&values)) {
             Ok(mut config) => {
-                if let Some(Origin::File { path, .. }) = origins.get("database.path") {
-                    config.database.path = beside(path, &config.database.path);
-                }
-                if let Some(Origin::File { path, .. }) = origins.get("daemon.socket") {
-                    config.daemon.socket = beside(path, &config.daemon.socket);
+                for (key, path) in [
+                    ("database.path", &mut config.database.path),
+                    ("daemon.socket", &mut config.daemon.socket),
+                    (
+                        "http.thumbnail_cache_folder",
+                        &mut config.http.thumbnail_cache_folder,
+                    ),
+                ] {
+                    if let Some(Origin::File { path: file, .. }) = origins.get(key) {
+                        *path = beside(file, path);
+                    }
                 }
                 problems.extend(check::problems(&config, &origins)?);
                 if problems.is_empty() {

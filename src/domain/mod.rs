@@ -12,3 +12,4 @@ pub mod restart_budget;
 pub mod schedule;
 pub mod score;
 pub mod thumbnail;
+pub mod trend;

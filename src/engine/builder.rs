@@ -12,6 +12,7 @@ use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
+use crate::fetch::PictureCache;
 
 /// Moves of jobs that a slow listener may be behind before it misses some.
 const EVENTS_KEPT: usize = 4096;
@@ -22,6 +23,7 @@ pub struct EngineBuilder {
     pub(super) run: RunOptions,
     pub(super) faults: Faults,
     pub(super) open_within: Option<Duration>,
+    pub(super) pictures: Option<Arc<PictureCache>>,
 }
 
 impl EngineBuilder {
@@ -69,6 +71,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Keeps small pictures that were fetched, to be shown by [`EngineHandle::picture`].
+    #[must_use]
+    pub fn pictures(mut self, cache: Option<Arc<PictureCache>>) -> Self {
+        self.pictures = cache;
+        self
+    }
+
     /// Lets a test make things go wrong.
     #[doc(hidden)]
     #[must_use]
@@ -94,6 +103,7 @@ impl EngineBuilder {
         let (lost, is_lost) = tokio::sync::watch::channel(None);
         let calls = CallBudget::new(self.run.max_calls);
         let made = calls.clone();
+        let pictures = self.pictures.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.clone();
         let config = Arc::new(self.config.clone());
@@ -102,9 +112,12 @@ impl EngineBuilder {
             .spawn(move || live(self, calls, events, &ready, stops, &lost))
             .map_err(EngineError::Thread)?;
         match started.recv() {
-            Ok(Ok(supervisor)) => Ok(EngineHandle::new(
-                supervisor, stop, is_lost, made, told, thread, config,
-            )),
+            Ok(Ok(supervisor)) => {
+                let handle = EngineHandle::new(
+                    supervisor, stop, is_lost, made, told, thread, config,
+                );
+                Ok(handle.showing(pictures))
+            }
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)

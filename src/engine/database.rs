@@ -34,6 +34,7 @@ pub use self::online::{KNOWN_GOOD_VIDEO, OnlineCheck, ask_endpoint};
 pub use self::size::{Sizes, TableSize, size};
 pub use self::uninstall::{uninstall, what_is_ours};
 pub use self::video::show_video;
+pub(super) use self::video::{card, number};
 use crate::actors::clock::Clock;
 use crate::config::Config;
 use crate::domain::rate_window::BootTime;

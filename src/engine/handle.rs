@@ -18,6 +18,7 @@ use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
 use crate::domain::job::{Job, Queue};
+use crate::fetch::PictureCache;
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
@@ -30,6 +31,7 @@ pub struct EngineHandle {
     events: broadcast::Sender<JobMoved>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     config: Arc<Config>,
+    pictures: Option<Arc<PictureCache>>,
 }
 
 impl EngineHandle {
@@ -50,13 +52,25 @@ impl EngineHandle {
             events,
             thread: Arc::new(Mutex::new(Some(thread))),
             config,
+            pictures: None,
         }
+    }
+
+    pub(super) fn showing(self, pictures: Option<Arc<PictureCache>>) -> Self {
+        Self { pictures, ..self }
     }
 
     /// What it was started with.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config)
+    }
+
+    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
+    /// [`resized`](super::resized). May block for a moment.
+    #[must_use]
+    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
+        self.pictures.as_ref()?.get(video_id, url)
     }
 
     /// Submits work of any size; it is cut into jobs.

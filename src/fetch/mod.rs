@@ -21,6 +21,7 @@ mod failure;
 mod guard;
 mod head;
 mod lanes;
+mod picture_cache;
 mod places;
 mod progress;
 mod retry_after;
@@ -36,6 +37,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub use client::Client;
 pub use error::{FetchError, Stage};
 pub use guard::AllowRule;
+pub use picture_cache::{LARGEST_CACHED, PictureCache, digest};
 pub use places::Shared;
 pub use settings::Settings;
 

@@ -6,9 +6,10 @@ use serde::{Serialize, Serializer};
 use crate::config::FetchedAt;
 
 /// A cell of the site's, which may hold anything whatever its column is declared as.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Cell {
     /// NULL.
+    #[default]
     Null,
     /// An INTEGER.
     Integer(i64),

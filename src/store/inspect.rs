@@ -95,10 +95,15 @@ impl Inspector {
 
     /// Whether the file has this table; ours are made by the first run.
     pub(super) fn has_table(&self, name: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM main.sqlite_master \
-                   WHERE type = 'table' AND name = ?1)";
-        Ok(self.connection.query_row(sql, [name], |row| row.get(0))?)
+        has_table(&self.connection, name)
     }
+}
+
+/// Whether the file has this table; ours are made by the first run.
+pub(super) fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1")?
+        .exists([name])?)
 }
 
 /// The file behind links, which is the one SQLite puts its other files beside.

@@ -8,6 +8,7 @@
 
 mod backlog;
 mod cell;
+mod checks;
 mod claim;
 mod connection;
 mod copy;
@@ -22,6 +23,7 @@ mod inspect;
 mod intake;
 mod integrity;
 mod known;
+mod leaderboard;
 mod listing;
 mod liveness;
 mod maintenance;
@@ -33,6 +35,8 @@ mod permits;
 mod placing;
 mod queue;
 mod queues;
+mod ranking;
+mod rates;
 mod reader;
 mod recovery;
 mod retention;
@@ -56,6 +60,7 @@ use std::path::PathBuf;
 
 pub use backlog::{QueueCount, ReadQueue};
 pub use cell::{Cell, seconds};
+pub use checks::{CheckFilter, CheckedThumbnail, CheckedVideo};
 pub use claim::{ClaimJobs, Claimed, ClaimedJob};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
@@ -68,6 +73,7 @@ pub use inspect::{Inspector, Intent, with_suffix};
 pub use intake::{TakeIn, TakenIn};
 pub use integrity::{Background, check_in_background};
 pub use known::Since;
+pub use leaderboard::{LeaderboardFilter, LeaderboardRow};
 pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary};
 pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
@@ -82,6 +88,8 @@ pub use queue::{
     SubmitJobs,
 };
 pub use queues::QueueSummary;
+pub use ranking::{CappedCount, NoSuchPlace, Page, PageCursor, ROWS_A_PAGE, Tally};
+pub use rates::{MINUTES, QueueRate};
 pub use reader::Reader;
 pub use recovery::{Recover, Recovered, ShortenWaits};
 pub use retention::{Expired, Expiring, GiveKeysUp, Prune, ROWS_A_SLICE};

@@ -8,12 +8,17 @@ use super::error::{Missing, StoreError};
 use super::table::Table;
 use crate::config::{FetchedAt, Schema};
 
+/// The site's column of titles, which no key maps.
+const TITLE: &str = "title";
+
 /// What is known of the site's tables, with the statements that run often.
 pub(super) struct Site {
     /// Sets a video's score where it differs: score, id.
     pub(super) update_score: String,
     /// The last two snapshots of an id, newest first.
     pub(super) last_snapshots: String,
+    /// The address of the thumbnail and the title of an id, NULL where the site has none.
+    pub(super) shown_of_video: String,
     /// The place of an id in its table; none where places mean nothing or cannot be looked up.
     pub(super) rowid_of: Option<String>,
     /// How the time of a snapshot comes out of `last_snapshots`.
@@ -22,6 +27,8 @@ pub(super) struct Site {
     pub(super) names: Names,
     /// Whether the last snapshots are found without reading all.
     pub(super) has_snapshot_index: bool,
+    /// Whether a video is found by its id without reading all.
+    pub(super) has_video_index: bool,
     /// Whether statements of ours run triggers or views of theirs.
     pub(super) needs_trust: bool,
 }
@@ -34,6 +41,8 @@ pub(super) struct Names {
     pub(super) videos_order: String,
     /// Of all columns this one may be missing.
     pub(super) thumbnail_url: Result<String, Missing>,
+    /// Nothing of ours needs it; it is shown where it is there.
+    pub(super) title: Option<String>,
     pub(super) virality_score: String,
     pub(super) snapshots: String,
     pub(super) fetched_at: String,
@@ -71,12 +80,14 @@ impl Site {
         Ok(Self {
             update_score: update_score(&names),
             last_snapshots: last_snapshots(&names),
+            shown_of_video: shown_of_video(&names),
             rowid_of,
             fetched_at: schema.fetched_at,
             names,
             has_snapshot_index: snapshots.is_view
                 || snapshots
                     .is_indexed(&[&schema.snapshots.video_id, &schema.snapshots.fetched_at]),
+            has_video_index: videos.is_view || videos.is_indexed(&[&schema.videos.video_id]),
             needs_trust: videos.has_triggers || videos.is_view || snapshots.is_view,
         })
     }
@@ -101,6 +112,7 @@ impl Names {
                 None => Ok(quote(&schema.videos.thumbnail_url)),
                 Some(missing) => Err(missing),
             },
+            title: videos.has(TITLE).then(|| quote(TITLE)),
             virality_score: quote(&schema.videos.virality_score),
             snapshots: qualify(&schema.snapshots.table),
             fetched_at: fetched_at.clone(),
@@ -153,6 +165,15 @@ fn last_snapshots(names: &Names) -> String {
     format!(
         "SELECT {snapshot_cells} FROM {snapshots} \
          WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT 2"
+    )
+}
+
+fn shown_of_video(names: &Names) -> String {
+    let url = names.thumbnail_url.as_deref().unwrap_or("NULL");
+    let title = names.title.as_deref().unwrap_or("NULL");
+    format!(
+        "SELECT {url}, {title} FROM {} WHERE {} = ?1",
+        names.videos, names.video_id
     )
 }
 

@@ -1,17 +1,18 @@
 //! All that the file holds about one video, for people who ask why.
 
-use rusqlite::{OptionalExtension, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::cell::Cell;
 use super::doctor::KnownSite;
 use super::error::StoreError;
-use super::inspect::{Inspector, quote};
-use super::site::Names;
+use super::inspect::{Inspector, has_table};
+use super::reader::Reader;
+use super::site::{Names, Site};
 use super::snapshots;
 use crate::domain::score::Snapshot;
 
 /// How many snapshots are shown.
-const SNAPSHOTS: u8 = 5;
+const SNAPSHOTS: usize = 5;
 
 /// What is known of a video.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,12 +32,14 @@ pub struct VideoFacts {
 }
 
 /// A row of the site's videos.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SiteVideo {
     /// The score the site's pages see.
     pub virality_score: Cell,
     /// Where its thumbnail lies; none where the site has no such column.
     pub thumbnail_url: Option<Cell>,
+    /// Its title; none where the site has no such column.
+    pub title: Option<Cell>,
 }
 
 /// A snapshot as it stands and as the formula reads it.
@@ -112,9 +115,52 @@ impl Inspector {
     /// When the file is locked or cannot be read.
     pub fn video(&self, known: &KnownSite, id: &str) -> Result<VideoFacts, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
-        let facts = VideoFacts {
-            site: self.site_video(known, id)?,
-            snapshots: self.last_snapshots(known, id)?,
+        let look = Look {
+            connection: &self.connection,
+            site: &known.site,
+        };
+        let facts = look.facts(id);
+        drop(transaction);
+        facts
+    }
+}
+
+impl Reader {
+    /// Reads all that is known of a video, from one state of the file.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read, or the call is interrupted.
+    pub fn video(&self, id: &str) -> Result<VideoFacts, StoreError> {
+        self.in_snapshot(|| self.look().facts(id))
+    }
+
+    /// The last snapshots of a video, newest first.
+    ///
+    /// # Errors
+    /// When the file is locked or cannot be read, or the call is interrupted.
+    pub fn history(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
+        self.look().snapshots(id, limit)
+    }
+
+    const fn look(&self) -> Look<'_> {
+        Look {
+            connection: &self.connection,
+            site: &self.site,
+        }
+    }
+}
+
+/// A connection that reads of one video.
+struct Look<'a> {
+    connection: &'a Connection,
+    site: &'a Site,
+}
+
+impl Look<'_> {
+    fn facts(&self, id: &str) -> Result<VideoFacts, StoreError> {
+        Ok(VideoFacts {
+            site: self.site_video(id)?,
+            snapshots: self.snapshots(id, SNAPSHOTS)?,
             score: self.own(
                 "vvv_scores",
                 "SELECT score, region, label, velocity, engagement, scored_at \
@@ -149,55 +195,53 @@ impl Inspector {
                     },
                 )?
                 .flatten(),
-        };
-        drop(transaction);
-        Ok(facts)
+        })
     }
 
-    fn site_video(&self, known: &KnownSite, id: &str) -> Result<Option<SiteVideo>, StoreError> {
-        let names = &known.site.names;
-        let score = quote(&known.options.schema.videos.virality_score);
-        let (url, has_url) = match &names.thumbnail_url {
-            Ok(url) => (url.as_str(), true),
-            Err(_) => ("NULL", false),
-        };
+    fn site_video(&self, id: &str) -> Result<Option<SiteVideo>, StoreError> {
+        let names = &self.site.names;
+        let url = names.thumbnail_url.as_deref().ok();
+        let title = names.title.as_deref();
         let sql = format!(
-            "SELECT {score}, {url} FROM {} WHERE {} = ?1",
-            names.videos, names.video_id
+            "SELECT {}, {}, {} FROM {} WHERE {} = ?1",
+            names.virality_score,
+            url.unwrap_or("NULL"),
+            title.unwrap_or("NULL"),
+            names.videos,
+            names.video_id
         );
         let video = |row: &Row<'_>| {
-            let url = row.get_ref(1)?.into();
+            let cell = |column| row.get_ref(column).map(Cell::from);
             Ok(SiteVideo {
-                virality_score: row.get_ref(0)?.into(),
-                thumbnail_url: has_url.then_some(url),
+                virality_score: cell(0)?,
+                thumbnail_url: url.map(|_| cell(1)).transpose()?,
+                title: title.map(|_| cell(2)).transpose()?,
             })
         };
-        Ok(self.connection.query_row(&sql, [id], video).optional()?)
+        let mut lookup = self.connection.prepare_cached(&sql)?;
+        Ok(lookup.query_row([id], video).optional()?)
     }
 
-    fn last_snapshots(
-        &self,
-        known: &KnownSite,
-        id: &str,
-    ) -> Result<Vec<KnownSnapshot>, StoreError> {
+    fn snapshots(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
         let Names {
             snapshots: table,
             snapshot_video_id,
             snapshot_cells,
             newest_first,
+            fetched_at,
             ..
-        } = &known.site.names;
-        let fetched_at = quote(&known.options.schema.snapshots.fetched_at);
+        } = &self.site.names;
         let sql = format!(
             "SELECT {snapshot_cells}, {fetched_at} FROM {table} \
-             WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT {SNAPSHOTS}"
+             WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT ?2"
         );
-        let mut statement = self.connection.prepare(&sql)?;
-        let mut rows = statement.query([id])?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((id, limit))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let mut snapshot = snapshots::EMPTY;
-            snapshots::read(&mut snapshot, row, known.site.fetched_at)?;
+            snapshots::read(&mut snapshot, row, self.site.fetched_at)?;
             found.push(KnownSnapshot {
                 fetched_at: row.get_ref(5)?.into(),
                 snapshot,
@@ -207,7 +251,7 @@ impl Inspector {
     }
 
     fn thumbnail_checks(&self, id: &str) -> Result<Vec<ThumbnailCheck>, StoreError> {
-        if !self.has_table("vvv_thumbnail_checks")? {
+        if !has_table(self.connection, "vvv_thumbnail_checks")? {
             return Ok(Vec::new());
         }
         let mut statement = self.connection.prepare(
@@ -236,7 +280,7 @@ impl Inspector {
         key: impl ToSql,
         read: impl FnOnce(&Row<'_>) -> Result<T, rusqlite::Error>,
     ) -> Result<Option<T>, StoreError> {
-        if !self.has_table(table)? {
+        if !has_table(self.connection, table)? {
             return Ok(None);
         }
         Ok(self.connection.query_row(sql, [key], read).optional()?)

@@ -48,6 +48,8 @@ pub struct Launch {
     pub arbiters: Arbiters,
     /// Faults a test brings.
     pub faults: Faults,
+    /// Where fetched pictures are kept for pages.
+    pub pictures: Option<Arc<fetch::PictureCache>>,
     /// Where the moves of durable jobs are told.
     pub events: broadcast::Sender<JobMoved>,
     /// Whether the process before died on the queue.
@@ -144,6 +146,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         writer,
         writer_arbiter,
         faults,
+        pictures,
         ..
     } = launch;
     let clock = Clock::system();
@@ -190,6 +193,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         store,
         file,
         faults,
+        pictures,
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::num::NonZeroU64;
 
-use ::gif::{DecodeOptions, DecodingError, MemoryLimit};
+use ::gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, Frame, MemoryLimit};
 
 use super::reader::Reader;
+use super::shrink::Bitmap;
 use super::{PictureError, Size, corrupt};
 
 /// Bytes of a colour table of which the low three bits of `packed` tell the length.
@@ -67,19 +68,44 @@ fn check_whole(bytes: &[u8]) -> Result<(), PictureError> {
 
 /// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
+    let mut decoder = limited(bytes, size, ColorOutput::Indexed)?;
+    first_frame(&mut decoder).map(drop)
+}
+
+/// A decoder under limits, if the end is there.
+fn limited(bytes: &[u8], size: Size, output: ColorOutput) -> Result<Decoder<&[u8]>, PictureError> {
     check_whole(bytes)?;
+    let bytes_a_pixel = match output {
+        ColorOutput::RGBA => 4,
+        ColorOutput::Indexed => 1,
+    };
     // A frame may be as large as the screen, and a profile or a text is no longer than the file.
     let most = u64::try_from(bytes.len()).map_err(corrupt)?;
-    let most = size.pixels().saturating_add(most);
+    let most = (size.pixels() * bytes_a_pixel).saturating_add(most);
     let mut options = DecodeOptions::new();
+    options.set_color_output(output);
     options
         .set_memory_limit(NonZeroU64::new(most).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
-    let mut decoder = options.read_info(bytes).map_err(corrupt)?;
+    options.read_info(bytes).map_err(corrupt)
+}
+
+fn first_frame<'a>(decoder: &'a mut Decoder<&[u8]>) -> Result<&'a Frame<'static>, PictureError> {
     let frame = decoder.read_next_frame().map_err(|error| match error {
         DecodingError::OutOfMemory | DecodingError::MemoryLimit => {
             corrupt("a frame beyond its screen")
         }
         other => corrupt(other),
     })?;
-    frame.map(drop).ok_or_else(|| corrupt("no frame"))
+    frame.ok_or_else(|| corrupt("no frame"))
+}
+
+/// Decodes its first frame to be shown; where it lies on the screen does not matter.
+pub(super) fn pixels(bytes: &[u8], size: Size) -> Result<Bitmap, PictureError> {
+    let mut decoder = limited(bytes, size, ColorOutput::RGBA)?;
+    let frame = first_frame(&mut decoder)?;
+    let size = Size {
+        width: frame.width.into(),
+        height: frame.height.into(),
+    };
+    Bitmap::of(size, &frame.buffer, 4)
 }

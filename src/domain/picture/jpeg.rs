@@ -11,7 +11,10 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
 use super::reader::Reader;
+use super::shrink::Bitmap;
 use super::{PictureError, Size, corrupt};
+
+type Decoder = JpegDecoder<ZCursor<Vec<u8>>>;
 
 /// More passes over the picture than any encoder writes, but cheap to ask for.
 const MAX_SCANS: usize = 100;
@@ -114,6 +117,29 @@ const fn affordable(max_pixels: u64, colours: ColorSpace) -> u64 {
 
 /// Decodes all of it.
 pub(super) fn decode(bytes: &[u8], size: Size, max_pixels: u64) -> Result<(), PictureError> {
+    let (mut decoder, options, colours) = prepared(bytes, size, max_pixels)?;
+    if colours == ColorSpace::YCbCr {
+        // All of the data is read all the same, and two thirds of the pixels need no room.
+        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
+    }
+    decoder.decode().map_err(|error| damage(&error))?;
+    Ok(())
+}
+
+/// Decodes all of it to be shown.
+pub(super) fn pixels(bytes: &[u8], size: Size, max_pixels: u64) -> Result<Bitmap, PictureError> {
+    let (mut decoder, _, _) = prepared(bytes, size, max_pixels)?;
+    let colours = decoder.decode().map_err(|error| damage(&error))?;
+    Bitmap::of(size, &colours, 3)
+}
+
+/// A decoder that has read the headers, set to colours; with its options and the picture's own
+/// colours.
+fn prepared(
+    bytes: &[u8],
+    size: Size,
+    max_pixels: u64,
+) -> Result<(Decoder, DecoderOptions, ColorSpace), PictureError> {
     let side = |pixels: u32| usize::try_from(pixels).map_err(corrupt);
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -129,12 +155,7 @@ pub(super) fn decode(bytes: &[u8], size: Size, max_pixels: u64) -> Result<(), Pi
     if size.pixels() > max {
         return Err(PictureError::TooManyPixels { size, max });
     }
-    if colours == ColorSpace::YCbCr {
-        // All of the data is read all the same, and two thirds of the pixels need no room.
-        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
-    }
-    decoder.decode().map_err(|error| damage(&error))?;
-    Ok(())
+    Ok((decoder, options, colours))
 }
 
 fn damage(error: &DecodeErrors) -> PictureError {

@@ -5,12 +5,15 @@ mod gif;
 mod jpeg;
 mod png;
 mod reader;
+mod shrink;
 mod webp;
 
 use std::fmt;
 
 use image::ImageDecoder;
 use serde::{Serialize, Serializer};
+
+pub use shrink::shrink;
 
 /// Width and height in pixels, as stored: no rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,13 +190,15 @@ fn format_of(bytes: &[u8]) -> Result<Format, PictureError> {
 }
 
 /// Runs one of `image`'s decoders to the end of its first frame.
-fn decode_into_memory(decoder: impl ImageDecoder, size: Size) -> Result<(), PictureError> {
+fn decode_into_memory(decoder: impl ImageDecoder, size: Size) -> Result<Vec<u8>, PictureError> {
     if decoder.dimensions() != (size.width, size.height) {
         return Err(corrupt("two sizes"));
     }
     // At most 8 bytes a pixel, of a number of pixels that has been checked.
     let length = usize::try_from(decoder.total_bytes()).map_err(corrupt)?;
-    decoder.read_image(&mut vec![0; length]).map_err(corrupt)
+    let mut bytes = vec![0; length];
+    decoder.read_image(&mut bytes).map_err(corrupt)?;
+    Ok(bytes)
 }
 
 /// A damage, told on one line.

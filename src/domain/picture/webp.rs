@@ -9,6 +9,7 @@ use std::io::Cursor;
 use image::codecs::webp::WebPDecoder;
 
 use super::reader::Reader;
+use super::shrink::Bitmap;
 use super::{PictureError, Size, corrupt, decode_into_memory};
 
 /// What the RIFF header says follows it.
@@ -69,6 +70,9 @@ pub(super) fn measure(bytes: &[u8]) -> Result<Size, PictureError> {
     size_in(kind, header)?.ok_or_else(|| corrupt("no header chunk"))
 }
 
+/// In the last byte of a lossless picture's header.
+const HAS_TRANSPARENCY: u8 = 0x10;
+
 /// One frame's bitstreams, each of which decodes by itself.
 struct Frame<'a> {
     size: Size,
@@ -111,7 +115,7 @@ impl<'a> Frame<'a> {
             None => Err(corrupt("no picture data")),
             Some((b"VP8L", data)) => {
                 let (header, stream) = data.split_at_checked(5).ok_or(PictureError::Truncated)?;
-                self.decode_lossless(header, stream)
+                self.decode_lossless(header, stream).map(drop)
             }
             Some((_, data)) => {
                 self.decode_still(b"VP8 ", &[data])?;
@@ -131,14 +135,35 @@ impl<'a> Frame<'a> {
             1 => {
                 let packed = (self.size.width - 1) | ((self.size.height - 1) << 14);
                 let [a, b, c, d] = packed.to_le_bytes();
-                self.decode_lossless(&[0x2f, a, b, c, d], plane)
+                self.decode_lossless(&[0x2f, a, b, c, d], plane).map(drop)
             }
             other => Err(corrupt(format_args!("transparency of method {other}"))),
         }
     }
 
-    fn decode_lossless(&self, header: &[u8], stream: &[u8]) -> Result<(), PictureError> {
-        const HAS_TRANSPARENCY: u8 = 0x10;
+    /// The same to be shown; a lossy picture's transparency is left out.
+    fn pixels(&self) -> Result<Bitmap, PictureError> {
+        match self.pixels {
+            None => Err(corrupt("no picture data")),
+            Some((b"VP8L", data)) => {
+                let (header, stream) = data.split_at_checked(5).ok_or(PictureError::Truncated)?;
+                let pixels = self.decode_lossless(header, stream)?;
+                let mut bitmap = Bitmap::of(self.size, &pixels, 4)?;
+                if header
+                    .last()
+                    .is_some_and(|flags| flags & HAS_TRANSPARENCY == 0)
+                {
+                    for [.., opacity] in &mut bitmap.pixels {
+                        *opacity = u8::MAX;
+                    }
+                }
+                Ok(bitmap)
+            }
+            Some((_, data)) => Bitmap::of(self.size, &self.decode_still(b"VP8 ", &[data])?, 3),
+        }
+    }
+
+    fn decode_lossless(&self, header: &[u8], stream: &[u8]) -> Result<Vec<u8>, PictureError> {
         let mut header = header.to_vec();
         if let Some(flags) = header.last_mut() {
             // The data are the same with it, and are decoded in place: 4 bytes a pixel, not 7.
@@ -148,7 +173,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Decodes a bitstream as the only one of a picture.
-    fn decode_still(&self, kind: &[u8; 4], data: &[&[u8]]) -> Result<(), PictureError> {
+    fn decode_still(&self, kind: &[u8; 4], data: &[&[u8]]) -> Result<Vec<u8>, PictureError> {
         let data = data.concat();
         let length = u32::try_from(data.len()).map_err(corrupt)?;
         let all = length.checked_add(12).ok_or_else(|| corrupt("too long"))?;
@@ -215,4 +240,9 @@ fn animation_frame(data: &[u8], canvas: Size) -> Result<Frame<'_>, PictureError>
 /// Decodes its first frame, if the rest is there too.
 pub(super) fn decode(bytes: &[u8], size: Size) -> Result<(), PictureError> {
     first_frame(bytes, size)?.decode()
+}
+
+/// Decodes its first frame to be shown.
+pub(super) fn pixels(bytes: &[u8], size: Size) -> Result<Bitmap, PictureError> {
+    first_frame(bytes, size)?.pixels()
 }

@@ -126,6 +126,11 @@ pub struct Scored {
     pub label: Label,
 }
 
+/// The lowest score of a viral video.
+const VIRAL: f64 = 85.0;
+/// The lowest score of a trending one.
+const TRENDING: f64 = 60.0;
+
 /// The class of a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -149,10 +154,21 @@ impl Label {
         }
     }
 
+    /// The lowest and the highest score, as stored, that may bear it. One that was rounded up to
+    /// the next class bears the lower one's.
+    #[must_use]
+    pub const fn range(self) -> (f64, f64) {
+        match self {
+            Self::Viral => (VIRAL, f64::INFINITY),
+            Self::Trending => (TRENDING, VIRAL),
+            Self::Normal => (f64::NEG_INFINITY, TRENDING),
+        }
+    }
+
     fn of(score: f64) -> Self {
-        if score >= 85.0 {
+        if score >= VIRAL {
             Self::Viral
-        } else if score >= 60.0 {
+        } else if score >= TRENDING {
             Self::Trending
         } else {
             Self::Normal

@@ -12,6 +12,9 @@ pub struct VideoCard {
     pub video_id: String,
     /// Whether the site has it.
     pub in_site: bool,
+    /// Its title, where the site has a column of that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<Cell>,
     /// The score the site's pages see.
     pub virality_score: Cell,
     /// Where its thumbnail lies.
@@ -55,16 +58,6 @@ pub enum Number {
     Integer(i64),
     /// Not.
     Real(f64),
-}
-
-impl Number {
-    /// Rounded to the nearest double.
-    pub(super) const fn as_float(self) -> f64 {
-        match self {
-            Self::Integer(integer) => integer as f64,
-            Self::Real(real) => real,
-        }
-    }
 }
 
 /// A score, now and as it was written.

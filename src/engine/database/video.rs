@@ -7,6 +7,7 @@ use super::card::{
 use super::{DatabaseError, fetched_at, options};
 use crate::config::Config;
 use crate::domain::score::{Baselines, Count, Score, Snapshot, score};
+use crate::domain::trend::{elapsed, velocity};
 use crate::store::{
     Cell, Inspector, Intent, Known, KnownSnapshot, LivenessCheck, Patience, StoredScore,
     ThumbnailCheck, VideoFacts,
@@ -25,10 +26,15 @@ pub fn show_video(
     let inspector = Inspector::open(&options.path, Intent::Look, patience)?;
     let site = patience.wait(|| inspector.site(&options))?;
     let facts = patience.wait(|| inspector.video(&site, id))?;
-    Ok((facts != VideoFacts::default()).then(|| card(config, id, facts)))
+    Ok(card(config, id, facts))
 }
 
-fn card(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
+/// What the file holds of a video as it is shown; none where it holds nothing.
+pub(in crate::engine) fn card(config: &Config, id: &str, facts: VideoFacts) -> Option<VideoCard> {
+    (facts != VideoFacts::default()).then(|| filled(config, id, facts))
+}
+
+fn filled(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
     let VideoFacts {
         site,
         snapshots,
@@ -38,20 +44,16 @@ fn card(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
         liveness,
     } = facts;
     let in_site = site.is_some();
-    let (virality_score, thumbnail_url) = site.map_or((Cell::Null, Cell::Null), |site| {
-        (
-            site.virality_score,
-            site.thumbnail_url.unwrap_or(Cell::Null),
-        )
-    });
+    let site = site.unwrap_or_default();
     let (thumbnail, alive) =
         status.map_or((None, None), |status| (status.thumbnail, status.liveness));
     VideoCard {
         video_id: id.to_owned(),
         in_site,
-        score: score_card(config, &snapshots, score, &virality_score),
-        virality_score,
-        thumbnail_url,
+        title: site.title,
+        score: score_card(config, &snapshots, score, &site.virality_score),
+        virality_score: site.virality_score,
+        thumbnail_url: site.thumbnail_url.unwrap_or(Cell::Null),
         snapshots: shown(&snapshots),
         thumbnail: ThumbnailCard {
             verdict: thumbnail.map(check),
@@ -136,7 +138,6 @@ fn shown(snapshots: &[KnownSnapshot]) -> Vec<ShownSnapshot> {
                 fetched_at,
                 snapshot,
             } = known;
-            let seconds = before.and_then(|before| elapsed(snapshot, before));
             ShownSnapshot {
                 fetched_at: fetched_at.clone(),
                 time: snapshot.seconds.map(fetched_at::time),
@@ -144,31 +145,14 @@ fn shown(snapshots: &[KnownSnapshot]) -> Vec<ShownSnapshot> {
                 likes: number(snapshot.likes),
                 comments: number(snapshot.comments),
                 region: snapshot.region.clone(),
-                seconds,
-                velocity: before
-                    .zip(seconds)
-                    .and_then(|(before, seconds)| velocity(snapshot, before, seconds)),
+                seconds: before.and_then(|before| elapsed(snapshot, before)),
+                velocity: before.and_then(|before| velocity(snapshot, before)),
             }
         })
         .collect()
 }
 
-fn elapsed(snapshot: &Snapshot, before: &Snapshot) -> Option<i64> {
-    snapshot.seconds?.checked_sub(before.seconds?)
-}
-
-/// Views an hour; none where no time has passed.
-fn velocity(snapshot: &Snapshot, before: &Snapshot, seconds: i64) -> Option<f64> {
-    let gained = match (number(snapshot.views)?, number(before.views)?) {
-        (Number::Integer(now), Number::Integer(then)) => {
-            (i128::from(now) - i128::from(then)) as f64
-        }
-        (now, then) => now.as_float() - then.as_float(),
-    };
-    (seconds > 0).then(|| gained / seconds as f64 * 3600.0)
-}
-
-const fn number(count: Count) -> Option<Number> {
+pub(in crate::engine) const fn number(count: Count) -> Option<Number> {
     match count {
         Count::Integer(integer) => Some(Number::Integer(integer)),
         Count::Real(real) => Some(Number::Real(real)),
