@@ -113,9 +113,8 @@ impl EngineBuilder {
             .map_err(EngineError::Thread)?;
         match started.recv() {
             Ok(Ok(supervisor)) => {
-                let handle = EngineHandle::new(
-                    supervisor, stop, is_lost, made, told, thread, config,
-                );
+                let handle =
+                    EngineHandle::new(supervisor, stop, is_lost, made, told, thread, config);
                 Ok(handle.showing(pictures))
             }
             Ok(Err(error)) => {

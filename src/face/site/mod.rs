@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use self::views::Views;
 use crate::config::Config;
-use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView};
+use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView, SiteView};
 use crate::face::protocol::{
     Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, List,
     Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry, RpcError,
@@ -48,7 +48,9 @@ pub struct Facts {
 /// All that connections share.
 pub struct Site {
     pub(in crate::face) engine: EngineHandle,
-    pub(in crate::face) views: Views,
+    pub(in crate::face) views: Views<QueueView>,
+    /// Looks at the site's videos.
+    pub(in crate::face) videos: Views<SiteView>,
     pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
@@ -66,7 +68,8 @@ impl Site {
     ) -> Self {
         Self {
             engine,
-            views: Views::new(config),
+            views: Views::new(Arc::clone(&config)),
+            videos: Views::new(config),
             queue_events: broadcast::Sender::new(QUEUE_EVENTS),
             control,
             facts,
@@ -81,7 +84,9 @@ impl Site {
 
     /// From now on looks with these settings.
     pub fn set_config(&self, config: Config) {
-        self.views.set_config(Arc::new(config));
+        let config = Arc::new(config);
+        self.views.set_config(Arc::clone(&config));
+        self.videos.set_config(config);
     }
 
     pub(in crate::face) async fn group(&self, id: i64) -> Result<GroupState, RpcError> {

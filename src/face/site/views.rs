@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::engine::{EngineError, QueueView, StoreError};
+use crate::engine::{EngineError, QueueView, SiteView, StoreError};
 use crate::face::protocol::{ErrorCode, RpcError};
 
 /// Looks at once.
@@ -15,19 +15,56 @@ const AT_ONCE: usize = 4;
 /// How long one may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
-/// Looks at the queue as the configuration has it.
-pub(in crate::face) struct Views {
+/// A connection that looks at one part of the file.
+pub(in crate::face) trait View: Sized + Send + 'static {
+    /// How one asks for less of it.
+    const HINT: &'static str;
+
+    /// Opens what the configuration names.
+    fn open(config: &Config) -> Result<Self, EngineError>;
+    /// Stops looks that still go on then.
+    fn stop_at(&self, deadline: Instant) -> Result<(), EngineError>;
+}
+
+impl View for QueueView {
+    const HINT: &'static str = "a look into the queue may take 2 s and was stopped; ask for less of \
+         it: by unique_key, group, queue or state, and without text";
+
+    fn open(config: &Config) -> Result<Self, EngineError> {
+        Self::open(config)
+    }
+
+    fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
+        self.stop_at(deadline)
+    }
+}
+
+impl View for SiteView {
+    const HINT: &'static str = "a look at the site's videos may take 2 s and was stopped; an index \
+         is missing, or the machine is busy: `vvv-actors db doctor` tells";
+
+    fn open(config: &Config) -> Result<Self, EngineError> {
+        Self::open(config)
+    }
+
+    fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
+        self.stop_at(deadline)
+    }
+}
+
+/// Looks at the file as the configuration has it.
+pub(in crate::face) struct Views<V> {
     places: Semaphore,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<Kept<V>>>,
 }
 
 /// Views that are open and not in use, and what they were opened by.
-struct Kept {
+struct Kept<V> {
     config: Arc<Config>,
-    idle: Vec<QueueView>,
+    idle: Vec<V>,
 }
 
-impl Views {
+impl<V: View> Views<V> {
     pub(super) fn new(config: Arc<Config>) -> Self {
         let idle = Vec::new();
         Self {
@@ -45,31 +82,36 @@ impl Views {
     /// Looks with `look`, when there is a place.
     pub(in crate::face) async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&QueueView) -> Result<T, EngineError> + Send + 'static,
+        look: impl FnOnce(&V) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {
         let internal = |error: &dyn std::fmt::Display| {
-            RpcError::new(ErrorCode::Internal, format!("look into the queue: {error}"))
+            RpcError::new(
+                ErrorCode::Internal,
+                format!("look into the database: {error}"),
+            )
         };
         let _place = self.places.acquire().await.map_err(|e| internal(&e))?;
         let kept = Arc::clone(&self.kept);
         let looked = tokio::task::spawn_blocking(move || look_once(&kept, look));
         let looked = looked.await.map_err(|error| internal(&error))?;
         looked.map_err(|error| match error {
-            EngineError::Store(StoreError::Interrupted) => too_long(),
+            EngineError::Store(StoreError::Interrupted) => {
+                RpcError::new(ErrorCode::Timeout, V::HINT)
+            }
             error => error.into(),
         })
     }
 }
 
-fn look_once<T>(
-    kept: &Mutex<Kept>,
-    look: impl FnOnce(&QueueView) -> Result<T, EngineError>,
+fn look_once<V: View, T>(
+    kept: &Mutex<Kept<V>>,
+    look: impl FnOnce(&V) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
     let (config, idle) = {
         let mut kept = lock(kept);
         (Arc::clone(&kept.config), kept.idle.pop())
     };
-    let view = idle.map_or_else(|| QueueView::open(&config), Ok)?;
+    let view = idle.map_or_else(|| V::open(&config), Ok)?;
     view.stop_at(Instant::now() + LONGEST_LOOK)?;
     let found = look(&view);
     let mut kept = lock(kept);
@@ -79,15 +121,6 @@ fn look_once<T>(
     found
 }
 
-fn too_long() -> RpcError {
-    let message = format!(
-        "a look into the queue may take {} s and was stopped; ask for less of it: by unique_key, \
-         group, queue or state, and without text",
-        LONGEST_LOOK.as_secs()
-    );
-    RpcError::new(ErrorCode::Timeout, message)
-}
-
-fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+fn lock<V>(kept: &Mutex<Kept<V>>) -> MutexGuard<'_, Kept<V>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -24,7 +24,7 @@ impl Query {
         Self::read(request.query_string())
     }
 
-    fn read(query: &str) -> Result<Self, Problem> {
+    pub(super) fn read(query: &str) -> Result<Self, Problem> {
         let mut keys = BTreeMap::new();
         for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let (key, value) = (key.into_owned(), value.into_owned());

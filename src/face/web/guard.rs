@@ -58,7 +58,7 @@ enum Door {
 
 fn door(path: &str) -> Door {
     match path {
-        "/healthz" | "/readyz" | "/login" => Door::Open,
+        "/healthz" | "/readyz" | "/login" | "/logout" => Door::Open,
         _ if path.starts_with("/assets/") => Door::Open,
         _ if path.starts_with("/act/") => Door::Form,
         "/metrics" => Door::Closed,
@@ -141,8 +141,9 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<S
     };
     match (door, access) {
         (Door::Open, _) => return Ok((visitor, begun)),
-        (Door::Page, None) => return Err(Refusal::Login(visitor.base)),
-        (Door::Form | Door::Closed, None) => {
+        // A form of a session that is over: its person logs in and repeats it.
+        (Door::Page | Door::Form, None) => return Err(Refusal::Login(visitor.base)),
+        (Door::Closed, None) => {
             let detail = "give a token: Authorization: Bearer TOKEN";
             return Err(Problem::unauthorized(detail).into());
         }
@@ -269,7 +270,7 @@ impl HostOf for ServiceRequest {
     }
 }
 
-fn is_secure(request: &actix_web::HttpRequest) -> bool {
+pub(super) fn is_secure(request: &actix_web::HttpRequest) -> bool {
     request.connection_info().scheme() == "https"
 }
 

@@ -9,6 +9,7 @@ mod asked;
 mod guard;
 mod health;
 mod options;
+mod pages;
 mod problem;
 mod seen;
 mod server;
@@ -82,6 +83,6 @@ impl Web {
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .service(web::scope("/api/v1").configure(api::routes))
-            .default_service(web::to(api::nothing_here))
+            .service(pages::scope())
     }
 }
