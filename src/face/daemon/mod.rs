@@ -93,7 +93,9 @@ impl Daemon {
         mut hangups: Signal,
         began: Instant,
     ) -> Result<Code, Failure> {
-        let start = Engine::builder(self.config.clone()).durable();
+        let start = Engine::builder(self.config.clone())
+            .durable()
+            .pictures(web::pictures(&self.config));
         let starting = tokio::task::spawn_blocking(move || start.start());
         let engine = tokio::select! {
             started = starting => started.map_err(|_| failure(EngineError::Lost))?.map_err(failure)?,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, Listen};
+use crate::engine::{PictureCache, open_pictures};
 use crate::face::exit::{Code, Failure};
 use crate::face::site::Site;
 use crate::face::socket::Bound;
@@ -16,6 +17,14 @@ pub(super) struct WebServer {
     handle: ServerHandle,
     running: JoinHandle<()>,
     _socket: Option<Bound>,
+}
+
+/// The cache of pictures, where there are pages to show them.
+pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
+    let place = config.http.place().unwrap_or(Listen::Off);
+    (place != Listen::Off)
+        .then(|| open_pictures(config))
+        .flatten()
 }
 
 impl WebServer {

@@ -12,7 +12,6 @@ const STEP: usize = 4;
 /// A queue.
 pub(super) struct Tile {
     pub(super) name: &'static str,
-    pub(super) kind: &'static str,
     pub(super) paused: Option<Moment>,
     pub(super) degraded: bool,
     /// Whether it has workers at all.
@@ -60,7 +59,6 @@ fn tile(queue: &QueueState, pool: Option<&PoolState>, rate: Option<&QueueRate>) 
     let waited = |time: Time| span(now.saturating_sub(time.0));
     Tile {
         name: queue.queue.0.name(),
-        kind: queue.queue.0.kind().name(),
         paused: queue.paused_at.map(Moment::of),
         degraded: pool.is_some_and(|pool| pool.degraded),
         on: pool.is_some(),
