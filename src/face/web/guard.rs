@@ -249,9 +249,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The path under which all is served: what of it was matched so far.
 fn base_of(request: &ServiceRequest) -> String {
-    let rest = request.match_info().unprocessed();
-    let path = request.path();
-    let base = path.strip_suffix(rest).unwrap_or_default();
+    // Both as the router reads them: in what was sent, letters may be written as %41.
+    let matched = request.match_info();
+    let base = matched.as_str().strip_suffix(matched.unprocessed());
+    let base = base.unwrap_or_default();
     base.trim_end_matches('/').to_owned()
 }
 
