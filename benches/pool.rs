@@ -33,7 +33,7 @@ fn run(workers: usize) -> f64 {
     let mut config = common::config(&path);
     config.queues.scoring.workers = workers;
     config.queues.scoring.chunk = 1;
-    let engine = Engine::builder(config).start().unwrap();
+    let engine = Engine::builder().config(config).start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -42,7 +42,7 @@ fn run(workers: usize) -> f64 {
     let began = Instant::now();
     let ended = runtime.block_on(async {
         let job = Job::Score(ScoreJob { video_ids: ids });
-        let mut ticket = engine.submit(job).await.unwrap();
+        let mut ticket = engine.start_job(job).await.unwrap();
         let mut ended = 0;
         while let Some(event) = ticket.next().await {
             match event {

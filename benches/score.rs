@@ -68,7 +68,7 @@ fn main() {
 /// Makes our tables, so that both sides find them.
 fn prepare_tables(path: &Path) {
     let config = common::config(path);
-    let engine = Engine::builder(config).start().unwrap();
+    let engine = Engine::builder().config(config).start().unwrap();
     runtime().block_on(engine.shutdown(std::time::Duration::ZERO));
 }
 
@@ -82,11 +82,14 @@ fn runtime() -> tokio::runtime::Runtime {
 fn actors(path: &Path) {
     let mut ids: Vec<String> = (0..VIDEOS).map(common::video_id).collect();
     fastrand::Rng::with_seed(3).shuffle(&mut ids);
-    let engine = Engine::builder(common::config(path)).start().unwrap();
+    let engine = Engine::builder()
+        .config(common::config(path))
+        .start()
+        .unwrap();
     let began = Instant::now();
     let scored = runtime().block_on(async {
         let job = Job::Score(ScoreJob { video_ids: ids });
-        let mut ticket = engine.submit(job).await.unwrap();
+        let mut ticket = engine.start_job(job).await.unwrap();
         let mut scored = 0;
         while let Some(event) = ticket.next().await {
             match event {

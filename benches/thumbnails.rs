@@ -54,7 +54,7 @@ fn actors(file: &str) -> f64 {
     common::make_vault(&path, 1, "WAL");
     let mut config = common::config(&path);
     config.fetch.allow = vec![site.authority()];
-    let engine = Engine::builder(config).start().unwrap();
+    let engine = Engine::builder().config(config).start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,7 +69,7 @@ fn actors(file: &str) -> f64 {
     let began = Instant::now();
     let valid = runtime.block_on(async {
         let mut ticket = engine
-            .submit(Job::Thumbnails(ThumbnailsJob { videos }))
+            .start_job(Job::Thumbnails(ThumbnailsJob { videos }))
             .await
             .unwrap();
         let mut valid = 0;

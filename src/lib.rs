@@ -6,16 +6,15 @@
 //!
 //! # Using it as a library
 //!
-//! A host holds an [`EngineHandle`] and nothing else: it is `Clone + Send + Sync`, and any async
-//! runtime may await it. The engine lives on threads of its own, so a host's server that stops on
-//! a signal does not take it along.
+//! A host holds an [`EngineHandle`] and nothing else. It is `Clone + Send + Sync`; any thread and
+//! any async runtime may use it, several workers of a server at once:
 //!
 //! ```
 //! use std::time::Duration;
-//! use vvv_actors::{Config, Engine, Job, ScoreJob, TicketEvent};
+//! use vvv_actors::{Config, Engine, News, Score};
 //!
-//! # fn site(path: &std::path::Path) -> rusqlite::Result<()> {
-//! #     rusqlite::Connection::open(path)?.execute_batch(
+//! # fn site(path: &std::path::Path) -> vvv_actors::rusqlite::Result<()> {
+//! #     vvv_actors::rusqlite::Connection::open(path)?.execute_batch(
 //! #         "CREATE TABLE videos (video_id TEXT PRIMARY KEY, virality_score REAL);
 //! #          CREATE TABLE video_snapshots (video_id TEXT, view_count INTEGER, likes INTEGER,
 //! #              comments INTEGER, region TEXT, fetched_at TEXT);
@@ -30,28 +29,84 @@
 //!     # let folder = tempfile::tempdir()?;
 //!     # let path = folder.path().join("vault.db");
 //!     # site(&path)?;
-//!     let engine = Engine::builder(Config::defaults()?).database(path).start()?;
+//!     let mut config = Config::defaults()?;
+//!     config.queues.scoring.workers = 2;
+//!     let engine = Engine::builder().config(config).database(path).start()?;
 //!
 //!     // Any number of ids: the engine cuts them into jobs.
 //!     let video_ids = vec!["-Bg3w_kVyPQ".to_owned()];
-//!     let mut ticket = engine.submit(Job::Score(ScoreJob { video_ids })).await?;
+//!     let mut ticket = engine.submit(Score { video_ids: video_ids.clone() }).await?;
+//!     let report = ticket.wait().await?;
+//!     assert_eq!(report.found[0].id, "-Bg3w_kVyPQ");
+//!     assert!(report.is_complete());
 //!
-//!     // News arrives after the commit it speaks of.
-//!     let mut scored = 0;
-//!     while let Some(event) = ticket.next().await {
-//!         match event {
-//!             TicketEvent::Scored(scores) => scored += scores.len(),
-//!             TicketEvent::Failed(failure) => eprintln!("{}", failure.error),
-//!             other => println!("{other:?}"),
+//!     // Or hear of each item after the commit that holds it.
+//!     let mut ticket = engine.submit(Score { video_ids }).await?;
+//!     while let Some(news) = ticket.next().await {
+//!         match news? {
+//!             News::Found(scores) => println!("{scores:?}"),
+//!             News::Failed(failure) => eprintln!("{}", failure.error),
 //!         }
 //!     }
-//!     assert_eq!(scored, 1);
 //!
 //!     // Running jobs may finish; then every thread is joined.
 //!     engine.shutdown(Duration::from_secs(10)).await;
 //!     Ok(())
 //! }
 //! ```
+//!
+//! - [`Score`], [`Thumbnails`] and [`Liveness`] are what is submitted; a [`Ticket`] is waited for,
+//!   followed as a stream, or cancelled. [`EngineHandle::submit_with`] takes a priority, a delay or
+//!   a key.
+//! - [`EngineBuilder::durable`] is the queue in the file: it outlives the process, and one process
+//!   works it off. Without it the queue is a TEMP table, of which nothing is left in the host's file.
+//! - [`EngineHandle::status`] tells how all fares, [`EngineHandle::events`] each move of a durable
+//!   job.
+//! - [`EngineHandle::blocking`] is the same for a plain thread.
+//!
+//! Nothing global is installed: no tracing subscriber, signal handler, panic hook or metrics
+//! recorder. Engines share nothing; two on two files, or with TEMP queues on one, do not disturb
+//! each other. Panics are survived by unwinding, so [`EngineBuilder::start`] refuses where
+//! `panic = "abort"`.
+//!
+//! ## Beside a server
+//!
+//! The engine lives on threads of its own, with a System of its own. So it does not matter who
+//! starts it, `#[actix_web::main]` or `#[tokio::main]`, and a server that stops its System on a
+//! signal does not take the engine along. Only the process's end would: let `main` wait for
+//! [`EngineHandle::shutdown`] after the server has ended.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use vvv_actors::{Engine, EngineError, EngineHandle};
+//! # async fn serve(_: EngineHandle) -> std::io::Result<()> { Ok(()) }
+//! // Under `#[actix_web::main]`: `serve` is `HttpServer::new(…).run()`, with the handle in each
+//! // worker's `web::Data`.
+//! async fn run(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+//!     let engine = Engine::builder().database(path).durable().start()?;
+//!     let served = serve(engine.clone()).await;
+//!     engine.shutdown(Duration::from_secs(30)).await;
+//!     Ok(served?)
+//! }
+//! ```
+//!
+//! ## A host with a SQLite of its own
+//!
+//! A program links one SQLite: cargo allows one package with `links = "sqlite3"`, which is
+//! `libsqlite3-sys`. This crate uses rusqlite 0.41 with its features `bundled`, `backup` and
+//! `hooks`, and re-exports it. A host that opens the file itself has two ways:
+//!
+//! - use [`vvv_actors::rusqlite`](rusqlite), which is always the right one, or
+//! - depend on the same `rusqlite = "0.41"`. Features are united over the whole program, so `bundled`
+//!   holds for the host too, and its own features for us. Another minor version brings another
+//!   `libsqlite3-sys`, and cargo refuses with *“package `libsqlite3-sys` links to the native library
+//!   `sqlite3`, but it conflicts with a previous package”*. The same is said where another crate
+//!   (sqlx, diesel, refinery) brings one: take the version of it whose `libsqlite3-sys` is
+//!   ours, as `cargo tree -i libsqlite3-sys` shows, or point both to one source by `[patch.crates-io]`.
+//!
+//! Two SQLites in one process, one of them loaded as a shared library, would drop each other's locks
+//! on the file. For the same reason a host must not open the database by [`std::fs`] while the engine
+//! runs: to copy it, use SQLite's backup.
 //!
 //! # Layers
 //!
@@ -100,8 +155,9 @@
 //!
 //! # The life of a job
 //!
-//! 1. A face submits a [`Job`]. The supervisor puts ids to score in the order of the site's rows,
-//!    cuts the work into chunks and has them queued; the submitter holds a [`Ticket`].
+//! 1. A face submits a [`Job`](engine::Job), a host a [`Score`] and the like. The supervisor puts
+//!    ids to score in the order of the site's rows, cuts the work into chunks and has them queued;
+//!    the submitter holds a [`Ticket`].
 //!    With a durable queue the site may also insert rows itself, which are taken in and cut.
 //! 2. The queue's pool claims as many as its slots have use for, each claim with a lease, and
 //!    hands one to each idle worker.
@@ -111,14 +167,15 @@
 //! 4. The worker answers and its slot is free; the pool has the outcome committed. Items without
 //!    a definitive answer go back, to be tried after a growing wait. When tries are spent they get
 //!    their last verdict and the job succeeds. It fails only where some item has no answer at all.
-//! 5. After the commit the ticket hears of it.
+//! 5. After the commit the ticket hears of it: by a message, or, with a durable queue, by a follower
+//!    that looks at the job's row once its end is told.
 //!
 //! # The stop order
 //!
 //! Written once, in [`engine`]: submitters are refused → pools claim no more and permit waits end →
 //! running jobs finish until the drain deadline → what is unfinished is released → the writer
-//! flushes → threads are ended and joined within five seconds, and one that does not end is left
-//! behind and named → the System stops.
+//! flushes → followers of durable jobs look a last time → threads are ended and joined within five
+//! seconds, and one that does not end is left behind and named → the System stops.
 
 pub mod actors;
 pub mod config;
@@ -129,8 +186,16 @@ pub mod fetch;
 pub mod store;
 
 pub use config::Config;
+#[doc(inline)]
 pub use engine::{
-    Engine, EngineBuilder, EngineError, EngineHandle, Job, LivenessJob, ScoreJob, ThumbnailItem,
-    ThumbnailsJob, Ticket, TicketEvent,
+    BlockingEngine, BlockingTicket, Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle,
+    Failure, Found, JobId, JobMoved, JobState, LivenessFound, LivenessReport, News, Report,
+    ScoreFound, ScoreReport, Status, SubmitOptions, ThumbnailFound, ThumbnailItem,
+    ThumbnailsReport, Ticket, Work,
 };
+#[doc(inline)]
+pub use engine::{LivenessJob as Liveness, ScoreJob as Score, ThumbnailsJob as Thumbnails};
 pub use face::web;
+/// What metrics are registered with: see [`EngineHandle::register_metrics`].
+pub use prometheus_client;
+pub use rusqlite;

@@ -59,7 +59,8 @@ impl Scene {
     }
 
     fn start(&self) -> EngineHandle {
-        Engine::builder(self.config.clone())
+        Engine::builder()
+            .config(self.config.clone())
             .durable()
             .start()
             .unwrap()
@@ -175,7 +176,10 @@ fn rows_of_the_sites_own_are_picked_up_and_answered() {
 fn jobs_outlive_the_engine_and_only_one_works_them_off() {
     let scene = Scene::new(Journal::Wal);
     let engine = scene.start();
-    let second = Engine::builder(scene.config.clone()).durable().start();
+    let second = Engine::builder()
+        .config(scene.config.clone())
+        .durable()
+        .start();
     let Err(EngineError::QueueTaken { holder, .. }) = second else {
         panic!("two engines on one queue")
     };

@@ -97,7 +97,8 @@ impl Scene {
 
     /// Runs everything with these faults; the engine has stopped when it returns.
     fn run(&self, faults: Faults) -> Found {
-        let engine = Engine::builder(self.config.clone())
+        let engine = Engine::builder()
+            .config(self.config.clone())
             .faults(faults)
             .start()
             .unwrap();
@@ -150,7 +151,7 @@ async fn gather(engine: &EngineHandle, jobs: Vec<Job>) -> Found {
     let mut found = Found::default();
     let mut tickets = Vec::new();
     for job in jobs {
-        tickets.push(engine.submit(job).await.unwrap());
+        tickets.push(engine.start_job(job).await.unwrap());
     }
     for mut ticket in tickets {
         while let Some(event) = tokio::time::timeout(Duration::from_secs(20), ticket.next())
@@ -360,7 +361,8 @@ fn without_its_supervisor_the_engine_says_it_is_lost() {
     let _alone = alone();
     let scene = Scene::new(Journal::Wal);
     let (faults, _) = strikes(Step::SupervisorTicks, Fault::Panic, 0, 1);
-    let engine = Engine::builder(scene.config.clone())
+    let engine = Engine::builder()
+        .config(scene.config.clone())
         .faults(faults)
         .start()
         .unwrap();
@@ -371,7 +373,7 @@ fn without_its_supervisor_the_engine_says_it_is_lost() {
             tokio::task::yield_now().await;
         }
         let refused = engine
-            .submit(Job::Score(ScoreJob {
+            .start_job(Job::Score(ScoreJob {
                 video_ids: vec!["a".into()],
             }))
             .await;
@@ -413,7 +415,8 @@ fn a_run_that_loses_its_engine_reports_what_it_has_and_fails() {
         let picture = scene.pictures().remove(0);
         let held = Reply::status(404).behind(&gate);
         scene.site.thumbnail(&picture.video_id, held);
-        let engine = Engine::builder(scene.config.clone())
+        let engine = Engine::builder()
+            .config(scene.config.clone())
             .faults(supervisor_dies_at_work())
             .start()
             .unwrap();
@@ -437,7 +440,10 @@ fn a_database_locked_by_another_delays_and_fails_nothing() {
     let _alone = alone();
     for journal in Journal::ALL {
         let scene = Scene::new(journal);
-        let engine = Engine::builder(scene.config.clone()).start().unwrap();
+        let engine = Engine::builder()
+            .config(scene.config.clone())
+            .start()
+            .unwrap();
         let other = scene.vault.connect();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let holder = std::thread::spawn(move || {

@@ -210,6 +210,8 @@ fn sql_outside_the_store_is_found() {
         "use rusqlite::Connection;",
         "rusqlite outside store",
     );
+    refused("face/mod.rs", "pub use rusqlite;", "rusqlite outside store");
+    accepted("lib.rs", "pub use rusqlite;");
     accepted(
         "face/mod.rs",
         "const X: &str = \"select videos, update scores, begin\"; // SELECT 1",

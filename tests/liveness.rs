@@ -279,7 +279,7 @@ fn the_calls_of_a_run_can_be_limited() {
         assert_eq!(not_done.len(), left, "{calls}");
         let asked = scene.site.total(Endpoint::Oembed);
         assert_eq!(report["summary"]["oembed_calls"], json!(asked));
-        assert!(asked <= calls.parse().unwrap());
+        assert!(asked <= calls.parse::<usize>().unwrap());
     }
 }
 

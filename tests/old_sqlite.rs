@@ -86,7 +86,8 @@ fn batch(file: &BatchFile, site: &Site, folder: &Path) -> serde_json::Value {
 fn worked_off(vault: &Vault) {
     assert_eq!(vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
     let config = vvv_actors::Config::defaults().unwrap();
-    let engine = vvv_actors::Engine::builder(config)
+    let engine = vvv_actors::Engine::builder()
+        .config(config)
         .database(vault.path.clone())
         .durable()
         .start()

@@ -64,7 +64,8 @@ impl Scene {
     }
 
     fn start(&self) -> EngineHandle {
-        Engine::builder(self.config.clone())
+        Engine::builder()
+            .config(self.config.clone())
             .durable()
             .start()
             .unwrap()
@@ -368,7 +369,10 @@ fn what_ends_the_engine_is_told_before_it_is_gone() {
 
 #[track_caller]
 fn cannot_start(scene: &Scene, told: &Path) {
-    let engine = Engine::builder(scene.config.clone()).durable().start();
+    let engine = Engine::builder()
+        .config(scene.config.clone())
+        .durable()
+        .start();
     assert!(engine.is_err());
     let text = fs::read_to_string(told).unwrap();
     assert!(text.contains("database_damaged"), "{text}");
@@ -384,7 +388,8 @@ fn a_pool_that_dies_too_often_raises_an_alarm_until_it_is_back() {
         let strikes = step == Step::PoolDispatches && deaths.fetch_add(1, Ordering::Relaxed) == 0;
         strikes.then_some(Fault::Panic)
     };
-    let engine = Engine::builder(scene.config.clone())
+    let engine = Engine::builder()
+        .config(scene.config.clone())
         .durable()
         .faults(Faults::new(once))
         .start()

@@ -54,6 +54,7 @@ impl AlarmKeeper {
     /// A keeper without alarms.
     #[must_use]
     pub fn new(deps: Deps, status: Recipient<GetStatus>, claims: Arc<Claims>) -> Self {
+        deps.meters.staff.no_alarm();
         Self {
             deps,
             status,
@@ -171,6 +172,8 @@ impl AlarmKeeper {
         let Some(change) = self.alarms.note(kind, subject, wrong, now_ms) else {
             return;
         };
+        let is_raised = self.alarms.is_raised(kind);
+        self.deps.meters.staff.alarm(kind, is_raised);
         log(&change);
         self.untold.push(change);
         let surplus = self.untold.len().saturating_sub(MOST_UNTOLD);

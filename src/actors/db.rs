@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::breath::Breath;
 use super::faults::{Faults, Step};
+use super::meters::Meters;
 use crate::store::{self, GroupEnd, Operation, Pending, StoreError, WalLength, Writer, pending};
 use crate::store::{EndRun, FileIdentity, ReadQueue};
 
@@ -57,6 +58,7 @@ pub struct DbActor {
     is_replaced: bool,
     /// Why the last connection was given up.
     doubt: String,
+    meters: Meters,
     faults: Faults,
 }
 
@@ -67,6 +69,7 @@ impl DbActor {
         writer: Writer,
         options: Arc<store::Options>,
         reopened: Recipient<WriterReopened>,
+        meters: Meters,
         faults: Faults,
     ) -> Self {
         Self {
@@ -83,6 +86,7 @@ impl DbActor {
             fold_planned: false,
             is_replaced: false,
             doubt: String::new(),
+            meters,
             faults,
         }
     }
@@ -194,8 +198,13 @@ impl DbActor {
         let Some(writer) = self.writer.as_mut() else {
             return self.reopen(context);
         };
-        match writer.commit_group(&mut self.waiting) {
+        let began = Instant::now();
+        let end = writer.commit_group(&mut self.waiting);
+        let (meters, took) = (&self.meters.database, began.elapsed());
+        meters.waiting(self.waiting.len());
+        match end {
             GroupEnd::Committed { operations, held } => {
+                meters.committed(operations, held, took);
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
                 self.breath.after_hold(held, Instant::now());
@@ -216,8 +225,12 @@ impl DbActor {
                     self.flush_within(Duration::ZERO, context);
                 }
             }
-            GroupEnd::Locked => self.wait_for_lock(context),
+            GroupEnd::Locked => {
+                meters.locked_out(took);
+                self.wait_for_lock(context);
+            }
             GroupEnd::ReadersInTheWay => {
+                meters.locked_out(took);
                 self.breath.after_readers(Instant::now());
                 self.wait_for_lock(context);
             }
@@ -340,6 +353,7 @@ impl<O: Operation> Handler<Write<O>> for DbActor {
             }
             let _ = answer.send(result);
         }));
+        self.meters.database.waiting(self.waiting.len());
         self.flush_within(wait, context);
         Box::pin(async move { answered.await.unwrap_or_else(|_| Err(writer_ended())) })
     }
@@ -441,7 +455,13 @@ mod tests {
         });
         let writer = Writer::open(&options).unwrap();
         let nobody = Nobody.start().recipient();
-        let mut actor = DbActor::new(writer, options, nobody, Faults::default());
+        let mut actor = DbActor::new(
+            writer,
+            options,
+            nobody,
+            Meters::default(),
+            Faults::default(),
+        );
         actor.writer = None;
         site.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let actor = actor.start();

@@ -13,6 +13,7 @@ use url::Url;
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
+use super::meters::Lane;
 use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal};
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
@@ -160,7 +161,13 @@ impl Attempt {
         for ((id, marked), fresh) in ids.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or(fresh.filter(is_reusable)) {
-                Some(judgement) => self.tell(id, judgement, cached),
+                Some(judgement) => {
+                    // What an earlier attempt recorded was counted then.
+                    if cached {
+                        self.deps.meters.liveness(judgement.verdict);
+                    }
+                    self.tell(id, judgement, cached);
+                }
                 None => left.push(id),
             }
         }
@@ -205,6 +212,7 @@ impl Attempt {
         }
         match self.record(&id, &judgement, control).await {
             Ok(()) => {
+                self.deps.meters.liveness(judgement.verdict);
                 self.tell(id, judgement, false);
                 ItemEnd::Done
             }
@@ -249,7 +257,7 @@ impl Attempt {
             sniff: None,
             endpoint: true,
         };
-        let (evidence, retry_after) = match self.tools.client.get(request).await {
+        let (evidence, retry_after) = match self.tools.get(Lane::Oembed, request).await {
             Ok(answer) => {
                 let evidence = Evidence::Answer {
                     status: answer.status,

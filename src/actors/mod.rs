@@ -12,6 +12,7 @@ pub mod decoder;
 pub mod faults;
 pub mod items;
 pub mod liveness;
+pub mod meters;
 pub mod pool;
 pub mod rate_limiter;
 pub mod scheduler;

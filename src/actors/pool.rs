@@ -1,6 +1,7 @@
 //! One queue's pool: claims jobs, hands them to idle workers, notices deaths and time limits, and
 //! has each outcome committed.
 
+mod measured;
 mod outcome;
 mod staffing;
 mod workers;
@@ -118,6 +119,11 @@ impl Pool {
 
     /// Claims, hands out, and ends a drain that is complete.
     fn go_on(&mut self, context: &mut Context<Self>) {
+        self.do_next(context);
+        self.show();
+    }
+
+    fn do_next(&mut self, context: &mut Context<Self>) {
         if self.draining.is_some() {
             return self.finish_drain(context);
         }
@@ -182,6 +188,7 @@ impl Pool {
                 self.trial = claimed.suspects;
                 self.may_hold_more = claimed.suspects || claimed.jobs.len() == limit || self.woken;
                 for job in &claimed.jobs {
+                    self.count_claim(job);
                     self.moved(job, JobState::Running, None);
                 }
                 let waits_its_turn = claimed.suspects && claimed.jobs.is_empty();
@@ -470,6 +477,7 @@ impl Handler<Dismiss> for Pool {
 
     fn handle(&mut self, _: Dismiss, context: &mut Self::Context) {
         self.slots.clear();
+        self.show();
         context.terminate();
     }
 }

@@ -4,10 +4,10 @@
 //! actor holds only who waits, and one timer.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle,
     WrapFuture,
 };
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use super::call_budget::CallBudget;
 use super::clock::Clock;
 use super::db::Db;
 use super::faults::{Faults, Step};
+use super::meters::Meters;
 use crate::config::Config;
 use crate::domain::rate_window::Limit;
 use crate::store::StoreError;
@@ -52,11 +53,15 @@ pub struct RateLimiter {
     closed: bool,
     /// Whether the upstream may have strikes that a good answer should clear.
     may_have_strikes: bool,
+    /// Until when the upstream is left alone, as far as it was counted.
+    parked_until_ms: i64,
+    meters: Meters,
     faults: Faults,
 }
 
 struct Waiter {
     hold: Duration,
+    since: Instant,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -92,6 +97,7 @@ impl RateLimiter {
         clock: Clock,
         limit: Limit,
         calls: CallBudget,
+        meters: Meters,
         faults: Faults,
     ) -> Self {
         Self {
@@ -104,6 +110,8 @@ impl RateLimiter {
             timer: None,
             closed: false,
             may_have_strikes: true,
+            parked_until_ms: i64::MIN,
+            meters,
             faults,
         }
     }
@@ -111,6 +119,7 @@ impl RateLimiter {
     /// Asks the database for the first waiter's permit, unless an answer or the timer is due.
     fn pump(&mut self, context: &mut Context<Self>) {
         self.waiting.retain(|waiter| !waiter.answer.is_closed());
+        self.meters.permits.waiting(self.waiting.len());
         if self.closed {
             return self.refuse_all(&Refusal::Stopping);
         }
@@ -160,8 +169,14 @@ impl RateLimiter {
     }
 
     fn until(&self, until_ms: i64) -> Duration {
-        let left = until_ms.saturating_sub(self.clock.boot().ms);
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+        between(self.clock.boot().ms, until_ms)
+    }
+
+    /// Counts what a park adds to those before.
+    fn count_park(&mut self, from_ms: i64, until_ms: i64) {
+        let from_ms = from_ms.max(self.parked_until_ms);
+        self.meters.permits.parked(between(from_ms, until_ms));
+        self.parked_until_ms = from_ms.max(until_ms);
     }
 
     /// Hands the permit to the first who still waits, or gives it back unused.
@@ -170,6 +185,7 @@ impl RateLimiter {
         while let Some(waiter) = self.waiting.pop_front() {
             match waiter.answer.send(Ok(permit)) {
                 Ok(()) => {
+                    self.meters.permits.granted(waiter.since.elapsed());
                     self.calls.spend();
                     return;
                 }
@@ -190,6 +206,7 @@ impl RateLimiter {
         for waiter in self.waiting.drain(..) {
             let _ = waiter.answer.send(Err(refusal.clone()));
         }
+        self.meters.permits.waiting(0);
     }
 
     fn pause(&mut self, pause: Duration, context: &mut Context<Self>) {
@@ -220,6 +237,11 @@ impl RateLimiter {
     }
 }
 
+fn between(from_ms: i64, until_ms: i64) -> Duration {
+    let left = until_ms.saturating_sub(from_ms);
+    Duration::from_millis(u64::try_from(left).unwrap_or(0))
+}
+
 impl Actor for RateLimiter {
     type Context = Context<Self>;
 }
@@ -242,6 +264,7 @@ impl Handler<AcquirePermit> for RateLimiter {
         self.faults.strike_in(Step::LimiterAcquires, context);
         self.waiting.push_back(Waiter {
             hold: ask.hold,
+            since: Instant::now(),
             answer: ask.answer,
         });
         self.pump(context);
@@ -291,26 +314,26 @@ pub struct Park {
 }
 
 impl Handler<Park> for RateLimiter {
-    type Result = ResponseFuture<Result<Duration, StoreError>>;
+    type Result = ResponseActFuture<Self, Result<Duration, StoreError>>;
 
     fn handle(&mut self, park: Park, _: &mut Self::Context) -> Self::Result {
         self.may_have_strikes = true;
-        let (db, clock) = (self.db.clone(), self.clock.clone());
-        Box::pin(async move {
-            let now = clock.boot();
-            let from = now.ms;
+        let (db, now) = (self.db.clone(), self.clock.boot());
+        let from_ms = now.ms;
+        let write = async move {
             let upstream = OEMBED.to_owned();
-            let until = db
-                .write(ParkUpstream {
-                    upstream,
-                    now,
-                    retry_after: park.retry_after,
-                })
-                .await?;
-            Ok(Duration::from_millis(
-                u64::try_from(until.saturating_sub(from)).unwrap_or(0),
-            ))
-        })
+            db.write(ParkUpstream {
+                upstream,
+                now,
+                retry_after: park.retry_after,
+            })
+            .await
+        };
+        Box::pin(write.into_actor(self).map(move |until, actor, _| {
+            let until_ms = until?;
+            actor.count_park(from_ms, until_ms);
+            Ok(between(from_ms, until_ms))
+        }))
     }
 }
 

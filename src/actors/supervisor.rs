@@ -3,9 +3,11 @@
 
 pub mod durable;
 mod factories;
+pub mod follow;
 pub mod reload;
 pub mod upkeep;
 mod watch;
+pub mod withdraw;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::factories::Launch;
 use self::factories::{Seat, make_deps, seat_pool};
+use self::follow::Followers;
 pub use self::upkeep::Lost;
 use self::upkeep::Upkeep;
 use super::arbiters::Arbiters;
@@ -28,7 +31,7 @@ use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
 use super::rate_limiter::RateLimiter;
 use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobMoved, JobNews};
-use crate::domain::job::{Job, Queue};
+use crate::domain::job::{Job, Kind, Queue};
 use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
 /// How often the actors are looked after: each look wakes an idle daemon.
@@ -38,8 +41,6 @@ const JOBS_A_WRITE: usize = 500;
 /// So long a lock is waited for to put scores in order, which saves time but is no must; a thread
 /// that waited without end could not be joined at a stop.
 const ORDER_PATIENCE: Duration = Duration::from_secs(10);
-/// Priority of a job nobody gave one.
-const DEFAULT_PRIORITY: u8 = 5;
 
 /// Owns the other actors and the open tickets.
 pub struct Supervisor {
@@ -57,6 +58,7 @@ pub struct Supervisor {
     started: Instant,
     /// Where the moves of durable jobs are told.
     events: broadcast::Sender<JobMoved>,
+    followers: Followers,
     taking_in: bool,
     take_in_again: bool,
     /// By how much the wall clock is ahead of the clock since boot.
@@ -83,6 +85,7 @@ impl Supervisor {
                 pools: Queue::ALL
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),
+                followers: Followers::new(&deps.store),
                 deps,
                 arbiters,
                 opening: false,
@@ -177,10 +180,24 @@ impl Actor for Supervisor {
 /// Submits work; answers with its committed news.
 #[derive(Message)]
 #[rtype(result = "Result<Submitted, SubmitError>")]
-pub struct Submit(pub Job);
+pub struct Submit {
+    /// The work.
+    pub job: Job,
+    /// 0 (first) to 9.
+    pub priority: u8,
+    /// How long it waits before it may begin.
+    pub delay: Duration,
+}
 
-/// How many jobs the work was cut into, and its news.
-pub type Submitted = (usize, mpsc::UnboundedReceiver<TicketEvent>);
+/// Work that was submitted.
+pub struct Submitted {
+    /// The number of its ticket.
+    pub ticket: u64,
+    /// How many jobs it was cut into.
+    pub jobs: usize,
+    /// Its news.
+    pub events: mpsc::UnboundedReceiver<TicketEvent>,
+}
 
 /// Why work was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -205,8 +222,8 @@ pub enum SubmitError {
 impl Handler<Submit> for Supervisor {
     type Result = ResponseActFuture<Self, Result<Submitted, SubmitError>>;
 
-    fn handle(&mut self, Submit(job): Submit, _: &mut Self::Context) -> Self::Result {
-        let queue = job.kind().queue();
+    fn handle(&mut self, submit: Submit, _: &mut Self::Context) -> Self::Result {
+        let queue = submit.job.kind().queue();
         let settings = self.deps.config.queues.get(queue);
         if self.stopping {
             return Box::pin(async { Err(SubmitError::Stopping) }.into_actor(self));
@@ -215,14 +232,32 @@ impl Handler<Submit> for Supervisor {
             return Box::pin(async move { Err(SubmitError::SwitchedOff(queue)) }.into_actor(self));
         }
         let (chunk, store) = (settings.chunk, Arc::clone(&self.deps.store));
+        let run_at_ms = match i64::try_from(submit.delay.as_millis()) {
+            Ok(0) => 0,
+            Ok(delay_ms) => self.deps.queue_now().0.saturating_add(delay_ms),
+            Err(_) => i64::MAX,
+        };
         // Looking up the order reads the file: not on the System's thread.
-        let cut = actix_rt::task::spawn_blocking(move || cut_into_jobs(job, chunk, &store));
+        let cut = actix_rt::task::spawn_blocking(move || {
+            let jobs = cut_into_jobs(submit.job, chunk, &store)?;
+            let new = |(kind, payload)| NewJob {
+                kind,
+                payload,
+                priority: submit.priority,
+                run_at_ms,
+                origin: 0,
+            };
+            Ok::<Vec<NewJob>, SubmitError>(jobs.into_iter().map(new).collect())
+        });
         Box::pin(cut.into_actor(self).map(|jobs, actor, context| {
             let jobs = jobs.map_err(|_| SubmitError::Stopping)??;
-            let (jobs, events) = actor.tickets.open(jobs);
-            let cut = jobs.len();
-            actor.enqueue(&jobs, context);
-            Ok((cut, events))
+            let opened = actor.tickets.open(jobs);
+            actor.enqueue(&opened.jobs, context);
+            Ok(Submitted {
+                ticket: opened.ticket,
+                jobs: opened.jobs.len(),
+                events: opened.events,
+            })
         }))
     }
 }
@@ -233,7 +268,7 @@ fn cut_into_jobs(
     job: Job,
     chunk: usize,
     store: &store::Options,
-) -> Result<Vec<NewJob>, SubmitError> {
+) -> Result<Vec<(Kind, String)>, SubmitError> {
     let kind = job.kind();
     let mut job = job;
     match &mut job {
@@ -242,16 +277,7 @@ fn cut_into_jobs(
     }
     job.into_chunks(chunk)
         .into_iter()
-        .map(|job| {
-            let payload = job.payload()?;
-            Ok(NewJob {
-                kind,
-                payload,
-                priority: DEFAULT_PRIORITY,
-                run_at_ms: 0,
-                origin: 0,
-            })
-        })
+        .map(|job| Ok((kind, job.payload()?)))
         .collect()
 }
 

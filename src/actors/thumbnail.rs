@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
+use super::meters::Lane;
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
@@ -22,9 +23,7 @@ use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
 use crate::domain::picture::{PictureError, Sniff, sniff};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
 use crate::fetch::{self, FetchError, Redirects, Request};
-use crate::store::Claim;
-use crate::store::RecordThumbnail;
-use crate::store::{Since, StoreError};
+use crate::store::{Claim, RecordThumbnail, Since, StoreError};
 
 /// Fetches on its arbiter with one long-lived client.
 pub struct ThumbnailActor {
@@ -150,7 +149,13 @@ impl Attempt {
         for ((item, marked), fresh) in items.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or_else(|| reuse(fresh?, &rules)) {
-                Some(verdict) => self.tell(item, verdict, cached),
+                Some(verdict) => {
+                    // What an earlier attempt recorded was counted then.
+                    if cached {
+                        self.deps.meters.thumbnail(verdict.status);
+                    }
+                    self.tell(item, verdict, cached);
+                }
                 None => left.push(item),
             }
         }
@@ -184,6 +189,7 @@ impl Attempt {
         }
         match self.record(&item, &verdict, control).await {
             Ok(()) => {
+                self.deps.meters.thumbnail(verdict.status);
                 self.tell(item, verdict, false);
                 ItemEnd::Done
             }
@@ -208,7 +214,7 @@ impl Attempt {
             sniff: Some(recognise),
             endpoint: false,
         };
-        match self.tools.client.get(request).await {
+        match self.tools.get(Lane::Thumbnail, request).await {
             // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
                 let kept = self.to_keep(&answer.body);

@@ -80,6 +80,16 @@ struct Waiter {
     outstanding: usize,
 }
 
+/// A ticket that was opened.
+pub struct Opened {
+    /// Its number.
+    pub ticket: u64,
+    /// Its jobs, each with its origin.
+    pub jobs: Vec<NewJob>,
+    /// Its news.
+    pub events: mpsc::UnboundedReceiver<TicketEvent>,
+}
+
 /// Every open ticket and the work each still waits for.
 #[derive(Default)]
 pub struct Tickets {
@@ -90,16 +100,17 @@ pub struct Tickets {
 
 impl Tickets {
     /// Opens a ticket for these jobs and gives each its origin.
-    pub fn open(
-        &mut self,
-        jobs: Vec<NewJob>,
-    ) -> (Vec<NewJob>, mpsc::UnboundedReceiver<TicketEvent>) {
+    pub fn open(&mut self, jobs: Vec<NewJob>) -> Opened {
         let (events, receiver) = mpsc::unbounded_channel();
         let ticket = self.next.unsigned_abs();
         self.next += 1;
         if jobs.is_empty() {
             let _ = events.send(TicketEvent::End);
-            return (jobs, receiver);
+            return Opened {
+                ticket,
+                jobs,
+                events: receiver,
+            };
         }
         self.waiters.insert(
             ticket,
@@ -122,7 +133,25 @@ impl Tickets {
                 job
             })
             .collect();
-        (jobs, receiver)
+        Opened {
+            ticket,
+            jobs,
+            events: receiver,
+        }
+    }
+
+    /// Takes back what has not ended of a ticket: nothing is told of it any more. The ticket itself
+    /// ends when it is [closed](Self::close).
+    pub fn withdraw(&mut self, ticket: u64) -> Vec<i64> {
+        let of_ticket = self.outstanding.extract_if(|_, kept| kept.ticket == ticket);
+        of_ticket.map(|(origin, _)| origin.0).collect()
+    }
+
+    /// Ends a ticket whose work was withdrawn.
+    pub fn close(&mut self, ticket: u64) {
+        if let Some(waiter) = self.waiters.remove(&ticket) {
+            let _ = waiter.events.send(TicketEvent::End);
+        }
     }
 
     /// Passes news of a job on to whoever waits for it.
@@ -242,7 +271,9 @@ mod tests {
     #[test]
     fn a_ticket_ends_with_its_last_job() {
         let mut tickets = Tickets::default();
-        let (jobs, mut events) = tickets.open(vec![job("a"), job("b")]);
+        let Opened {
+            jobs, mut events, ..
+        } = tickets.open(vec![job("a"), job("b")]);
         tickets.end(Origin(jobs[0].origin));
         assert!(events.try_recv().is_err());
         tickets.end(Origin(jobs[0].origin));
@@ -257,15 +288,37 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_done_at_once() {
-        let (jobs, mut events) = Tickets::default().open(vec![]);
+        let Opened {
+            jobs, mut events, ..
+        } = Tickets::default().open(vec![]);
         assert!(jobs.is_empty());
         assert!(matches!(events.try_recv(), Ok(TicketEvent::End)));
     }
 
     #[test]
+    fn of_withdrawn_work_nothing_is_told_and_nothing_submitted_again() {
+        let mut tickets = Tickets::default();
+        let mut opened = tickets.open(vec![job("a"), job("b")]);
+        let other = tickets.open(vec![job("c")]);
+        tickets.end(Origin(opened.jobs[0].origin));
+        let withdrawn = tickets.withdraw(opened.ticket);
+        assert_eq!(withdrawn, [opened.jobs[1].origin]);
+        tickets.fail(Origin(opened.jobs[1].origin), "too late");
+        assert!(opened.events.try_recv().is_err());
+        assert_eq!(tickets.resubmit("lost"), other.jobs);
+        tickets.close(opened.ticket);
+        assert!(matches!(opened.events.try_recv(), Ok(TicketEvent::End)));
+        assert!(tickets.withdraw(opened.ticket).is_empty());
+    }
+
+    #[test]
     fn work_whose_end_nobody_told_is_submitted_once_more() {
         let mut tickets = Tickets::default();
-        let (jobs, _events) = tickets.open(vec![job("a"), job("b")]);
+        let Opened {
+            jobs,
+            events: _events,
+            ..
+        } = tickets.open(vec![job("a"), job("b")]);
         let held = [jobs[0].origin];
         let lost = |tickets: &mut Tickets, queue| tickets.resubmit_lost(queue, &held, "died");
         assert!(lost(&mut tickets, Queue::Cleanup).is_empty());
@@ -277,7 +330,9 @@ mod tests {
     #[test]
     fn work_is_submitted_once_more_and_then_fails_by_name() {
         let mut tickets = Tickets::default();
-        let (jobs, mut events) = tickets.open(vec![job("a"), job("b")]);
+        let Opened {
+            jobs, mut events, ..
+        } = tickets.open(vec![job("a"), job("b")]);
         tickets.end(Origin(jobs[1].origin));
         assert_eq!(tickets.resubmit("disk full"), vec![jobs[0].clone()]);
         assert!(tickets.resubmit("disk full").is_empty());

@@ -2,17 +2,19 @@
 
 use std::cell::OnceCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::control::JobControl;
+use super::meters::{Lane, Meters};
 use super::worker::Deps;
-use crate::fetch;
+use crate::fetch::{self, Answer, FetchError, Request};
 use crate::store::{Reader, StoreError};
 
 /// What a worker that fetches keeps on its arbiter: one long-lived client and a reader.
 pub struct Tools {
     /// The guarded HTTP client.
-    pub client: fetch::Client,
+    client: fetch::Client,
+    meters: Meters,
     /// A read-only connection, opened when first needed.
     reader: OnceCell<Reader>,
 }
@@ -29,8 +31,23 @@ impl Tools {
         }
         let client = fetch::Client::new(&deps.fetch_settings, deps.fetch.clone())
             .map_err(|error| error.to_string())?;
-        let reader = OnceCell::new();
-        Ok(Rc::clone(kept.insert(Rc::new(Self { client, reader }))))
+        let tools = Self {
+            client,
+            meters: deps.meters.clone(),
+            reader: OnceCell::new(),
+        };
+        Ok(Rc::clone(kept.insert(Rc::new(tools))))
+    }
+
+    /// Fetches, and counts it.
+    ///
+    /// # Errors
+    /// The client's.
+    pub async fn get(&self, lane: Lane, request: Request<'_>) -> Result<Answer, FetchError> {
+        let began = Instant::now();
+        let answer = self.client.get(request).await;
+        self.meters.fetches.ended(lane, &answer, began.elapsed());
+        answer
     }
 
     /// The connection.

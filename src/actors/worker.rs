@@ -12,6 +12,7 @@ use super::control::JobControl;
 use super::db::Db;
 use super::decoder::Decoder;
 use super::faults::Faults;
+use super::meters::Meters;
 use super::rate_limiter::RateLimiter;
 use super::slot::Slot;
 use super::tickets::{Origin, TicketEvent};
@@ -179,6 +180,8 @@ pub struct Deps {
     pub calls: CallBudget,
     /// Where fetched pictures are kept for pages.
     pub pictures: Option<Arc<fetch::PictureCache>>,
+    /// What is counted and timed.
+    pub meters: Meters,
     /// Faults a test brings.
     pub faults: Faults,
 }

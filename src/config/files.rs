@@ -1,12 +1,14 @@
 //! Which configuration file counts. The current folder is never searched: it may be a web root
 //! that strangers write to.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ConfigError;
+use super::layers::Origin;
+use super::{Config, ConfigError};
 
 /// The machine's file, read if neither a flag nor the user names one.
 pub(super) const SYSTEM: &str = "/etc/vvv-actors/config.toml";
@@ -63,10 +65,26 @@ fn user_file(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
 }
 
 /// A relative path starts at the folder of the file that names it.
-pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
+fn beside(file: &Path, path: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !path.as_os_str().is_empty() => folder.join(path),
         _ => path.to_owned(),
+    }
+}
+
+/// Makes every path that a file set begin at that file's folder.
+pub(super) fn settle(config: &mut Config, origins: &BTreeMap<String, Origin>) {
+    for (key, path) in [
+        ("database.path", &mut config.database.path),
+        ("daemon.socket", &mut config.daemon.socket),
+        (
+            "http.thumbnail_cache_folder",
+            &mut config.http.thumbnail_cache_folder,
+        ),
+    ] {
+        if let Some(Origin::File { path: file, .. }) = origins.get(key) {
+            *path = beside(file, path);
+        }
     }
 }
 

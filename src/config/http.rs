@@ -1,4 +1,4 @@
-//! `[http]`: the API, the dashboard, and the pictures it shows.
+//! `[http]`: the API and the dashboard.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

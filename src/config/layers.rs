@@ -15,7 +15,7 @@ use super::catalog::{self, Catalog};
 use super::check;
 use super::document::{self, Node};
 use super::error;
-use super::files::{self, beside, find_file};
+use super::files::{self, find_file, settle};
 use super::{Config, ConfigError, Problem};
 
 /// Where a value was set.
@@ -261,18 +261,7 @@ impl Layers {
             .unzip();
         match Config::deserialize(catalog::nest(&values)) {
             Ok(mut config) => {
-                for (key, path) in [
-                    ("database.path", &mut config.database.path),
-                    ("daemon.socket", &mut config.daemon.socket),
-                    (
-                        "http.thumbnail_cache_folder",
-                        &mut config.http.thumbnail_cache_folder,
-                    ),
-                ] {
-                    if let Some(Origin::File { path: file, .. }) = origins.get(key) {
-                        *path = beside(file, path);
-                    }
-                }
+                settle(&mut config, &origins);
                 problems.extend(check::problems(&config, &origins)?);
                 if problems.is_empty() {
                     return Ok(Loaded {

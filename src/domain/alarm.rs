@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 /// What can be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlarmKind {
     /// A queue grows and nothing is taken from it.
@@ -100,6 +100,12 @@ impl Alarms {
             }),
             (None, None) => None,
         }
+    }
+
+    /// Whether one of this kind is raised.
+    #[must_use]
+    pub fn is_raised(&self, kind: AlarmKind) -> bool {
+        self.0.keys().any(|(raised, _)| *raised == kind)
     }
 
     /// Those that are raised.

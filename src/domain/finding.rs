@@ -1,5 +1,7 @@
 //! What a job found, item by item, in the form it is kept and handed out: one object an item.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::job::ThumbnailItem;
@@ -109,6 +111,16 @@ impl Findings {
         }
     }
 
+    /// The videos they are of.
+    #[must_use]
+    pub fn video_ids(&self) -> HashSet<String> {
+        match self {
+            Self::Score(found) => found.iter().map(|found| found.id.clone()).collect(),
+            Self::Thumbnails(found) => found.iter().map(|found| found.id.clone()).collect(),
+            Self::Liveness(found) => found.iter().map(|found| found.id.clone()).collect(),
+        }
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -137,7 +149,7 @@ impl Findings {
 }
 
 fn merge<T, K: Eq + std::hash::Hash>(before: Vec<T>, now: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
-    let newer: std::collections::HashSet<K> = now.iter().map(&key).collect();
+    let newer: HashSet<K> = now.iter().map(&key).collect();
     before
         .into_iter()
         .filter(|found| !newer.contains(&key(found)))

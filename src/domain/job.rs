@@ -26,21 +26,24 @@ pub enum Job {
     Liveness(LivenessJob),
 }
 
-/// Payload of [`Kind::Score`].
+/// Videos to score: the payload of [`Kind::Score`], and what a host submits as
+/// `vvv_actors::Score`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,
 }
 
-/// Payload of [`Kind::Thumbnails`].
+/// Thumbnails to check: the payload of [`Kind::Thumbnails`], and what a host submits as
+/// `vvv_actors::Thumbnails`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThumbnailsJob {
     /// The pictures, each with its video.
     pub videos: Vec<ThumbnailItem>,
 }
 
-/// Payload of [`Kind::Liveness`].
+/// Videos to ask for: the payload of [`Kind::Liveness`], and what a host submits as
+/// `vvv_actors::Liveness`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LivenessJob {
     /// The site's video ids.

@@ -1,15 +1,17 @@
 //! What an engine starts with.
 
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
-use super::{EngineError, EngineHandle, live};
+use super::metrics::Sight;
+use super::{EngineError, EngineHandle, Phase, live};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
+use crate::actors::meters::Meters;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
 use crate::fetch::PictureCache;
@@ -18,38 +20,69 @@ use crate::fetch::PictureCache;
 const EVENTS_KEPT: usize = 4096;
 
 /// What an engine starts with.
+///
+/// A setting that is not made is the default: the [embedded settings](Config::defaults), a
+/// temporary queue, verdicts reused while they are fresh, and no bound but the rate limit.
+#[must_use = "an engine runs once it is started"]
 pub struct EngineBuilder {
+    config: Option<Config>,
+    database: Option<PathBuf>,
+    run: RunOptions,
+    faults: Faults,
+    pictures: Option<Arc<PictureCache>>,
+    open_within: Option<Duration>,
+}
+
+/// What an engine starts with, every choice made.
+pub(super) struct Setup {
     pub(super) config: Config,
     pub(super) run: RunOptions,
     pub(super) faults: Faults,
+    pub(super) meters: Meters,
     pub(super) open_within: Option<Duration>,
     pub(super) pictures: Option<Arc<PictureCache>>,
 }
 
 impl EngineBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            config: None,
+            database: None,
+            run: RunOptions {
+                one_shot: true,
+                ..RunOptions::default()
+            },
+            faults: Faults::default(),
+            pictures: None,
+            open_within: None,
+        }
+    }
+
+    /// The settings; without them those of [`Config::defaults`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
     /// Works on this database rather than the configured one.
-    #[must_use]
-    pub fn database(mut self, path: PathBuf) -> Self {
-        self.config.database.path = path;
+    pub fn database(mut self, path: impl Into<PathBuf>) -> Self {
+        self.database = Some(path.into());
         self
     }
 
     /// Reuses no earlier verdict.
-    #[must_use]
     pub const fn fresh(mut self, fresh: bool) -> Self {
         self.run.fresh = fresh;
         self
     }
 
     /// Writes no verdict and no score.
-    #[must_use]
     pub const fn dry_run(mut self, dry_run: bool) -> Self {
         self.run.dry_run = dry_run;
         self
     }
 
     /// Bounds the calls to the rate-limited upstream.
-    #[must_use]
     pub const fn max_calls(mut self, calls: Option<u64>) -> Self {
         self.run.max_calls = calls;
         self
@@ -57,22 +90,27 @@ impl EngineBuilder {
 
     /// How long starting waits for another process that holds the database; as long as it takes
     /// if there is no limit.
-    #[must_use]
     pub const fn open_within(mut self, limit: Option<Duration>) -> Self {
         self.open_within = limit;
         self
     }
 
-    /// Works off the durable queue in the file, which no other process may do meanwhile. Jobs
-    /// outlive the engine.
-    #[must_use]
+    /// Works off the durable queue in the file: `vvv_jobs`, a table beside the site's.
+    ///
+    /// Choose it when work must not be lost with the process, when the site queues some itself by
+    /// plain SQL, or when [`SubmitOptions::unique_key`](super::SubmitOptions::unique_key), the
+    /// schedule and `vvv-actors job list` are wanted. One process at a time works a database's
+    /// queue off, held by the lock file `DATABASE-vvv-lock`: [`Self::start`] says who else does.
+    ///
+    /// Without it the queue is a TEMP table of one connection. Nothing of it is in the file, any
+    /// number of engines may work beside each other, and jobs live as long as the engine does.
+    /// Verdicts, scores and the rate limit's permits are in the file either way.
     pub const fn durable(mut self) -> Self {
         self.run.one_shot = false;
         self
     }
 
     /// Keeps small pictures that were fetched, to be shown by [`EngineHandle::picture`].
-    #[must_use]
     pub fn pictures(mut self, cache: Option<Arc<PictureCache>>) -> Self {
         self.pictures = cache;
         self
@@ -80,13 +118,17 @@ impl EngineBuilder {
 
     /// Lets a test make things go wrong.
     #[doc(hidden)]
-    #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Starts the engine on a thread of its own; returns when it takes work.
+    /// Starts the engine on threads of its own; returns when it takes work. It may be called from
+    /// any thread, in a runtime or not.
+    ///
+    /// It opens the database, which is milliseconds, and for as long as another process holds the
+    /// file it waits, unless [`Self::open_within`] bounds that. Where this thread has other things
+    /// to do meanwhile, call it by the runtime's `spawn_blocking`.
     ///
     /// # Errors
     /// When the database cannot be used or is held by another process for too long, a setting
@@ -95,33 +137,64 @@ impl EngineBuilder {
         if cfg!(panic = "abort") {
             return Err(EngineError::PanicAborts);
         }
-        if self.config.database.path.as_os_str().is_empty() {
-            return Err(EngineError::NoDatabase);
-        }
+        let setup = self.decide()?;
+        let durable = !setup.run.one_shot;
         let (stop, stops) = mpsc::unbounded_channel();
         let (ready, started) = std_mpsc::channel();
-        let (lost, is_lost) = tokio::sync::watch::channel(None);
-        let calls = CallBudget::new(self.run.max_calls);
+        let (phase, phases) = watch::channel(Phase::Running);
+        let calls = CallBudget::new(setup.run.max_calls);
         let made = calls.clone();
-        let pictures = self.pictures.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
-        let told = events.clone();
-        let config = Arc::new(self.config.clone());
+        let told = events.downgrade();
+        let pictures = setup.pictures.clone();
+        let sight = Sight::new(
+            setup.meters.clone(),
+            Arc::new(setup.config.clone()),
+            durable,
+        );
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
-            .spawn(move || live(self, calls, events, &ready, stops, &lost))
+            .spawn(move || live(setup, calls, events, &ready, stops, &phase))
             .map_err(EngineError::Thread)?;
         match started.recv() {
-            Ok(Ok(supervisor)) => {
-                let handle =
-                    EngineHandle::new(supervisor, stop, is_lost, made, told, thread, config);
-                Ok(handle.showing(pictures))
-            }
+            Ok(Ok(supervisor)) => Ok(EngineHandle {
+                supervisor,
+                durable,
+                stop,
+                phase: phases,
+                calls: made,
+                events: told,
+                thread: Arc::new(Mutex::new(Some(thread))),
+                config: sight.config(),
+                pictures,
+                sight,
+            }),
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
             }
             Err(_) => Err(EngineError::Lost),
         }
+    }
+
+    fn decide(self) -> Result<Setup, EngineError> {
+        let mut config = match self.config {
+            Some(config) => config,
+            None => Config::defaults().map_err(EngineError::Defaults)?,
+        };
+        if let Some(path) = self.database {
+            config.database.path = path;
+        }
+        if config.database.path.as_os_str().is_empty() {
+            return Err(EngineError::NoDatabase);
+        }
+        Ok(Setup {
+            config,
+            run: self.run,
+            faults: self.faults,
+            meters: Meters::default(),
+            pictures: self.pictures,
+            open_within: self.open_within,
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Lost, SubmitError};
 use crate::config::ConfigError;
-use crate::store::StoreError;
+use crate::store::{JobId, StoreError};
 
 /// Why an engine did not start, or is no more.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,9 @@ pub enum EngineError {
     /// The HTTP client's settings cannot be used.
     #[error("start the engine: {0}")]
     Fetch(String),
+    /// The embedded defaults cannot be read, and no configuration was given.
+    #[error("start the engine: {0}")]
+    Defaults(ConfigError),
     /// No thread or event loop was to be had.
     #[error("start the engine: {0}")]
     Thread(std::io::Error),
@@ -53,6 +56,13 @@ pub enum EngineError {
     /// The work was not taken.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// A job's row was deleted or pruned before its end was seen, so nobody knows what it found.
+    #[error("wait for job {0}: its row is gone from the queue")]
+    JobGone(JobId),
+    /// The engine was stopped. What it had committed stays; jobs of a durable queue that had not
+    /// ended wait there for the next start.
+    #[error("the engine was stopped")]
+    Stopped,
     /// The engine is gone; what it had committed stays.
     #[error("engine lost")]
     Lost,

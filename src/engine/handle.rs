@@ -6,14 +6,22 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
+use futures_util::Stream;
+use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{EngineError, Lost, Status, StopRequest, TicketEvent};
+use super::metrics::Sight;
+use super::ticket::Source;
+use super::{
+    BlockingEngine, EngineError, EngineEvent, JobEvents, Lost, Phase, Status, StopRequest,
+    SubmitOptions, Ticket, Work, events, resized,
+};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
+use crate::actors::supervisor::follow::EnqueueAndFollow;
 use crate::actors::supervisor::reload::Reload;
 use crate::actors::supervisor::upkeep::GetAlarms;
-use crate::actors::supervisor::{GetStatus, Submit, SubmitError, Supervisor};
+use crate::actors::supervisor::{GetStatus, SubmitError, Supervisor};
 use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
@@ -22,42 +30,46 @@ use crate::fetch::PictureCache;
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
+///
+/// It lives on threads of its own until [`Self::shutdown`], or until the last handle falls: then
+/// it stops at once and releases what runs. No future here needs a particular runtime, or blocks
+/// its thread; [`Self::blocking`] is for threads without any.
 #[derive(Clone)]
 pub struct EngineHandle {
-    supervisor: Addr<Supervisor>,
-    stop: mpsc::UnboundedSender<StopRequest>,
-    lost: watch::Receiver<Option<Lost>>,
-    calls: CallBudget,
-    events: broadcast::Sender<JobMoved>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
-    config: Arc<Config>,
-    pictures: Option<Arc<PictureCache>>,
+    pub(super) supervisor: Addr<Supervisor>,
+    pub(super) durable: bool,
+    pub(super) stop: mpsc::UnboundedSender<StopRequest>,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) calls: CallBudget,
+    /// Weak, so that whoever listens hears the end of it.
+    pub(super) events: broadcast::WeakSender<JobMoved>,
+    pub(super) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    pub(super) config: Arc<Config>,
+    pub(super) pictures: Option<Arc<PictureCache>>,
+    pub(super) sight: Sight,
 }
 
 impl EngineHandle {
-    pub(super) fn new(
-        supervisor: Addr<Supervisor>,
-        stop: mpsc::UnboundedSender<StopRequest>,
-        lost: watch::Receiver<Option<Lost>>,
-        calls: CallBudget,
-        events: broadcast::Sender<JobMoved>,
-        thread: JoinHandle<()>,
-        config: Arc<Config>,
-    ) -> Self {
-        Self {
-            supervisor,
-            stop,
-            lost,
-            calls,
-            events,
-            thread: Arc::new(Mutex::new(Some(thread))),
-            config,
-            pictures: None,
-        }
+    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
+    /// [`resized`](super::resized). May block for a moment.
+    #[must_use]
+    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
+        self.pictures.as_ref()?.get(video_id, url)
     }
 
-    pub(super) fn showing(self, pictures: Option<Arc<PictureCache>>) -> Self {
-        Self { pictures, ..self }
+    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
+    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
+    #[must_use]
+    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
+        let pictures = self.pictures.as_ref()?;
+        match resized(&pictures.get(video_id, url)?, max_side) {
+            Ok(small) => Some(small),
+            Err(error) => {
+                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
+                pictures.forget(video_id, url);
+                None
+            }
+        }
     }
 
     /// What it was started with.
@@ -66,29 +78,67 @@ impl EngineHandle {
         Arc::clone(&self.config)
     }
 
-    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
-    /// [`resized`](super::resized). May block for a moment.
-    #[must_use]
-    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
-        self.pictures.as_ref()?.get(video_id, url)
+    /// Submits work of any size: it is cut into jobs, whose ends the ticket tells. With a durable
+    /// queue it answers after the commit, and the work is done even if this process dies.
+    ///
+    /// ```no_run
+    /// # async fn example(engine: vvv_actors::EngineHandle) -> Result<(), vvv_actors::EngineError> {
+    /// use vvv_actors::Liveness;
+    ///
+    /// let video_ids = vec!["dQw4w9WgXcQ".to_owned()];
+    /// let report = engine.submit(Liveness { video_ids }).await?.wait().await?;
+    /// for video in report.found {
+    ///     println!("{} is {}", video.id, video.verdict);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the engine is stopping, stopped or lost, the database refuses, or a temporary queue is
+    /// switched off (`workers = 0`; in a durable one the work waits). After [`StoreError::Unknown`](super::StoreError::Unknown) the work
+    /// may be queued all the same.
+    pub async fn submit<W: Work>(&self, work: W) -> Result<Ticket<W::Report>, EngineError> {
+        self.submit_with(work, SubmitOptions::default()).await
     }
 
-    /// Submits work of any size; it is cut into jobs.
+    /// Submits work with a priority, a delay or a key.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], and when a key is given and the queue is not durable.
+    pub async fn submit_with<W: Work>(
+        &self,
+        work: W,
+        options: SubmitOptions,
+    ) -> Result<Ticket<W::Report>, EngineError> {
+        let job = work.into_job();
+        let asked = job.clone();
+        let source = if self.durable {
+            let request = options.request(job);
+            let following = self.ask(EnqueueAndFollow(request)).await?;
+            Source::Durable(following)
+        } else {
+            let submit = options.submit(job)?;
+            Source::Own(self.ask(submit).await?)
+        };
+        let (supervisor, phase) = (self.supervisor.clone(), self.phase.clone());
+        Ok(Ticket::new(asked, source, supervisor, phase))
+    }
+
+    /// Submits work whose raw news the program's own one-shot runs gather.
     ///
     /// # Errors
     /// When the engine is stopping or lost, or the queue is switched off.
-    pub async fn submit(&self, job: Job) -> Result<Ticket, EngineError> {
-        match self.supervisor.send(Submit(job)).await {
-            Ok(submitted) => {
-                let (jobs, events) = submitted?;
-                Ok(Ticket {
-                    jobs,
-                    events,
-                    ended: false,
-                })
-            }
-            Err(_) => Err(EngineError::Lost),
-        }
+    #[doc(hidden)]
+    pub async fn start_job(&self, job: Job) -> Result<JobEvents, EngineError> {
+        let submit = SubmitOptions::default().submit(job)?;
+        Ok(JobEvents::new(self.ask(submit).await?))
+    }
+
+    /// The same engine for threads that may block.
+    #[must_use]
+    pub fn blocking(&self) -> BlockingEngine {
+        BlockingEngine::new(self.clone())
     }
 
     /// Queues work in the durable queue; answers after the commit.
@@ -148,18 +198,65 @@ impl EngineHandle {
     /// # Errors
     /// When the engine is lost.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
-        let reload = Reload(Box::new(config));
+        let reload = Reload(Box::new(config.clone()));
         match self.supervisor.send(reload).await {
-            Ok(Ok(reloaded)) => Ok(reloaded),
+            Ok(Ok(reloaded)) => {
+                self.sight.reload(&config);
+                Ok(reloaded)
+            }
             Ok(Err(error)) => Err(EngineError::Config(error)),
-            Err(_) => Err(EngineError::Lost),
+            Err(_) => Err(gone(&self.phase)),
         }
     }
 
-    /// The moves of durable jobs from now on, each after the commit that says so.
-    #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<JobMoved> {
-        self.events.subscribe()
+    /// Shows in a registry what the engine counts and times, and what is looked up whenever that
+    /// registry is encoded. All names begin with `vvv_`, after the registry's own prefix; engines
+    /// that share a registry each need one.
+    ///
+    /// Encoding it then looks into the database, which blocks for a moment, or for up to a second
+    /// while another process holds it: do it where blocking disturbs nobody. What cannot be read is
+    /// left out, and counted in `vvv_scrape_errors_total`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.sight.register(registry);
+    }
+
+    /// Shows in a registry how the process fares: `process_resident_memory_bytes` and the like.
+    /// Only on Linux; elsewhere there is nothing to show.
+    pub fn register_process_metrics(&self, registry: &mut Registry) {
+        self.sight.register_process(registry);
+    }
+
+    /// The moves of every job of the durable queue from now on, whoever queued it, each after the
+    /// commit that says so. The stream ends with the engine. Who reads slowly misses some and is
+    /// told how many.
+    ///
+    /// Jobs of a temporary queue are known to their tickets alone.
+    ///
+    /// ```no_run
+    /// # async fn example(engine: vvv_actors::EngineHandle) {
+    /// use futures_util::StreamExt;
+    /// use vvv_actors::EngineEvent;
+    ///
+    /// let mut events = engine.events();
+    /// while let Some(event) = events.next().await {
+    ///     match event {
+    ///         EngineEvent::Moved(job) => println!("job {} is {}", job.id, job.state.name()),
+    ///         EngineEvent::Missed(some) => println!("{some} events were missed"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> impl Stream<Item = EngineEvent> + Send + Unpin + use<> {
+        events::stream(self.moves())
+    }
+
+    /// The moves of durable jobs, for the program's own faces.
+    pub(crate) fn moves(&self) -> broadcast::Receiver<JobMoved> {
+        match self.events.upgrade() {
+            Some(events) => events.subscribe(),
+            // The engine has stopped: its end is all there is to hear.
+            None => broadcast::channel(1).1,
+        }
     }
 
     async fn ask<M, T>(&self, message: M) -> Result<T, EngineError>
@@ -171,7 +268,7 @@ impl EngineHandle {
     {
         match self.supervisor.send(message).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(EngineError::Lost),
+            Err(_) => Err(gone(&self.phase)),
         }
     }
 
@@ -183,7 +280,7 @@ impl EngineHandle {
         self.supervisor
             .send(GetStatus)
             .await
-            .map_err(|_| EngineError::Lost)
+            .map_err(|_| gone(&self.phase))
     }
 
     /// Whether the engine died.
@@ -198,13 +295,16 @@ impl EngineHandle {
     /// When the engine is lost.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
         let asked = self.supervisor.send(GetAlarms).await;
-        asked.map_err(|_| EngineError::Lost)
+        asked.map_err(|_| gone(&self.phase))
     }
 
     /// Why the engine is no more, unless it was told to stop.
     #[must_use]
     pub fn lost(&self) -> Option<Lost> {
-        *self.lost.borrow()
+        match *self.phase.borrow() {
+            Phase::Lost(why) => Some(why),
+            Phase::Running | Phase::Stopping => None,
+        }
     }
 
     /// Calls made so far to the rate-limited upstream.
@@ -214,7 +314,13 @@ impl EngineHandle {
     }
 
     /// Stops the engine: running jobs may finish within `drain`, the rest is released. Returns
-    /// when its threads have ended. Stopping what has stopped is no error.
+    /// when its threads have ended: as a rule at once after the drain, and where another process
+    /// holds the database, or a thread hangs in a look-up of a name, within 17 seconds of it.
+    ///
+    /// Any clone may call it, and more than one: the first call's `drain` counts, and each returns
+    /// when the engine has stopped. The engine stops even if nobody waits for this future, on its
+    /// own threads: a host whose server or runtime ends meanwhile cuts nothing short, as long as
+    /// its `main` waits for one such call before it returns.
     pub async fn shutdown(&self, drain: Duration) {
         let (stopped, done) = oneshot::channel();
         if self.stop.send(StopRequest { drain, stopped }).is_ok() {
@@ -226,41 +332,17 @@ impl EngineHandle {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(thread) = thread {
-            // Its last act was to answer; joining takes no time worth a thread of its own.
+            // Its last act was to answer, so joining it blocks this thread for no time.
             let _ = thread.join();
         }
     }
 }
 
-/// Submitted work, as seen by whoever waits for it.
-#[derive(Debug)]
-pub struct Ticket {
-    jobs: usize,
-    events: mpsc::UnboundedReceiver<TicketEvent>,
-    ended: bool,
-}
-
-impl Ticket {
-    /// How many jobs the work was cut into.
-    #[must_use]
-    pub const fn jobs(&self) -> usize {
-        self.jobs
-    }
-
-    /// The next committed news; `None` when all jobs have ended, or the engine has.
-    pub async fn next(&mut self) -> Option<TicketEvent> {
-        match self.events.recv().await {
-            Some(TicketEvent::End) => {
-                self.ended = true;
-                None
-            }
-            event => event,
-        }
-    }
-
-    /// Whether every job of the ticket has ended; if not, the engine stopped before them.
-    #[must_use]
-    pub const fn has_ended(&self) -> bool {
-        self.ended
+/// Why an engine that does not answer any more does not.
+pub(super) fn gone(phase: &watch::Receiver<Phase>) -> EngineError {
+    match *phase.borrow() {
+        Phase::Stopping => EngineError::Stopped,
+        Phase::Running => EngineError::Lost,
+        Phase::Lost(why) => why.into(),
     }
 }

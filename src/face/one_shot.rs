@@ -93,7 +93,8 @@ impl OneShot {
             .deadline
             .map(|deadline| deadline.saturating_sub(self.began.elapsed()));
         let rest_of = self.enqueue_rest.then(|| self.plan.clone());
-        let start = Engine::builder(config.clone())
+        let start = Engine::builder()
+            .config(config.clone())
             .fresh(self.fresh)
             .dry_run(self.run.dry_run)
             .max_calls(self.max_calls)
@@ -169,6 +170,9 @@ pub fn failure(error: EngineError) -> Failure {
         | EngineError::QueueTaken { .. }
         | EngineError::LockFile { .. }
         | EngineError::NoQueue
+        | EngineError::Defaults(_)
+        | EngineError::JobGone(_)
+        | EngineError::Stopped
         | EngineError::Thread(_)
         | EngineError::Submit(_) => Code::Unusable,
     };

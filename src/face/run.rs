@@ -12,7 +12,7 @@ use super::exit::Code;
 use super::progress::Progress;
 use super::report::{Collector, Report, Summary};
 use super::signals::{Signal, Signals};
-use crate::engine::{EngineError, EngineHandle, SubmitError, Ticket, TicketEvent};
+use crate::engine::{EngineError, EngineHandle, JobEvents, SubmitError, TicketEvent};
 
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -86,7 +86,7 @@ pub async fn run(
         submitted = submit(engine, plan, &mut tickets) => submitted?,
         signal = signals.first() => end.heed(signal, progress),
     }
-    let jobs = tickets.iter().map(Ticket::jobs).sum();
+    let jobs = tickets.iter().map(JobEvents::jobs).sum();
     let news = merge(tickets);
     let all_told = follow(
         news,
@@ -151,10 +151,10 @@ fn code(report: &Report, early: Option<Early>, fail_on: &[FailOn]) -> Code {
 async fn submit(
     engine: &EngineHandle,
     plan: Plan,
-    tickets: &mut Vec<Ticket>,
+    tickets: &mut Vec<JobEvents>,
 ) -> Result<(), EngineError> {
     for job in plan.into_jobs() {
-        match engine.submit(job).await {
+        match engine.start_job(job).await {
             Ok(ticket) => tickets.push(ticket),
             // What it would have done is listed as not done.
             Err(EngineError::Submit(error @ SubmitError::SwitchedOff(_))) => {
@@ -249,7 +249,7 @@ type News = SelectAll<stream::BoxStream<'static, Option<TicketEvent>>>;
 
 /// The news of all tickets in one stream, which ends with the last of them. One that ends before
 /// its jobs have ended says so by `None`.
-fn merge(tickets: Vec<Ticket>) -> News {
+fn merge(tickets: Vec<JobEvents>) -> News {
     let streams = tickets.into_iter().map(|ticket| {
         stream::unfold(Some(ticket), |ticket| async move {
             let mut ticket = ticket?;

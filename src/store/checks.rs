@@ -4,7 +4,8 @@ use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::error::StoreError;
-use super::ranking::{Page, PageCursor, Part, Ranking, Tally};
+use super::page::{Page, PageCursor};
+use super::ranking::{Part, Ranking, Tally};
 use super::reader::Reader;
 use crate::domain::liveness::Verdict;
 use crate::domain::thumbnail::Status;
@@ -158,4 +159,87 @@ fn video(row: &Row<'_>) -> Result<CheckedVideo, rusqlite::Error> {
         http_status: row.get(3)?,
         checked_at: row.get(4)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, searches};
+    use super::*;
+
+    const fn all<T>(limit: usize) -> CheckFilter<T> {
+        CheckFilter {
+            found: None,
+            before: None,
+            limit,
+        }
+    }
+
+    #[test]
+    fn checks_come_newest_first_all_or_those_of_one_kind() {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        fixture.sql(
+            "INSERT INTO vvv_thumbnail_checks VALUES \
+               ('a', 'u', 'valid', NULL, 480, 360, 100, 'm'), \
+               ('b', 'u', 'broken', 'HTTP 404', NULL, NULL, 300, 'm'), \
+               ('a', 'w', 'later', NULL, NULL, NULL, 200, 'm'); \
+             INSERT INTO vvv_liveness_checks VALUES ('a', 'alive', 'said so', 200, 100, 'm'), \
+               ('b', 'dead', 'not there', 404, 200, 'm'), ('c', 'unknown', 'captcha', NULL, 50, 'm')",
+        );
+        let reader = fixture.reader();
+        let page = reader.thumbnail_checks(&all(2)).unwrap();
+        let broken = CheckedThumbnail {
+            video_id: "b".to_owned(),
+            url: "u".to_owned(),
+            status: "broken".to_owned(),
+            reason: Some("HTTP 404".to_owned()),
+            width: None,
+            height: None,
+            checked_at: 300,
+        };
+        assert_eq!(page.rows[0], broken);
+        assert_eq!(page.rows[1].status, "later");
+        let next = CheckFilter {
+            before: page.next,
+            ..all(2)
+        };
+        let page = reader.thumbnail_checks(&next).unwrap();
+        assert_eq!((page.rows.len(), page.rows[0].width), (1, Some(480)));
+        let of = |status| CheckFilter {
+            found: Some(status),
+            ..all(9)
+        };
+        let found = reader.thumbnail_checks(&of(Status::Broken)).unwrap();
+        assert_eq!(found.rows, [broken]);
+        assert_eq!(found.next, None);
+        assert_eq!(reader.thumbnail_counts().unwrap().len(), 3);
+
+        let dead = CheckFilter {
+            found: Some(Verdict::Dead),
+            ..all(9)
+        };
+        let dead = reader.liveness_checks(&dead).unwrap().rows;
+        assert_eq!((dead.len(), dead[0].http_status), (1, Some(404)));
+        let all: Vec<i64> = reader
+            .liveness_checks(&all(9))
+            .unwrap()
+            .rows
+            .iter()
+            .map(|check| check.checked_at)
+            .collect();
+        assert_eq!(all, [200, 100, 50]);
+        assert_eq!(reader.liveness_counts().unwrap().len(), 3);
+        searches(&reader, THUMBNAIL);
+        searches(&reader, VIDEO);
+    }
+
+    #[test]
+    fn where_nothing_was_checked_there_is_nothing() {
+        let fixture = Fixture::new("delete");
+        let reader = fixture.reader();
+        assert_eq!(reader.thumbnail_checks(&all(9)).unwrap().rows, []);
+        assert_eq!(reader.liveness_checks(&all(9)).unwrap().rows, []);
+        assert_eq!(reader.thumbnail_counts().unwrap(), []);
+        assert_eq!(reader.liveness_counts().unwrap(), []);
+    }
 }

@@ -1,5 +1,7 @@
 //! Claiming jobs: in which order, under which lease, and suspects alone.
 
+use std::time::Instant;
+
 use rusqlite::{OptionalExtension, Row};
 
 use super::ending::{Ending, end_job};
@@ -52,18 +54,22 @@ pub struct ClaimedJob {
     pub priority: u8,
     /// The submitter's own number for it.
     pub origin: i64,
+    /// When it was due, by the queue's clock.
+    pub due_ms: Option<i64>,
+    /// When it was claimed.
+    pub claimed_at: Instant,
 }
 
 /// In the file a job's own number is its origin, from one process to the next.
 const fn claimable(home: QueueHome) -> &'static str {
     match home {
         QueueHome::Memory => {
-            "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, origin \
-             FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' "
+            "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, origin, \
+             run_at_ms              FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' "
         }
         QueueHome::File => {
-            "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, id \
-             FROM main.vvv_jobs WHERE queue = ?1 AND state = 'available' \
+            "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, id, \
+             run_at_ms              FROM main.vvv_jobs WHERE queue = ?1 AND state = 'available' \
              AND queued_ms IS NOT NULL "
         }
     }
@@ -208,6 +214,9 @@ fn claimed(row: &Row<'_>, claim: Claim) -> Result<ClaimedJob, rusqlite::Error> {
         priority: row.get(4)?,
         result: row.get(5)?,
         origin: row.get(6)?,
+        // The site may have written anything there; it is only counted.
+        due_ms: row.get(7).ok(),
+        claimed_at: Instant::now(),
     })
 }
 

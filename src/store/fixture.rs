@@ -116,6 +116,23 @@ pub(super) fn rows(connection: &Connection, sql: &str) -> Vec<String> {
     seen
 }
 
+/// How a statement is run; it must read no table from end to end and sort nothing.
+#[track_caller]
+pub(super) fn searches(reader: &Reader, sql: &str) -> String {
+    let explain = format!("EXPLAIN QUERY PLAN {sql}");
+    let mut statement = reader.connection.prepare(&explain).unwrap();
+    // Nothing is bound: a plan does not depend on it.
+    let mut steps = statement.raw_query();
+    let mut plan = Vec::new();
+    while let Some(step) = steps.next().unwrap() {
+        let step: String = step.get(3).unwrap();
+        let reads_all = step.starts_with("SCAN ") && !step.starts_with("SCAN (");
+        assert!(!reads_all && !step.contains("TEMP B-TREE"), "{sql}: {step}");
+        plan.push(step);
+    }
+    plan.join("\n")
+}
+
 fn options(path: PathBuf) -> Options {
     let name = str::to_owned;
     Options {

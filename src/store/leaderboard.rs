@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::error::StoreError;
-use super::ranking::{Page, PageCursor, Part, Ranking, Tally};
+use super::page::{Page, PageCursor};
+use super::ranking::{Part, Ranking, Tally};
 use super::reader::Reader;
 use crate::domain::score::{Label, Snapshot};
 use crate::domain::trend::{Trend, trend};
@@ -143,4 +144,119 @@ fn shown(
         Ok((text(row.get_ref(0)?), text(row.get_ref(1)?)))
     });
     Ok(found.optional()?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, JOURNALS, searches};
+    use super::*;
+    use crate::domain::trend::Direction;
+
+    fn ids(reader: &Reader, filter: &LeaderboardFilter) -> Vec<String> {
+        let page = reader.leaderboard(filter).unwrap();
+        page.rows.into_iter().map(|row| row.video_id).collect()
+    }
+
+    fn filter(label: Option<Label>) -> LeaderboardFilter {
+        LeaderboardFilter {
+            label,
+            limit: 10,
+            ..LeaderboardFilter::default()
+        }
+    }
+
+    #[test]
+    fn a_row_tells_what_the_site_and_our_tables_know() {
+        for journal in JOURNALS {
+            let fixture = Fixture::new(journal);
+            fixture.writer().close();
+            fixture.sql(
+                "INSERT INTO vvv_scores VALUES ('a', 'PL', 91.5, 'VIRAL', 12345, 6.21, 100), \
+                   ('gone', NULL, 10.0, 'NORMAL', 1e300, 0.5, 90); \
+                 INSERT INTO videos VALUES ('a', 'A title', 91.5, 'https://x/a.jpg'); \
+                 INSERT INTO vvv_video_status (video_id, thumbnail, liveness) \
+                   VALUES ('a', 'valid', 'alive'); \
+                 INSERT INTO video_snapshots (video_id, view_count, fetched_at) VALUES \
+                   ('a', 100, '2026-01-01 10:00:00'), ('a', 200, '2026-01-01 11:00:00'), \
+                   ('a', 600, '2026-01-01 12:00:00');",
+            );
+            let rows = fixture.reader().leaderboard(&filter(None)).unwrap().rows;
+            let trend = Trend {
+                direction: Direction::Rising,
+                latest: 400.0,
+                before: 100.0,
+            };
+            let text = |text: &str| Some(text.to_owned());
+            let known = LeaderboardRow {
+                video_id: "a".to_owned(),
+                score: 91.5,
+                label: "VIRAL".to_owned(),
+                region: text("PL"),
+                velocity: Cell::Integer(12345),
+                engagement: 6.21,
+                scored_at: 100,
+                thumbnail_url: text("https://x/a.jpg"),
+                title: text("A title"),
+                thumbnail: text("valid"),
+                liveness: text("alive"),
+                trend: Some(trend),
+            };
+            assert_eq!(rows[0], known);
+            assert_eq!(rows[1].thumbnail_url, None);
+            assert_eq!(rows[1].velocity, Cell::Real(1e300));
+        }
+    }
+
+    #[test]
+    fn a_class_is_told_by_its_label_where_rounding_made_scores_equal() {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        fixture.sql(
+            "INSERT INTO vvv_scores VALUES ('v', 'PL', 100.0, 'VIRAL', 1, 1.0, 1), \
+               ('w', 'GB', 85.0, 'VIRAL', 1, 1.0, 1), ('t', 'PL', 85.0, 'TRENDING', 1, 1.0, 1), \
+               ('u', NULL, 60.0, 'TRENDING', 1, 1.0, 1), ('n', 'PL', 60.0, 'NORMAL', 1, 1.0, 1), \
+               ('o', 'PL', -5.0, 'NORMAL', 1, 1.0, 1);",
+        );
+        let reader = fixture.reader();
+        assert_eq!(ids(&reader, &filter(Some(Label::Viral))), ["v", "w"]);
+        assert_eq!(ids(&reader, &filter(Some(Label::Trending))), ["t", "u"]);
+        assert_eq!(ids(&reader, &filter(Some(Label::Normal))), ["n", "o"]);
+        let first = LeaderboardFilter {
+            region: Some("PL".to_owned()),
+            label: Some(Label::Normal),
+            limit: 1,
+            ..LeaderboardFilter::default()
+        };
+        let page = reader.leaderboard(&first).unwrap();
+        assert_eq!(page.rows[0].video_id, "n");
+        let second = LeaderboardFilter {
+            after: page.next,
+            ..first
+        };
+        assert_eq!(ids(&reader, &second), ["o"]);
+    }
+
+    #[test]
+    fn without_our_tables_and_without_the_sites_columns_there_is_less_to_tell() {
+        let fixture = Fixture::with_tables(
+            "wal",
+            "CREATE TABLE videos (video_id TEXT, virality_score REAL); \
+             CREATE TABLE video_snapshots (video_id, view_count, likes, comments, region, \
+               fetched_at); INSERT INTO videos VALUES ('a', 1.0);",
+        );
+        let empty = fixture.reader();
+        assert_eq!(empty.leaderboard(&filter(None)).unwrap().rows, []);
+        assert_eq!(empty.regions().unwrap(), []);
+        drop(empty);
+        fixture.writer().close();
+        fixture.sql("INSERT INTO vvv_scores VALUES ('a', 'PL', 1.0, 'NORMAL', 1, 1.0, 1)");
+        let reader = fixture.reader();
+        // No index finds the video or its snapshots, so nothing is looked for.
+        let row = &reader.leaderboard(&filter(None)).unwrap().rows[0];
+        assert_eq!(
+            (&row.thumbnail_url, &row.title, &row.trend),
+            (&None, &None, &None)
+        );
+        searches(&reader, ROW);
+    }
 }

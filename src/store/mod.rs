@@ -17,6 +17,7 @@ mod due;
 mod ending;
 mod enqueue;
 mod error;
+mod facts;
 mod groups;
 mod identity;
 mod inspect;
@@ -30,6 +31,7 @@ mod maintenance;
 mod migrations;
 mod operation;
 mod outcome;
+mod page;
 mod patience;
 mod permits;
 mod placing;
@@ -67,6 +69,10 @@ pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
 pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
 pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
+pub use facts::{
+    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
+    VideoFacts,
+};
 pub use groups::{GroupId, LetGroupsGo};
 pub use identity::FileIdentity;
 pub use inspect::{Inspector, Intent, with_suffix};
@@ -79,16 +85,17 @@ pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, QueueHome, Scope, pending};
 pub use outcome::{FailJob, FinishJob, RetryJob};
+pub use page::{NoSuchPlace, Page, PageCursor, ROWS_A_PAGE};
 pub use patience::Patience;
 pub use permits::{
     ParkUpstream, PermitAnswer, PermitId, ReleasePermit, TakePermit, UnparkUpstream,
 };
 pub use queue::{
     Claim, JobId, JobState, Lease, Moment, NewJob, ReleaseJobs, ReleaseLease, ReleaseRunning,
-    SubmitJobs,
+    SubmitJobs, WithdrawJobs,
 };
 pub use queues::QueueSummary;
-pub use ranking::{CappedCount, NoSuchPlace, Page, PageCursor, ROWS_A_PAGE, Tally};
+pub use ranking::{CappedCount, Tally};
 pub use rates::{MINUTES, QueueRate};
 pub use reader::Reader;
 pub use recovery::{Recover, Recovered, ShortenWaits};
@@ -99,10 +106,6 @@ pub use scores::FinishScores;
 pub use selection::{SelectedVideo, Selection};
 pub use thumbnails::RecordThumbnail;
 pub use ticks::{BeginRun, EndRun, ITEMS_A_SLICE, Optimize, RunTick};
-pub use video::{
-    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
-    VideoFacts,
-};
 pub use window::RateWindow;
 pub use writer::{GroupEnd, WalLength, Writer};
 

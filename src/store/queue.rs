@@ -2,6 +2,7 @@
 //! table of the site's file for a daemon. What becomes of a claimed job is in `outcome`; how jobs
 //! get into the durable one is in `enqueue`.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use rusqlite::Connection;
@@ -157,6 +158,40 @@ impl Operation for SubmitJobs {
             Ok(JobId(id))
         };
         self.jobs.iter().map(submit).collect()
+    }
+
+    fn touches_file(&self) -> bool {
+        false
+    }
+}
+
+/// Takes work out of the queue that does not outlive the process, running or not: from now on it
+/// can write nothing. Its jobs' numbers.
+#[derive(Debug, Clone)]
+pub struct WithdrawJobs {
+    /// The submitter's own numbers for it.
+    pub origins: Vec<i64>,
+}
+
+impl Operation for WithdrawJobs {
+    type Output = Vec<JobId>;
+
+    fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
+        let wanted: HashSet<i64> = self.origins.iter().copied().collect();
+        let rows: Vec<(JobId, i64)> = scope
+            .prepare(
+                "SELECT id, origin FROM temp.vvv_jobs \
+                 WHERE state <> 'succeeded' AND state <> 'failed' AND state <> 'cancelled'",
+            )?
+            .query_map([], |row| Ok((JobId(row.get(0)?), row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut delete = scope.prepare("DELETE FROM temp.vvv_jobs WHERE id = ?1")?;
+        let mut withdrawn = Vec::with_capacity(wanted.len());
+        for (id, _) in rows.iter().filter(|(_, origin)| wanted.contains(origin)) {
+            delete.execute([id.0])?;
+            withdrawn.push(*id);
+        }
+        Ok(withdrawn)
     }
 
     fn touches_file(&self) -> bool {

@@ -1,46 +1,25 @@
 //! Rows in the order of an index (group, key), highest first: one group's, or all groups' merged,
 //! so that no second index is needed for the list of all.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fmt;
-use std::str::FromStr;
+use std::time::Instant;
 
-use rusqlite::{CachedStatement, ToSql};
-use serde::{Deserialize, Serialize, Serializer};
+use rusqlite::{CachedStatement, Rows, ToSql};
+use serde::Serialize;
 
 use super::error::StoreError;
 use super::inspect::has_table;
+use super::page::{Page, PageCursor, ROWS_A_PAGE};
 use super::reader::Reader;
+use super::snapshots::LONGEST_READ;
 
-/// The most rows of a page.
-pub const ROWS_A_PAGE: usize = 1_000;
 /// The most groups that are listed; a site has some dozens of regions.
 const GROUPS_LISTED: usize = 1_000;
-/// So many rows are counted for one list of counts, which takes a few milliseconds.
-const ROWS_COUNTED: usize = 250_000;
-
-/// Where a page ended: the next one begins after it. As text it may stand in an address.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct PageCursor {
-    key: f64,
-    rowid: i64,
-}
-
-/// A text is no place where a page could have ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("read where a page begins: no such place")]
-pub struct NoSuchPlace;
-
-/// Some rows in their order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Page<T> {
-    /// The rows.
-    pub rows: Vec<T>,
-    /// Where the next page begins; none: there is none.
-    pub next: Option<PageCursor>,
-}
+/// So many rows are counted for one list of counts, which takes some 15 ms.
+const ROWS_COUNTED: usize = 500_000;
+/// Where counting a group ends, so that all together are no more than that: the highest that fits.
+const CAPS: [usize; 6] = [100_000, 50_000, 10_000, 5_000, 1_000, 500];
 
 /// How many there are, as far as they were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -84,64 +63,6 @@ pub(super) struct Part<'a> {
     pub(super) limit: usize,
 }
 
-impl PageCursor {
-    /// Before all rows with this key or a lower one.
-    const fn before(key: f64) -> Self {
-        Self {
-            key,
-            rowid: i64::MAX,
-        }
-    }
-}
-
-impl Eq for PageCursor {}
-
-impl Ord for PageCursor {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = self.key.total_cmp(&other.key);
-        by_key.then(self.rowid.cmp(&other.rowid))
-    }
-}
-
-impl PartialOrd for PageCursor {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl fmt::Display for PageCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.key, self.rowid)
-    }
-}
-
-impl FromStr for PageCursor {
-    type Err = NoSuchPlace;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchPlace> {
-        let (key, rowid) = text.split_once('_').ok_or(NoSuchPlace)?;
-        let key: f64 = key.parse().map_err(|_| NoSuchPlace)?;
-        let rowid = rowid.parse().map_err(|_| NoSuchPlace)?;
-        key.is_finite()
-            .then_some(Self { key, rowid })
-            .ok_or(NoSuchPlace)
-    }
-}
-
-impl TryFrom<String> for PageCursor {
-    type Error = NoSuchPlace;
-
-    fn try_from(text: String) -> Result<Self, NoSuchPlace> {
-        text.parse()
-    }
-}
-
-impl Serialize for PageCursor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 impl Reader {
     /// A page of a ranking, each row read by `read` from its rowid; empty where there is no such
     /// table. A row that is gone when it is read is left out.
@@ -156,17 +77,22 @@ impl Reader {
         if !has_table(&self.connection, ranking.table)? {
             return Ok(Page { rows, next });
         }
-        self.in_snapshot(|| {
-            // One more tells whether there is another page.
-            let places = self.places(ranking, part, limit + 1)?;
-            if places.len() > limit {
-                next = places.get(limit - 1).copied();
-            }
-            for place in places.iter().take(limit) {
-                rows.extend(read(place.rowid)?);
-            }
-            Ok(())
-        })?;
+        // One more tells whether there is another page.
+        let places = self.in_snapshot(|| self.places(ranking, part, limit + 1))?;
+        if places.len() > limit {
+            next = places.get(limit - 1).copied();
+        }
+        // Of a disk that sleeps they take their time, and a rollback journal keeps writers out.
+        let mut places = places.into_iter().take(limit).peekable();
+        while places.peek().is_some() {
+            let begun = Instant::now();
+            self.in_snapshot(|| {
+                while let Some(place) = places.next_if(|_| begun.elapsed() < LONGEST_READ) {
+                    rows.extend(read(place.rowid)?);
+                }
+                Ok(())
+            })?;
+        }
         Ok(Page { rows, next })
     }
 
@@ -177,17 +103,22 @@ impl Reader {
         part: Part<'_>,
         wanted: usize,
     ) -> Result<Vec<PageCursor>, StoreError> {
-        let mut walk = self.connection.prepare_cached(&ranking.walk(part.with))?;
-        let mut best = BinaryHeap::with_capacity(wanted + 1);
+        let mut walk = Walk {
+            equals: self.connection.prepare_cached(&ranking.equals(part.with))?,
+            below: self.connection.prepare_cached(&ranking.below(part.with))?,
+            part,
+            wanted,
+            best: BinaryHeap::with_capacity(wanted + 1),
+        };
         if let Some(group) = part.group {
-            gather(&mut walk, Some(group), part, wanted, &mut best)?;
+            walk.gather(Some(group))?;
         } else {
             self.each_group(ranking, |group| {
-                gather(&mut walk, group, part, wanted, &mut best)?;
+                walk.gather(group)?;
                 Ok(true)
             })?;
         }
-        let places = best.into_sorted_vec().into_iter();
+        let places = walk.best.into_sorted_vec().into_iter();
         Ok(places.map(|Reverse(place)| place).collect())
     }
 
@@ -222,37 +153,46 @@ impl Reader {
         if !has_table(&self.connection, ranking.table)? {
             return Ok(Vec::new());
         }
-        self.in_snapshot(|| {
-            let mut names = Vec::new();
-            self.each_group(ranking, |group| {
-                names.push(group.map(str::to_owned));
-                Ok(names.len() < GROUPS_LISTED)
-            })?;
-            let most = ROWS_COUNTED / names.len().max(1);
-            let mut count = self.connection.prepare_cached(&ranking.count())?;
-            let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-            let tally = |name: Option<String>| {
-                let counted: i64 = count.query_row((&name, limit), |row| row.get(0))?;
-                let capped = counted == limit;
-                let count = counted.unsigned_abs() - u64::from(capped);
-                let rows = CappedCount { count, capped };
-                Ok(Tally { name, rows })
-            };
-            names.into_iter().map(tally).collect()
-        })
+        let mut names = Vec::new();
+        self.each_group(ranking, |group| {
+            names.push(group.map(str::to_owned));
+            Ok(names.len() < GROUPS_LISTED)
+        })?;
+        let share = ROWS_COUNTED / names.len().max(1);
+        let most = CAPS.into_iter().find(|cap| *cap <= share).unwrap_or(1);
+        let mut count = self.connection.prepare_cached(&ranking.count())?;
+        let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let tally = |name: Option<String>| {
+            let counted: i64 = count.query_row((&name, limit), |row| row.get(0))?;
+            let capped = counted == limit;
+            let count = counted.unsigned_abs() - u64::from(capped);
+            let rows = CappedCount { count, capped };
+            Ok(Tally { name, rows })
+        };
+        names.into_iter().map(tally).collect()
     }
 }
 
 impl Ranking {
-    /// Takes: the group, key and rowid after which it begins, the lowest key, what the column
-    /// that the index lacks has to hold.
-    fn walk(self, with: Option<(&str, &str)>) -> String {
+    /// Takes: the group, the key, the rowid below which it begins, what the column that the index
+    /// lacks has to hold.
+    fn equals(self, with: Option<(&str, &str)>) -> String {
         let Self { table, group, key } = self;
-        let with = with.map(|(column, _)| format!(" AND {column} = ?5"));
         format!(
-            "SELECT {key}, rowid FROM main.{table} WHERE {group} IS ?1 \
-             AND ({key}, rowid) < (?2, ?3) AND {key} >= ?4{} ORDER BY {key} DESC, rowid DESC",
-            with.unwrap_or_default()
+            "SELECT {key}, rowid FROM main.{table} WHERE {group} IS ?1 AND {key} = ?2 \
+             AND rowid < ?3{} ORDER BY rowid DESC",
+            holds(with)
+        )
+    }
+
+    /// Takes: the group, the key below which it begins, the lowest key, what the column that the
+    /// index lacks has to hold.
+    fn below(self, with: Option<(&str, &str)>) -> String {
+        let Self { table, group, key } = self;
+        format!(
+            "SELECT {key}, rowid FROM main.{table} WHERE {group} IS ?1 AND {key} < ?2 \
+             AND {key} >= ?3{} ORDER BY {key} DESC, rowid DESC",
+            holds(with)
         )
     }
 
@@ -263,22 +203,46 @@ impl Ranking {
     }
 }
 
-/// Adds a group's rows to the best of all, as long as they are among them.
-fn gather(
-    walk: &mut CachedStatement<'_>,
-    group: Option<&str>,
-    part: Part<'_>,
+fn holds(with: Option<(&str, &str)>) -> String {
+    with.map_or_else(String::new, |(column, _)| format!(" AND {column} = ?4"))
+}
+
+/// The statements that walk a group down.
+struct Walk<'a> {
+    /// SQLite searches no index by (key, rowid) as one, and rows of one key may be many.
+    equals: CachedStatement<'a>,
+    below: CachedStatement<'a>,
+    part: Part<'a>,
+    wanted: usize,
+    best: BinaryHeap<Reverse<PageCursor>>,
+}
+
+impl Walk<'_> {
+    /// Adds a group's rows to the best of all, as long as they are among them.
+    fn gather(&mut self, group: Option<&str>) -> Result<(), StoreError> {
+        let (lowest, highest) = self.part.range;
+        let from = PageCursor::before(highest);
+        let from = self.part.after.map_or(from, |after| after.min(from));
+        let with = self.part.with.map(|(_, value)| value);
+        let mut equals: Vec<&dyn ToSql> = vec![&group, &from.key, &from.rowid];
+        let mut below: Vec<&dyn ToSql> = vec![&group, &from.key, &lowest];
+        if let Some(with) = &with {
+            equals.push(with);
+            below.push(with);
+        }
+        let mut rows = self.equals.query(&*equals)?;
+        keep_best(&mut rows, self.wanted, &mut self.best)?;
+        let mut rows = self.below.query(&*below)?;
+        keep_best(&mut rows, self.wanted, &mut self.best)
+    }
+}
+
+/// Takes rows in, highest first, until the best of all are better.
+fn keep_best(
+    rows: &mut Rows<'_>,
     wanted: usize,
     best: &mut BinaryHeap<Reverse<PageCursor>>,
 ) -> Result<(), StoreError> {
-    let (lowest, highest) = part.range;
-    let from = PageCursor::before(highest);
-    let from = part.after.map_or(from, |after| after.min(from));
-    let mut bound: Vec<&dyn ToSql> = vec![&group, &from.key, &from.rowid, &lowest];
-    if let Some((_, value)) = &part.with {
-        bound.push(value);
-    }
-    let mut rows = walk.query(&*bound)?;
     while let Some(row) = rows.next()? {
         let place = PageCursor {
             key: row.get(0)?,
@@ -293,4 +257,144 @@ fn gather(
         best.push(Reverse(place));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, searches};
+    use super::*;
+
+    const SCORES: Ranking = Ranking {
+        table: "vvv_scores",
+        group: "region",
+        key: "score",
+    };
+
+    const ALL: Part<'_> = Part {
+        group: None,
+        after: None,
+        range: (f64::NEG_INFINITY, f64::INFINITY),
+        with: None,
+        limit: 2,
+    };
+
+    /// Scores in order of rowid: region, score.
+    fn with_scores(scores: &[(Option<&str>, f64)]) -> (Fixture, Reader) {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        let site = fixture.site();
+        for (n, (region, score)) in scores.iter().enumerate() {
+            let row = (format!("v{n}"), region, score);
+            let sql = "INSERT INTO vvv_scores VALUES (?1, ?2, ?3, 'NORMAL', 1, 1.0, 100)";
+            site.execute(sql, row).unwrap();
+        }
+        let reader = fixture.reader();
+        (fixture, reader)
+    }
+
+    /// The rowids of every page of a part.
+    fn pages(reader: &Reader, mut part: Part<'_>) -> Vec<Vec<i64>> {
+        let mut pages = Vec::new();
+        loop {
+            let page = reader.page(SCORES, part, |rowid| Ok(Some(rowid))).unwrap();
+            pages.push(page.rows);
+            match page.next {
+                None => return pages,
+                // As it comes back from an address.
+                next => part.after = next.map(|place| place.to_string().parse().unwrap()),
+            }
+        }
+    }
+
+    #[test]
+    fn all_groups_are_merged_page_by_page_and_equal_keys_lose_no_row() {
+        let (_fixture, reader) = with_scores(&[
+            (Some("PL"), 50.0),
+            (Some(""), 70.5),
+            (None, 50.0),
+            (Some("GB"), 50.0),
+            (Some("PL"), 99.9),
+            (Some("PL"), -3.25),
+            (None, 60.0),
+        ]);
+        assert_eq!(
+            pages(&reader, ALL),
+            [vec![5, 2], vec![7, 4], vec![3, 1], vec![6]]
+        );
+        let poland = Part {
+            group: Some("PL"),
+            ..ALL
+        };
+        assert_eq!(pages(&reader, poland), [vec![5, 1], vec![6]]);
+        let nowhere = Part {
+            group: Some("XX"),
+            ..ALL
+        };
+        assert_eq!(pages(&reader, nowhere), [[0_i64; 0]]);
+        let middle = Part {
+            range: (50.0, 60.0),
+            limit: 9,
+            ..ALL
+        };
+        assert_eq!(pages(&reader, middle), [[7, 4, 3, 1]]);
+    }
+
+    #[test]
+    fn groups_are_counted_up_to_a_cap() {
+        let (fixture, reader) = with_scores(&[(None, 1.0), (Some(""), 1.0), (Some("PL"), 1.0)]);
+        fixture.sql(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100001) \
+             INSERT INTO vvv_scores SELECT 'x' || x, 'GB', 1.0, 'NORMAL', 1, 1.0, 1 FROM n",
+        );
+        let tallies = reader.tallies(SCORES).unwrap();
+        let told: Vec<_> = tallies
+            .iter()
+            .map(|tally| (tally.name.as_deref(), tally.rows.count, tally.rows.capped))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (None, 1, false),
+                (Some(""), 1, false),
+                (Some("GB"), 100_000, true),
+                (Some("PL"), 1, false)
+            ]
+        );
+        let json = serde_json::to_string(&tallies[2]).unwrap();
+        assert_eq!(json, r#"{"name":"GB","count":100000,"capped":true}"#);
+    }
+
+    #[test]
+    fn every_statement_searches_an_index_that_covers_it() {
+        let (_fixture, reader) = with_scores(&[]);
+        let rankings = [
+            SCORES,
+            Ranking {
+                table: "vvv_thumbnail_checks",
+                group: "status",
+                key: "checked_at",
+            },
+            Ranking {
+                table: "vvv_liveness_checks",
+                group: "verdict",
+                key: "checked_at",
+            },
+        ];
+        for ranking in rankings {
+            let Ranking { table, group, .. } = ranking;
+            for sql in [
+                ranking.equals(None),
+                ranking.below(None),
+                ranking.count(),
+                format!("SELECT min({group}) FROM main.{table} WHERE {group} > ?1"),
+            ] {
+                let plan = searches(&reader, &sql);
+                assert!(plan.contains("USING COVERING INDEX"), "{sql}: {plan}");
+            }
+            // Equal keys are skipped, not walked through.
+            let plan = searches(&reader, &ranking.equals(None));
+            assert!(plan.contains("=? AND rowid<?)"), "{plan}");
+        }
+        searches(&reader, &SCORES.below(Some(("label", "VIRAL"))));
+    }
 }

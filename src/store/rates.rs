@@ -81,3 +81,48 @@ impl QueueRate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, searches};
+    use super::super::{QueueHome, Writer};
+    use super::*;
+
+    #[test]
+    fn jobs_are_counted_in_the_minute_they_ended_in() {
+        let mut fixture = Fixture::new("wal");
+        assert_eq!(fixture.reader().job_rates(0).unwrap(), []);
+        fixture.options.queue = QueueHome::File;
+        Writer::open(&fixture.options).unwrap().close();
+        let now = 10_000_000;
+        for (queue, state, age_ms) in [
+            ("scoring", "succeeded", 0),
+            ("scoring", "succeeded", 59_999),
+            ("scoring", "failed", 1_000),
+            ("scoring", "cancelled", 2_000),
+            ("scoring", "failed", 60_000),
+            ("cleanup", "succeeded", 30 * 60_000 - 1),
+            ("cleanup", "succeeded", 30 * 60_000),
+            ("cleanup", "succeeded", -1),
+            ("later", "succeeded", 0),
+        ] {
+            let ended = now - age_ms;
+            fixture.sql(&format!(
+                "INSERT INTO vvv_jobs (kind, queue, state, ended_ms) \
+                 VALUES ('score', '{queue}', '{state}', {ended})"
+            ));
+        }
+        let reader = fixture.reader();
+        let rates = reader.job_rates(now).unwrap();
+        let [scoring, thumbnails, cleanup] = rates.as_slice() else {
+            panic!("{rates:?}")
+        };
+        assert_eq!((scoring.succeeded, scoring.failed), (2, 1));
+        assert_eq!(scoring.ended[MINUTES - 2..], [1, 4]);
+        assert_eq!(thumbnails.ended, [0; MINUTES]);
+        assert_eq!((cleanup.ended[0], cleanup.ended[1]), (1, 0));
+        assert!(rates.iter().all(|rate| !rate.capped));
+        let plan = searches(&reader, ENDED);
+        assert!(plan.contains("COVERING INDEX vvv_jobs_ended"), "{plan}");
+    }
+}

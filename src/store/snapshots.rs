@@ -12,7 +12,7 @@ use crate::config::FetchedAt;
 use crate::domain::score::{Count, Snapshot};
 
 /// After this the next video is read from a new state of the file.
-const LONGEST_READ: Duration = Duration::from_millis(20);
+pub(super) const LONGEST_READ: Duration = Duration::from_millis(20);
 
 /// A snapshot before it is read.
 pub(super) const EMPTY: Snapshot = Snapshot {

@@ -5,108 +5,17 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 use super::cell::Cell;
 use super::doctor::KnownSite;
 use super::error::StoreError;
+use super::facts::{
+    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
+    VideoFacts,
+};
 use super::inspect::{Inspector, has_table};
 use super::reader::Reader;
 use super::site::{Names, Site};
 use super::snapshots;
-use crate::domain::score::Snapshot;
 
 /// How many snapshots are shown.
 const SNAPSHOTS: usize = 5;
-
-/// What is known of a video.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct VideoFacts {
-    /// The site's row; none where the site does not have it.
-    pub site: Option<SiteVideo>,
-    /// Its last snapshots, newest first.
-    pub snapshots: Vec<KnownSnapshot>,
-    /// Its row in `vvv_scores`.
-    pub score: Option<StoredScore>,
-    /// Its row in `vvv_video_status`.
-    pub status: Option<StoredStatus>,
-    /// The latest check of each address of its thumbnail, the newest first.
-    pub thumbnails: Vec<ThumbnailCheck>,
-    /// The latest time it was asked for.
-    pub liveness: Option<LivenessCheck>,
-}
-
-/// A row of the site's videos.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SiteVideo {
-    /// The score the site's pages see.
-    pub virality_score: Cell,
-    /// Where its thumbnail lies; none where the site has no such column.
-    pub thumbnail_url: Option<Cell>,
-    /// Its title; none where the site has no such column.
-    pub title: Option<Cell>,
-}
-
-/// A snapshot as it stands and as the formula reads it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownSnapshot {
-    /// When, as the site wrote it.
-    pub fetched_at: Cell,
-    /// What the formula reads.
-    pub snapshot: Snapshot,
-}
-
-/// A row of `vvv_scores`. Times are Unix seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredScore {
-    /// The score.
-    pub score: f64,
-    /// The region whose baseline it was held against.
-    pub region: Option<String>,
-    /// Its class.
-    pub label: String,
-    /// Views an hour.
-    pub velocity: Cell,
-    /// Percent.
-    pub engagement: f64,
-    /// When.
-    pub scored_at: i64,
-}
-
-/// A verdict with its reason and time, Unix seconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// The verdict.
-    pub verdict: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// When it was found.
-    pub checked_at: Option<i64>,
-}
-
-/// A row of `vvv_video_status`: the last definitive verdicts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredStatus {
-    /// On its thumbnail.
-    pub thumbnail: Option<Known>,
-    /// On the video itself.
-    pub liveness: Option<Known>,
-}
-
-/// A row of `vvv_thumbnail_checks`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ThumbnailCheck {
-    /// The address.
-    pub url: String,
-    /// What was found.
-    pub found: Known,
-    /// Width and height in pixels.
-    pub size: Option<(i64, i64)>,
-}
-
-/// A row of `vvv_liveness_checks`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LivenessCheck {
-    /// What was found.
-    pub found: Known,
-    /// The HTTP status it rests on.
-    pub http_status: Option<i64>,
-}
 
 impl Inspector {
     /// Reads all that is known of a video, from one state of the file.
@@ -222,7 +131,8 @@ impl Look<'_> {
         Ok(lookup.query_row([id], video).optional()?)
     }
 
-    fn snapshots(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
+    /// Takes: the id, how many.
+    fn last_snapshots(&self) -> String {
         let Names {
             snapshots: table,
             snapshot_video_id,
@@ -231,12 +141,15 @@ impl Look<'_> {
             fetched_at,
             ..
         } = &self.site.names;
-        let sql = format!(
+        format!(
             "SELECT {snapshot_cells}, {fetched_at} FROM {table} \
              WHERE {snapshot_video_id} = ?1 ORDER BY {newest_first} LIMIT ?2"
-        );
+        )
+    }
+
+    fn snapshots(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.connection.prepare_cached(&self.last_snapshots())?;
         let mut rows = statement.query((id, limit))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -313,7 +226,8 @@ fn found(row: &Row<'_>, first: usize) -> Result<Option<Known>, rusqlite::Error> 
 mod tests {
     use super::*;
     use crate::config::FetchedAt;
-    use crate::store::fixture::{Fixture, JOURNALS};
+    use crate::domain::score::Snapshot;
+    use crate::store::fixture::{Fixture, JOURNALS, searches};
     use crate::store::inspect::Intent;
     use crate::store::patience::Patience;
 
@@ -335,6 +249,37 @@ mod tests {
         "'2026-01-31T12:00:00+02:00'",
         "CAST(x'50ff' AS TEXT)",
     ];
+
+    #[test]
+    fn a_reader_tells_the_same_as_an_inspector_and_searches_for_it() {
+        let fixture = Fixture::new("wal");
+        fixture.sql(
+            "INSERT INTO videos VALUES ('a', 'A title', 12.5, 'https://x/a.jpg'); \
+             INSERT INTO video_snapshots (video_id, view_count, fetched_at) VALUES \
+               ('a', 1, '2026-01-01'), ('a', 2, '2026-01-02'), ('a', 3, '2026-01-03')",
+        );
+        // Without tables of ours, and with.
+        for _ in 0..2 {
+            let mut ignored = |_| {};
+            let mut patience = Patience::endless(&mut ignored);
+            let path = &fixture.options.path;
+            let inspector = Inspector::open(path, Intent::Look, &mut patience).unwrap();
+            let known = inspector.site(&fixture.options).unwrap();
+            let reader = fixture.reader();
+            for id in ["a", "none"] {
+                let told = reader.video(id).unwrap();
+                assert_eq!(told, inspector.video(&known, id).unwrap());
+            }
+            let site = reader.video("a").unwrap().site.unwrap();
+            assert_eq!(site.title, Some(Cell::Text("A title".to_owned())));
+            assert_eq!(reader.history("a", 2).unwrap().len(), 2);
+            drop((inspector, reader));
+            fixture.writer().close();
+        }
+        let reader = fixture.reader();
+        searches(&reader, &reader.look().last_snapshots());
+        searches(&reader, &reader.site.shown_of_video);
+    }
 
     #[test]
     fn odd_cells_are_read_as_scoring_reads_them() {

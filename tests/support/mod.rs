@@ -25,6 +25,7 @@ pub mod batch_file;
 pub mod daemon;
 pub mod disk;
 pub mod hostile;
+pub mod http;
 pub mod pictures;
 pub mod run;
 pub mod scene;

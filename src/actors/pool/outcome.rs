@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Pool;
+use crate::actors::meters::Outcome;
 use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, JobMoved, Why};
 use crate::domain::backoff;
@@ -165,6 +166,11 @@ impl Pool {
             give_back_attempt,
             ..self.retry(&claimed, claimed.payload.clone(), wait, &error)
         };
+        let outcome = if give_back_attempt {
+            Outcome::Released
+        } else {
+            Outcome::Retried
+        };
         self.write_surely(
             retry,
             context,
@@ -175,6 +181,7 @@ impl Pool {
                     } else {
                         JobState::Retryable
                     };
+                    pool.count_end(&claimed, outcome);
                     pool.moved(&claimed, state, Some(error));
                     pool.look_again_at_once(context);
                 }
@@ -256,12 +263,20 @@ impl Pool {
         match &*news {
             [TicketEvent::Failed(failure), ..] => {
                 let error = Some(failure.error.clone());
+                self.count_end(claimed, Outcome::Failed);
                 self.moved(claimed, JobState::Failed, error);
             }
-            [.., TicketEvent::End] => self.moved(claimed, JobState::Succeeded, None),
-            _ => self.moved(claimed, JobState::Available, None),
+            [.., TicketEvent::End] => {
+                self.count_end(claimed, Outcome::Succeeded);
+                self.moved(claimed, JobState::Succeeded, None);
+            }
+            _ => {
+                self.count_end(claimed, Outcome::Released);
+                self.moved(claimed, JobState::Available, None);
+            }
         }
         for event in news {
+            self.count_scores(&event);
             self.deps.tell(Origin(claimed.origin), event);
         }
     }

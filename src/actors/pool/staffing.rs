@@ -7,6 +7,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 
 use super::workers::WorkerSlot;
 use super::{GRACE, IDLE_TICK, Pool, TICK};
+use crate::actors::meters::Who;
 use crate::actors::worker::{AttemptEnd, Deps};
 use crate::domain::restart_budget::Restart;
 use crate::store::ClaimedJob;
@@ -49,6 +50,7 @@ impl Pool {
     fn plan_replacement(&mut self, index: usize, context: &mut Context<Self>) {
         let now_ms = self.now_ms();
         self.restarts += 1;
+        self.deps.meters.staff.died(Who::worker(self.queue));
         let wait = match self.budget.spend(now_ms) {
             Restart::After(backoff) => backoff,
             Restart::Spent { retry_at_ms } => {

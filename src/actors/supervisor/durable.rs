@@ -35,7 +35,7 @@ pub const fn chunks(config: &Config) -> Chunks {
     }
 }
 
-type Answer<T> = ResponseActFuture<Supervisor, Result<T, SubmitError>>;
+pub(super) type Answer<T> = ResponseActFuture<Supervisor, Result<T, SubmitError>>;
 
 impl Supervisor {
     /// Writes to the durable queue, then lets `then` act on what was written.
@@ -67,6 +67,7 @@ impl Supervisor {
     fn cancelled(&self, jobs: impl Iterator<Item = (JobId, Queue)>) {
         let jobs: Vec<(JobId, Queue)> = jobs.collect();
         for (id, queue) in &jobs {
+            self.deps.meters.jobs.cancelled(queue.kind());
             let _ = self.events.send(JobMoved {
                 id: *id,
                 queue: *queue,
@@ -74,9 +75,12 @@ impl Supervisor {
                 error: None,
             });
         }
-        let ids: Arc<[JobId]> = jobs.iter().map(|(id, _)| *id).collect();
+        self.abandon(&jobs.iter().map(|(id, _)| *id).collect());
+    }
+
+    pub(super) fn abandon(&self, ids: &Arc<[JobId]>) {
         for (_, seat) in &self.pools {
-            seat.slot.get().do_send(Abandon(Arc::clone(&ids)));
+            seat.slot.get().do_send(Abandon(Arc::clone(ids)));
         }
     }
 
@@ -179,10 +183,11 @@ pub struct EnqueueJobs {
     pub grouping: Grouping,
 }
 
-impl Handler<EnqueueJobs> for Supervisor {
-    type Result = Answer<(Vec<Enqueued>, Option<GroupId>)>;
-
-    fn handle(&mut self, jobs: EnqueueJobs, _: &mut Self::Context) -> Self::Result {
+impl Supervisor {
+    pub(super) fn enqueue_jobs(
+        &self,
+        jobs: EnqueueJobs,
+    ) -> Answer<(Vec<Enqueued>, Option<GroupId>)> {
         let mut kinds: Vec<Kind> = jobs.requests.iter().map(|new| new.job.kind()).collect();
         kinds.dedup();
         let enqueue = Enqueue {
@@ -196,6 +201,14 @@ impl Handler<EnqueueJobs> for Supervisor {
                 actor.wake(kind.queue());
             }
         })
+    }
+}
+
+impl Handler<EnqueueJobs> for Supervisor {
+    type Result = Answer<(Vec<Enqueued>, Option<GroupId>)>;
+
+    fn handle(&mut self, jobs: EnqueueJobs, _: &mut Self::Context) -> Self::Result {
+        self.enqueue_jobs(jobs)
     }
 }
 

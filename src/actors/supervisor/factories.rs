@@ -15,6 +15,7 @@ use crate::actors::clock::Clock;
 use crate::actors::db::{Db, DbActor, Troubles};
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
+use crate::actors::meters::Meters;
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::actors::slot::Slot;
@@ -46,6 +47,8 @@ pub struct Launch {
     pub writer_arbiter: ArbiterHandle,
     /// Every thread of the engine.
     pub arbiters: Arbiters,
+    /// What is counted and timed.
+    pub meters: Meters,
     /// Faults a test brings.
     pub faults: Faults,
     /// Where fetched pictures are kept for pages.
@@ -145,6 +148,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         decoder,
         writer,
         writer_arbiter,
+        meters,
         faults,
         pictures,
         ..
@@ -153,10 +157,11 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
     let (file, troubles) = (FileIdentity::of(&store.path), Troubles::default());
     let db_actor = {
         let (store, faults) = (Arc::clone(&store), faults.clone());
+        let meters = meters.clone();
         let reopened = supervisor.clone().recipient();
         let watch = watch_over(&run, file, &troubles, supervisor);
         DbActor::start_in_arbiter(&writer_arbiter, move |_| {
-            let actor = DbActor::new(writer, store, reopened, faults);
+            let actor = DbActor::new(writer, store, reopened, meters, faults);
             match watch {
                 Some(watch) => actor.watching(watch),
                 None => actor,
@@ -169,6 +174,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         clock.clone(),
         oembed_limit(&config),
         calls.clone(),
+        meters.clone(),
         faults.clone(),
     );
     Deps {
@@ -192,6 +198,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         db,
         store,
         file,
+        meters,
         faults,
         pictures,
     }

@@ -16,6 +16,7 @@ use crate::actors::alarms::{
     self, AlarmKeeper, ChangeAlerts, Claims, Damaged, ListAlarms, StopLooking,
 };
 use crate::actors::db::{DatabaseReplaced, Troubles, Watch};
+use crate::actors::meters::Who;
 use crate::actors::scheduler::{Reschedule, Scheduler, StopScheduling, TickQueued};
 use crate::actors::worker::be_nice;
 use crate::actors::worker::{Deps, JobMoved, RunOptions};
@@ -86,7 +87,10 @@ impl Upkeep {
     pub(super) fn mind(&mut self, deps: &Deps, supervisor: &Addr<Supervisor>, now_ms: u64) {
         match self.scheduler.look(now_ms) {
             Vacancy::None => {}
-            Vacancy::Found(restart) => report("scheduler", None, &restart),
+            Vacancy::Found(restart) => {
+                deps.meters.staff.died(Who::Scheduler);
+                report("scheduler", None, &restart);
+            }
             Vacancy::Due => {
                 let scheduler = Scheduler::new(deps.clone(), supervisor.clone().recipient());
                 self.scheduler.fill(scheduler.start());
@@ -94,7 +98,10 @@ impl Upkeep {
         }
         match self.keeper.look(now_ms) {
             Vacancy::None => {}
-            Vacancy::Found(restart) => report("alarm keeper", None, &restart),
+            Vacancy::Found(restart) => {
+                deps.meters.staff.died(Who::AlarmKeeper);
+                report("alarm keeper", None, &restart);
+            }
             Vacancy::Due => {
                 let keeper = keeper(deps, supervisor, &self.claims);
                 self.keeper.fill(keeper.start());
@@ -196,6 +203,8 @@ impl Handler<DatabaseReplaced> for Supervisor {
 
     fn handle(&mut self, _: DatabaseReplaced, context: &mut Context<Self>) {
         self.stopping = true;
+        let staff = &self.deps.meters.staff;
+        staff.alarm(AlarmKind::DatabaseReplaced, true);
         let (deps, now_ms) = (&self.deps, self.deps.clock.unix_ms());
         let (config, store) = (Arc::clone(&deps.config), Arc::clone(&deps.store));
         let tell = actix_rt::task::spawn_blocking(move || {

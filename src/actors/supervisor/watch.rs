@@ -9,6 +9,7 @@ use super::factories::{Vacancy, milliseconds};
 use super::upkeep::watch_over;
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
+use crate::actors::meters::Who;
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::domain::job::Queue;
@@ -47,6 +48,7 @@ impl Supervisor {
         match vacancy {
             Vacancy::None => {}
             Vacancy::Found(restart) => {
+                self.deps.meters.staff.died(Who::pool(queue));
                 report("pool", Some(queue), restart);
                 if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
                     self.tickets.fail_queue(queue, "its pool died too often");
@@ -87,6 +89,7 @@ impl Supervisor {
         match self.limiter.look(now_ms) {
             Vacancy::None => {}
             Vacancy::Found(restart) => {
+                self.deps.meters.staff.died(Who::RateLimiter);
                 report("rate limiter", None, &restart);
                 if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
                     let error = "the rate limiter died too often";
@@ -100,6 +103,7 @@ impl Supervisor {
                     deps.clock.clone(),
                     oembed_limit(&deps.config),
                     deps.calls.clone(),
+                    deps.meters.clone(),
                     deps.faults.clone(),
                 )
                 .start();
@@ -116,6 +120,7 @@ impl Supervisor {
         match self.writer.look(now_ms) {
             Vacancy::None => {}
             Vacancy::Found(restart) => {
+                self.deps.meters.staff.died(Who::Database);
                 report("database actor", None, &restart);
                 if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
                     self.tickets.fail_all("the database actor died too often");
@@ -155,11 +160,11 @@ impl Supervisor {
             }
         };
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
-        let reopened = context.address().recipient();
+        let (meters, reopened) = (self.deps.meters.clone(), context.address().recipient());
         let (run, troubles) = (&self.deps.run, self.deps.db.troubles());
         let watch = watch_over(run, self.deps.file, troubles, &context.address());
         let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
-            let actor = DbActor::new(writer, store, reopened, faults);
+            let actor = DbActor::new(writer, store, reopened, meters, faults);
             match watch {
                 Some(watch) => actor.watching(watch),
                 None => actor,

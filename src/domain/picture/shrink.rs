@@ -126,3 +126,132 @@ fn mean<'a>(pixels: impl Iterator<Item = &'a [u8; 4]>) -> [u8; 4] {
     let [red, green, blue] = colours.map(|sum| byte(sum, opacity));
     [red, green, blue, byte(opacity, count)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::picture::measure;
+    use image::{DynamicImage, ImageFormat, RgbaImage};
+    use std::io::Cursor;
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_bytes!(concat!("../../../tests/support/pictures/", $name)).as_slice()
+        };
+    }
+
+    const SOME: u64 = 1 << 20;
+
+    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// The left half red, the right half blue.
+    fn halves(width: u32, height: u32) -> RgbaImage {
+        RgbaImage::from_fn(width, height, |x, _| {
+            image::Rgba(if x < width / 2 {
+                [255, 0, 0, 255]
+            } else {
+                [0, 0, 255, 255]
+            })
+        })
+    }
+
+    fn shown(png: &[u8]) -> RgbaImage {
+        image::load_from_memory(png).unwrap().into_rgba8()
+    }
+
+    #[test]
+    fn every_format_is_made_small_and_keeps_its_shape() {
+        for (name, bytes, size) in [
+            ("baseline", fixture!("baseline-480x360.jpg"), (160, 120)),
+            (
+                "progressive",
+                fixture!("progressive-480x360.jpg"),
+                (160, 120),
+            ),
+            ("grey", fixture!("luma-480x360.jpg"), (160, 120)),
+            ("cmyk", fixture!("cmyk-320x240.jpg"), (160, 120)),
+            ("small", fixture!("grey-120x90.jpg"), (120, 90)),
+            ("large", fixture!("maxres-1280x720.jpg"), (160, 90)),
+            ("lossy", fixture!("lossy-480x360.webp"), (160, 120)),
+        ] {
+            let small = shrink(bytes, SOME, 160).unwrap();
+            let Size { width, height } = measure(&small).unwrap();
+            assert_eq!((width, height), size, "{name}");
+        }
+    }
+
+    #[test]
+    fn colours_stay_where_they_were() {
+        let rgba = DynamicImage::from(halves(90, 40));
+        let rgb = DynamicImage::from(rgba.to_rgb8());
+        let deep = DynamicImage::from(rgba.to_rgba16());
+        for (name, bytes) in [
+            ("png", encoded(&rgb, ImageFormat::Png)),
+            ("deep png", encoded(&deep, ImageFormat::Png)),
+            ("gif", encoded(&rgba, ImageFormat::Gif)),
+            ("webp", encoded(&rgb, ImageFormat::WebP)),
+            ("webp with opacity", encoded(&rgba, ImageFormat::WebP)),
+        ] {
+            let small = shown(&shrink(&bytes, SOME, 9).unwrap());
+            assert_eq!(small.dimensions(), (9, 4), "{name}");
+            assert_eq!(small.get_pixel(0, 0).0, [255, 0, 0, 255], "{name}");
+            assert_eq!(small.get_pixel(8, 3).0, [0, 0, 255, 255], "{name}");
+        }
+        let whole = shown(&shrink(&encoded(&rgb, ImageFormat::Png), SOME, 90).unwrap());
+        assert_eq!(whole, halves(90, 40));
+    }
+
+    #[test]
+    fn what_is_seen_through_lends_no_colour() {
+        let half = RgbaImage::from_fn(2, 2, |x, _| {
+            image::Rgba(if x == 0 {
+                [200, 10, 0, 255]
+            } else {
+                [0, 255, 0, 0]
+            })
+        });
+        let small = shown(&shrink(&encoded(&half.into(), ImageFormat::Png), SOME, 1).unwrap());
+        assert_eq!(small.get_pixel(0, 0).0, [200, 10, 0, 127]);
+    }
+
+    #[test]
+    fn odd_shapes_and_sides_are_no_trouble() {
+        let line = encoded(&halves(1000, 1).into(), ImageFormat::Png);
+        let small = shrink(&line, SOME, 10).unwrap();
+        assert_eq!(measure(&small).unwrap().to_string(), "10x1");
+        let dot = shrink(&line, SOME, 0).unwrap();
+        assert_eq!(measure(&dot).unwrap().to_string(), "1x1");
+        let whole = shrink(
+            &encoded(&halves(1500, 3).into(), ImageFormat::Png),
+            SOME,
+            u32::MAX,
+        );
+        assert_eq!(measure(&whole.unwrap()).unwrap().to_string(), "1024x2");
+    }
+
+    #[test]
+    fn what_is_cut_too_large_or_no_picture_is_refused() {
+        let jpeg = fixture!("baseline-480x360.jpg");
+        let refused = |bytes: &[u8], max| shrink(bytes, max, 160).unwrap_err();
+        let too_many = refused(jpeg, 480 * 360 - 1);
+        assert!(matches!(too_many, PictureError::TooManyPixels { .. }));
+        assert_eq!(refused(b"<html>", SOME), PictureError::NotAPicture);
+        assert_eq!(refused(b"", SOME), PictureError::NotAPicture);
+        for sound in [
+            jpeg.to_vec(),
+            fixture!("progressive-480x360.jpg").to_vec(),
+            fixture!("lossy-480x360.webp").to_vec(),
+            encoded(&halves(90, 40).into(), ImageFormat::Png),
+            encoded(&halves(90, 40).into(), ImageFormat::Gif),
+            encoded(&halves(90, 40).into(), ImageFormat::WebP),
+        ] {
+            for length in [8, 16, 40, sound.len() / 2, sound.len() - 1] {
+                shrink(&sound[..length.min(sound.len() - 1)], SOME, 160).unwrap_err();
+            }
+        }
+    }
+}

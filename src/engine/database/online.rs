@@ -67,7 +67,8 @@ pub async fn ask_endpoint(config: &Config) -> OnlineCheck {
     config.queues.thumbnails.workers = 0;
     let endpoint = config.liveness.endpoint.clone();
     let patience = config.rate_limits.oembed.per + config.liveness.timeout + LEEWAY;
-    let outcome = match Engine::builder(config)
+    let outcome = match Engine::builder()
+        .config(config)
         .fresh(true)
         .dry_run(true)
         .max_calls(Some(1))
@@ -80,7 +81,7 @@ pub async fn ask_endpoint(config: &Config) -> OnlineCheck {
             });
             let answer = tokio::time::timeout(patience, async {
                 let mut ticket = engine
-                    .submit(job)
+                    .start_job(job)
                     .await
                     .map_err(|error| error.to_string())?;
                 match ticket.next().await {

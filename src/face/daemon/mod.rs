@@ -93,7 +93,8 @@ impl Daemon {
         mut hangups: Signal,
         began: Instant,
     ) -> Result<Code, Failure> {
-        let start = Engine::builder(self.config.clone())
+        let start = Engine::builder()
+            .config(self.config.clone())
             .durable()
             .pictures(web::pictures(&self.config));
         let starting = tokio::task::spawn_blocking(move || start.start());
@@ -136,7 +137,7 @@ impl Daemon {
             control,
         ));
         let (close, closing) = watch::channel(false);
-        tokio::spawn(journal::keep(engine.events(), Arc::clone(&site)));
+        tokio::spawn(journal::keep(engine.moves(), Arc::clone(&site)));
         let web = WebServer::start(&site, &config, doorman.group())?;
         let server = tokio::spawn(serve(listener, Arc::clone(&site), doorman, closing));
         let manager = Manager::find();

@@ -171,7 +171,10 @@ impl From<EngineError> for RpcError {
             EngineError::Store(error) | EngineError::Submit(SubmitError::Store(error)) => {
                 store_code(error)
             }
-            EngineError::Submit(SubmitError::Stopping) => ErrorCode::Stopping,
+            EngineError::JobGone(_) => ErrorCode::NotFound,
+            EngineError::Submit(SubmitError::Stopping) | EngineError::Stopped => {
+                ErrorCode::Stopping
+            }
             EngineError::Submit(
                 SubmitError::NotDurable | SubmitError::SwitchedOff(_) | SubmitError::Payload(_),
             )
@@ -182,6 +185,7 @@ impl From<EngineError> for RpcError {
             | EngineError::NoQueue
             | EngineError::Fetch(_)
             | EngineError::Config(_)
+            | EngineError::Defaults(_)
             | EngineError::Thread(_)
             | EngineError::Lost => ErrorCode::Internal,
         };

@@ -1,5 +1,6 @@
 //! What each command does, whoever asks: the socket and the web share it.
 
+mod news;
 mod views;
 mod wait;
 
@@ -10,6 +11,8 @@ use std::time::Instant;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(in crate::face) use self::news::Event;
+use self::news::News;
 use self::views::Views;
 use crate::config::Config;
 use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView, SiteView};
@@ -52,6 +55,7 @@ pub struct Site {
     /// Looks at the site's videos.
     pub(in crate::face) videos: Views<SiteView>,
     pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
+    pub(in crate::face) news: News,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -66,11 +70,13 @@ impl Site {
         facts: Facts,
         control: mpsc::UnboundedSender<Control>,
     ) -> Self {
+        let queue_events = broadcast::Sender::new(QUEUE_EVENTS);
         Self {
+            news: News::new(engine.moves(), queue_events.subscribe()),
             engine,
             views: Views::new(Arc::clone(&config)),
             videos: Views::new(config),
-            queue_events: broadcast::Sender::new(QUEUE_EVENTS),
+            queue_events,
             control,
             facts,
             draining: AtomicBool::new(false),

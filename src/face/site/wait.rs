@@ -25,7 +25,7 @@ enum Awaited {
 
 impl Site {
     pub(in crate::face) async fn wait(&self, wait: Wait) -> Result<Waited, RpcError> {
-        let mut events = self.engine.events();
+        let mut events = self.engine.moves();
         let deadline = wait.timeout.map(|timeout| Instant::now() + timeout.0);
         let awaited = match (wait.group, wait.ids.is_empty()) {
             (Some(group), true) => Awaited::Group(GroupId(group)),

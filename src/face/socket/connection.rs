@@ -143,7 +143,7 @@ async fn answer(
             Ok(wanted) => {
                 // The stream begins before it is said to.
                 let feeds = Feeds {
-                    jobs: asked.site.engine.events(),
+                    jobs: asked.site.engine.moves(),
                     queues: asked.site.queue_events.subscribe(),
                 };
                 let began = crate::face::protocol::Subscribed { subscribed: true };

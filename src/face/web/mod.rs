@@ -8,6 +8,9 @@ mod api;
 mod asked;
 mod guard;
 mod health;
+mod metrics;
+#[cfg(test)]
+mod openapi;
 mod options;
 mod pages;
 mod problem;
@@ -21,13 +24,14 @@ use std::time::Instant;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
-use tokio::sync::mpsc;
+use prometheus_client::registry::Registry;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
 pub use self::server::{ServeError, Served, serve};
 use self::session::Sessions;
 pub use self::session::secret as new_token;
-use crate::engine::EngineHandle;
+use crate::engine::{EngineHandle, SiteView};
 use crate::face::site::{Facts, Site};
 
 /// What all requests share, whichever of the server's threads they are on.
@@ -35,6 +39,9 @@ struct Shared {
     site: Arc<Site>,
     options: Options,
     sessions: Sessions,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
+    metrics: Arc<Registry>,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -63,10 +70,13 @@ impl Web {
     /// The web face of a daemon.
     pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
         options.check()?;
+        let metrics = Arc::new(metrics::registry(&site.engine));
         Ok(Self(Arc::new(Shared {
             site,
+            metrics,
             options,
             sessions: Sessions::default(),
+            streams: api::event_places(),
         })))
     }
 
@@ -82,6 +92,7 @@ impl Web {
             .app_data(web::Data::from(Arc::clone(&self.0)))
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(metrics::metrics))
             .service(web::scope("/api/v1").configure(api::routes))
             .service(pages::scope())
     }

@@ -253,7 +253,7 @@ impl Gate {
     }
 
     /// Waits at most `pause`; whether the gate is open.
-    pub(super) fn passes_within(&self, pause: Duration) -> bool {
+    pub fn passes_within(&self, pause: Duration) -> bool {
         let open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (open, _) = self
             .0

@@ -1,13 +1,17 @@
 //! The JSON API: the commands of the socket as resources, and what the dashboard shows.
 
+mod events;
 mod groups;
 mod jobs;
 mod queues;
+pub(super) mod videos;
+pub(super) mod wire;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route};
 
+pub(super) use self::events::places as event_places;
 use super::Shared;
 use super::asked::Query;
 use super::problem::Problem;
@@ -16,31 +20,69 @@ use super::seen::seen;
 /// What the API is, made of its types by a test.
 const OPENAPI: &str = include_str!("../../../../conf/openapi.json");
 
+/// A resource: its path, and what each method does with it.
+type Resource = (&'static str, Vec<(Method, Route)>);
+
 /// Every resource. `openapi` describes each, and a test holds them together.
+pub(super) fn resources() -> Vec<Resource> {
+    let get = |route: Route| vec![(Method::GET, route)];
+    let post = |route: Route| vec![(Method::POST, route)];
+    vec![
+        (
+            "/jobs",
+            vec![
+                (Method::GET, web::get().to(jobs::list)),
+                (Method::POST, web::post().to(jobs::submit)),
+            ],
+        ),
+        ("/jobs/cancel", post(web::post().to(jobs::cancel))),
+        ("/jobs/retry", post(web::post().to(jobs::retry))),
+        ("/jobs/{id}", get(web::get().to(jobs::get))),
+        ("/jobs/{id}/wait", get(web::get().to(jobs::wait))),
+        ("/batches", post(web::post().to(groups::submit))),
+        ("/groups/{id}", get(web::get().to(groups::get))),
+        ("/groups/{id}/wait", get(web::get().to(groups::wait))),
+        ("/queues", get(web::get().to(queues::list))),
+        ("/queues/{queue}/pause", post(web::post().to(queues::pause))),
+        (
+            "/queues/{queue}/resume",
+            post(web::post().to(queues::resume)),
+        ),
+        ("/queues/{queue}/purge", post(web::post().to(queues::purge))),
+        ("/videos", get(web::get().to(videos::list))),
+        ("/videos/{video_id}", get(web::get().to(videos::get))),
+        (
+            "/videos/{video_id}/history",
+            get(web::get().to(videos::history)),
+        ),
+        (
+            "/videos/{video_id}/check",
+            post(web::post().to(videos::check)),
+        ),
+        ("/regions", get(web::get().to(videos::regions))),
+        ("/thumbnails", get(web::get().to(videos::thumbnails))),
+        (
+            "/thumbnails/counts",
+            get(web::get().to(videos::thumbnail_counts)),
+        ),
+        ("/liveness", get(web::get().to(videos::liveness))),
+        (
+            "/liveness/counts",
+            get(web::get().to(videos::liveness_counts)),
+        ),
+        ("/liveness.csv", get(web::get().to(videos::liveness_csv))),
+        ("/status", get(web::get().to(status))),
+        ("/events", get(web::get().to(events::events))),
+        ("/openapi.json", get(web::get().to(openapi))),
+    ]
+}
+
+/// Routes them.
 pub(super) fn routes(api: &mut ServiceConfig) {
-    api.service(
-        web::resource("/jobs")
-            .get(jobs::list)
-            .post(jobs::submit)
-            .default_service(web::to(wrong_method)),
-    );
-    for (path, route) in [
-        ("/jobs/cancel", web::post().to(jobs::cancel)),
-        ("/jobs/retry", web::post().to(jobs::retry)),
-        ("/jobs/{id}", web::get().to(jobs::get)),
-        ("/jobs/{id}/wait", web::get().to(jobs::wait)),
-        ("/batches", web::post().to(groups::submit)),
-        ("/groups/{id}", web::get().to(groups::get)),
-        ("/groups/{id}/wait", web::get().to(groups::wait)),
-        ("/queues", web::get().to(queues::list)),
-        ("/queues/{queue}/pause", web::post().to(queues::pause)),
-        ("/queues/{queue}/resume", web::post().to(queues::resume)),
-        ("/queues/{queue}/purge", web::post().to(queues::purge)),
-        ("/status", web::get().to(status)),
-        ("/openapi.json", web::get().to(openapi)),
-    ] {
-        let wrong = web::to(wrong_method);
-        api.service(web::resource(path).route(route).default_service(wrong));
+    for (path, routes) in resources() {
+        let resource = web::resource(path).default_service(web::to(wrong_method));
+        let add = |resource: actix_web::Resource, (_, route)| resource.route(route);
+        api.service(routes.into_iter().fold(resource, add));
     }
     api.default_service(web::to(nothing_here));
 }

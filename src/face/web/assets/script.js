@@ -115,11 +115,12 @@
   };
 
   // Text only: an error holds what strangers wrote.
-  const tell = (parts) => {
+  const tell = (parts, when) => {
     if (!list) return;
     const line = document.createElement("li");
     const time = document.createElement("time");
-    const at = new Date();
+    const told = new Date(when || Date.now());
+    const at = Number.isNaN(told.getTime()) ? new Date() : told;
     time.dateTime = at.toISOString();
     time.textContent = at.toTimeString().slice(0, 8);
     line.append(time);
@@ -147,14 +148,14 @@
     const state = word(job.state);
     const parts = [link, span("badge is-" + state, state), span("small", word(job.queue))];
     if (job.error) parts.push(span("why", String(job.error).slice(0, 160)));
-    tell(parts);
+    tell(parts, job.at);
     soon();
   };
 
   const onQueue = (event) => {
     const queue = read(event);
     if (!queue) return;
-    tell([span("small", "queue " + word(queue.queue)), span("badge", word(queue.event))]);
+    tell([span("small", "queue " + word(queue.queue)), span("badge", word(queue.event))], queue.at);
     soon();
   };
 

@@ -8,7 +8,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use tokio::sync::Semaphore;
 
 use super::assets::{self, NO_PICTURE};
-use crate::engine::resized;
 use crate::face::web::Shared;
 use crate::face::web::asked::Query;
 use crate::face::web::problem::Problem;
@@ -73,8 +72,7 @@ async fn drawn(
     let drawn = tokio::task::spawn_blocking(move || {
         // Held as long as the work goes on, whether or not the asker stays.
         let _place = place;
-        let bytes = engine.picture(&video, &url)?;
-        resized(&bytes, side).ok()
+        engine.thumbnail(&video, &url, side)
     });
     drawn.await.ok().flatten()
 }

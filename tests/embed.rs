@@ -1,0 +1,597 @@
+//! The engine inside a host: from any runtime and from none, on either queue, two at once; waited
+//! for, cancelled, stopped midway; and nothing of the process changed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use support::site::{Call, Endpoint, Gate, Site, oembed};
+use support::vault::{Journal, Vault, VaultSpec};
+use tempfile::TempDir;
+use vvv_actors::actors::faults::{Fault, Faults, Step};
+use vvv_actors::config::Config;
+use vvv_actors::engine::{JobState, PoolStatus, Queue};
+use vvv_actors::{
+    Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, Liveness, News, Score, Status,
+    SubmitOptions, ThumbnailItem, Thumbnails,
+};
+
+const SOON: Duration = Duration::from_secs(20);
+const DRAIN: Duration = Duration::from_secs(5);
+
+struct Scene {
+    _folder: TempDir,
+    vault: Vault,
+    site: Site,
+    config: Config,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(Journal::Wal, 120)
+    }
+
+    fn with(journal: Journal, videos: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::start();
+        let spec = VaultSpec {
+            journal,
+            thumbnails: site.url(""),
+            ..VaultSpec::new(videos)
+        };
+        let vault = spec.create(&folder.path().join("vault.db"));
+        let mut config = Config::defaults().unwrap();
+        config.fetch.allow = vec![site.authority()];
+        config.liveness.endpoint = site.oembed_endpoint();
+        config.rate_limits.oembed.calls = 1000;
+        config.queues.scoring.retry_delay = Duration::from_millis(20);
+        config.queues.cleanup.retry_delay = Duration::from_millis(20);
+        Self {
+            _folder: folder,
+            vault,
+            site,
+            config,
+        }
+    }
+
+    fn builder(&self, durable: bool) -> EngineBuilder {
+        let builder = Engine::builder()
+            .config(self.config.clone())
+            .database(&self.vault.path);
+        if durable { builder.durable() } else { builder }
+    }
+
+    fn start(&self, durable: bool) -> EngineHandle {
+        self.builder(durable).start().unwrap()
+    }
+
+    fn scores(&self) -> Score {
+        Score {
+            video_ids: self.vault.ids.clone(),
+        }
+    }
+
+    fn pictures(&self, count: usize) -> Thumbnails {
+        let item = |id: &String| ThumbnailItem {
+            video_id: id.clone(),
+            thumbnail_url: self.site.thumbnail_url(id, "hqdefault.jpg"),
+        };
+        Thumbnails {
+            videos: self.vault.ids.iter().take(count).map(item).collect(),
+        }
+    }
+
+    /// Has the site answer for this video once the gate is open.
+    fn hold(&self, id: &str) -> Gate {
+        let gate = Gate::closed();
+        self.site.oembed(id, oembed::alive(id).behind(&gate));
+        gate
+    }
+
+    fn until_asked(&self, times: usize) {
+        let asked = |calls: &[Call]| calls.len() >= times;
+        assert!(self.site.wait_until(SOON, asked), "{:?}", self.site.calls());
+    }
+}
+
+fn alive(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|n| oembed::id("alive", n)).collect()
+}
+
+fn liveness(video_ids: &[String]) -> Liveness {
+    Liveness {
+        video_ids: video_ids.to_vec(),
+    }
+}
+
+/// Fails if an actor died.
+fn all_live(status: &Status) {
+    assert_eq!(status.restarts, 0, "{status:?}");
+    for pool in &status.pools {
+        assert!(pool.restarts == 0 && !pool.degraded, "{pool:?}");
+    }
+}
+
+/// Stops an engine none of whose actors died.
+async fn stop(engine: &EngineHandle) {
+    all_live(&engine.status().await.unwrap());
+    engine.shutdown(DRAIN).await;
+    assert!(!engine.is_lost());
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, future).await.expect("it hangs")
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn workers_of_a_host_share_one_engine() {
+    for (durable, journal) in [(false, Journal::Delete), (true, Journal::Wal)] {
+        let scene = Arc::new(Scene::with(journal, 120));
+        let engine = scene.start(durable);
+        let workers = (0..3).map(|worker| {
+            let (engine, scene) = (engine.clone(), Arc::clone(&scene));
+            tokio::spawn(async move {
+                let mut ids = alive(worker * 5..worker * 5 + 4);
+                ids.push(oembed::id("dead_", worker));
+                let mut asked = engine.submit(liveness(&ids)).await.unwrap();
+                let mut scored = engine.submit(scene.scores()).await.unwrap();
+                assert_eq!(scored.jobs(), 3);
+                assert_eq!(scored.ids().len(), if durable { 3 } else { 0 });
+                let report = scored.wait().await.unwrap();
+                assert!(report.is_complete());
+                let found: Vec<_> = report.found.iter().map(|found| &found.id).collect();
+                assert_eq!(found, scene.vault.ids.iter().collect::<Vec<_>>());
+                let report = asked.wait().await.unwrap();
+                let verdicts: Vec<_> = report.found.iter().map(|found| &*found.verdict).collect();
+                assert_eq!(verdicts, ["alive", "alive", "alive", "alive", "dead"]);
+                let mut pictures = engine.submit(scene.pictures(20)).await.unwrap();
+                let report = pictures.wait().await.unwrap();
+                assert!(report.is_complete());
+                assert!(report.found.iter().all(|found| found.status == "valid"));
+            })
+        });
+        for worker in workers.collect::<Vec<_>>() {
+            soon(worker).await.unwrap();
+        }
+        all_live(&engine.status().await.unwrap());
+        let stops = (0..3).map(|_| {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.shutdown(DRAIN).await })
+        });
+        for stop in stops.collect::<Vec<_>>() {
+            soon(stop).await.unwrap();
+        }
+        engine.shutdown(DRAIN).await;
+        assert!(!engine.is_lost());
+    }
+}
+
+#[test]
+fn a_host_whose_system_stops_cuts_no_drain_short() {
+    for durable in [false, true] {
+        let scene = Scene::new();
+        let ids = alive(0..2);
+        let gate = scene.hold(&ids[1]);
+        let system = actix_rt::System::new();
+        let (engine, mut ticket) = system.block_on(async {
+            let engine = scene.start(durable);
+            let ticket = engine.submit(liveness(&ids)).await.unwrap();
+            scene.until_asked(2);
+            all_live(&engine.status().await.unwrap());
+            let mut stopping = Box::pin(engine.shutdown(SOON));
+            assert!(futures_util::poll!(stopping.as_mut()).is_pending());
+            // As actix-server does after a signal: the System goes, and with it who waits.
+            actix_rt::System::current().stop();
+            (engine.clone(), ticket)
+        });
+        system.run().unwrap();
+        gate.open();
+        let report = runtime().block_on(soon(ticket.wait())).unwrap();
+        assert!(report.is_complete(), "{report:?}");
+        assert_eq!(report.found.len(), 2);
+        engine.blocking().shutdown(Duration::ZERO);
+        assert!(!engine.is_lost());
+        assert_eq!(scene.vault.integrity(), "ok");
+    }
+}
+
+#[test]
+fn a_plain_thread_waits_on_the_spot() {
+    for durable in [false, true] {
+        let mut scene = Scene::with(Journal::Wal, 200);
+        scene.config.queues.scoring.chunk = 1;
+        let engine = scene.start(durable).blocking();
+        let ids = alive(0..2);
+        let gate = scene.hold(&ids[1]);
+        let mut asked = engine.submit(liveness(&ids)).unwrap();
+        scene.until_asked(2);
+        let early = asked.wait_within(Duration::from_millis(1)).unwrap();
+        assert!(early.is_none(), "{early:?}");
+        gate.open();
+        let report = asked.wait_within(SOON).unwrap().expect("it hangs");
+        assert!(report.is_complete() && report.found.len() == 2);
+        // Inside a task, where it blocks but works: a budget of the runtime's is no matter.
+        let scored: usize = runtime().block_on(async {
+            let ticket = engine.submit(scene.scores()).unwrap();
+            ticket
+                .map(|news| match news.unwrap() {
+                    News::Found(scores) => scores.len(),
+                    News::Failed(failure) => panic!("{failure:?}"),
+                })
+                .sum()
+        });
+        assert_eq!(scored, 200);
+        all_live(&engine.status().unwrap());
+        engine.shutdown(DRAIN);
+        engine.shutdown(DRAIN);
+        let refused = engine.submit(liveness(&ids)).unwrap_err();
+        assert!(matches!(refused, EngineError::Stopped), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn two_engines_do_not_disturb_each_other() {
+    for durable in [false, true] {
+        let (one, other) = (Scene::new(), Scene::new());
+        let (first, second) = (one.start(durable), other.start(durable));
+        let ids = alive(0..4);
+        let gate = one.hold(&ids[3]);
+        let mut held = first.submit(liveness(&ids)).await.unwrap();
+        one.until_asked(4);
+        let mut free = second.submit(liveness(&ids)).await.unwrap();
+        assert!(soon(free.wait()).await.unwrap().is_complete());
+        let mut scored = second.submit(other.scores()).await.unwrap();
+        assert!(soon(scored.wait()).await.unwrap().is_complete());
+        stop(&second).await;
+        let mut scored = first.submit(one.scores()).await.unwrap();
+        assert!(soon(scored.wait()).await.unwrap().is_complete());
+        gate.open();
+        assert!(soon(held.wait()).await.unwrap().is_complete());
+        stop(&first).await;
+        assert_eq!(one.site.total(Endpoint::Oembed), 4);
+        assert_eq!(other.site.total(Endpoint::Oembed), 4);
+        let scores = "SELECT count(*) FROM vvv_scores";
+        assert_eq!(one.vault.ask(scores), other.vault.ask(scores));
+    }
+}
+
+#[tokio::test]
+async fn cancelled_work_is_dropped_and_listed() {
+    for durable in [false, true] {
+        let mut scene = Scene::new();
+        scene.config.queues.cleanup.workers = 1;
+        scene.config.queues.cleanup.chunk = 2;
+        let ids = alive(0..7);
+        let _gate = scene.hold(&ids[1]);
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        assert_eq!(ticket.jobs(), 4);
+        scene.until_asked(2);
+        let began = Instant::now();
+        assert_eq!(soon(ticket.cancel()).await.unwrap(), 4);
+        let report = soon(ticket.wait()).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert!(report.failures.is_empty(), "{report:?}");
+        assert_eq!(report.found.len() + report.not_done.len(), 7);
+        assert!(report.not_done.ends_with(&ids[1..]), "{report:?}");
+        assert_eq!(ticket.cancel().await.unwrap(), 0);
+        // The worker is free again though the site never answered.
+        let mut other = engine.submit(liveness(&ids[..1])).await.unwrap();
+        assert!(soon(other.wait()).await.unwrap().is_complete());
+        for id in &ids[2..] {
+            assert_eq!(scene.site.count(Endpoint::Oembed, id), 0, "{id}");
+        }
+        stop(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn work_waits_for_its_time_and_can_be_cancelled_before_it() {
+    for durable in [false, true] {
+        let scene = Scene::new();
+        let engine = scene.start(durable);
+        let ids = alive(0..2);
+        let later = SubmitOptions {
+            delay: Duration::from_secs(3600),
+            ..SubmitOptions::default()
+        };
+        let mut late = engine.submit_with(liveness(&ids), later).await.unwrap();
+        let soon_after = SubmitOptions {
+            delay: Duration::from_millis(50),
+            ..SubmitOptions::default()
+        };
+        let mut next = engine
+            .submit_with(liveness(&ids[..1]), soon_after)
+            .await
+            .unwrap();
+        assert!(soon(next.wait()).await.unwrap().is_complete());
+        assert_eq!(late.cancel().await.unwrap(), 1);
+        assert_eq!(soon(late.wait()).await.unwrap().not_done, ids);
+        assert_eq!(scene.site.total(Endpoint::Oembed), 1);
+        stop(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_without_an_answer_is_reported_with_what_it_left() {
+    for durable in [false, true] {
+        let mut scene = Scene::new();
+        scene.config.queues.cleanup.max_retries = 0;
+        scene.config.queues.cleanup.chunk = 3;
+        let struck = AtomicUsize::new(0);
+        let faults = Faults::new(move |step| {
+            let first =
+                step == Step::LivenessReceives && struck.fetch_add(1, Ordering::SeqCst) == 0;
+            first.then_some(Fault::Panic)
+        });
+        let engine = scene.builder(durable).faults(faults).start().unwrap();
+        let ids = alive(0..6);
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        let report = soon(ticket.wait()).await.unwrap();
+        assert_eq!((report.found.len(), report.failures.len()), (3, 1));
+        let left = report.failures[0].left.as_ref().unwrap().video_ids();
+        assert_eq!(left.len(), 3);
+        assert!(report.not_done.is_empty() && !report.is_complete());
+        engine.shutdown(DRAIN).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_names_work_that_is_queued_once() {
+    let scene = Scene::new();
+    let engine = scene.start(true);
+    let nightly = SubmitOptions {
+        unique_key: Some("nightly".to_owned()),
+        ..SubmitOptions::default()
+    };
+    let submit = || engine.submit_with(scene.scores(), nightly.clone());
+    let (mut first, mut second) = (submit().await.unwrap(), submit().await.unwrap());
+    assert_eq!(first.ids().len(), 3);
+    assert_eq!(first.ids(), second.ids());
+    for ticket in [&mut first, &mut second] {
+        let report = soon(ticket.wait()).await.unwrap();
+        assert!(report.is_complete() && report.found.len() == 120);
+    }
+    // Of ended work too: it keeps its key.
+    let report = soon(submit().await.unwrap().wait()).await.unwrap();
+    assert_eq!(report.found.len(), 120);
+    stop(&engine).await;
+    let engine = scene.start(false);
+    let refused = engine.submit_with(scene.scores(), nightly.clone()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("durable"), "{refused}");
+    stop(&engine).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_stopped_engine_is_told_and_durable_work_stays() {
+    for durable in [false, true] {
+        let mut scene = Scene::new();
+        scene.config.queues.cleanup.chunk = 1;
+        scene.config.queues.cleanup.workers = 2;
+        let ids = alive(0..6);
+        let gate = scene.hold(&ids[1]);
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        let first = soon(ticket.next()).await.unwrap().unwrap();
+        assert!(matches!(first, News::Found(found) if !found.is_empty()));
+        scene.until_asked(2);
+        all_live(&engine.status().await.unwrap());
+        engine.shutdown(Duration::ZERO).await;
+        assert!(!engine.is_lost());
+        let error = soon(ticket.wait()).await.unwrap_err();
+        assert!(matches!(error, EngineError::Stopped), "{error}");
+        let report = ticket.take_report();
+        assert!(!report.found.is_empty() && report.not_done.contains(&ids[1]));
+        assert!(soon(ticket.next()).await.is_none());
+        let refused = engine.submit(liveness(&ids)).await.unwrap_err();
+        assert!(matches!(refused, EngineError::Stopped), "{refused}");
+        assert!(ticket.cancel().await.is_err());
+        gate.open();
+        if durable {
+            let engine = scene.start(true);
+            scene.until_asked(ids.len() + 1);
+            let deadline = Instant::now() + SOON;
+            let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+            while scene.vault.ask(left) != "0" {
+                assert!(Instant::now() < deadline, "the jobs are not done");
+                tokio::task::yield_now().await;
+            }
+            stop(&engine).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_nobody_holds_stops() {
+    for durable in [false, true] {
+        let scene = Scene::new();
+        let ids = alive(0..2);
+        let _gate = scene.hold(&ids[1]);
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        scene.until_asked(2);
+        all_live(&engine.status().await.unwrap());
+        drop(engine);
+        let error = soon(ticket.wait()).await.unwrap_err();
+        assert!(matches!(error, EngineError::Stopped), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn work_cancelled_as_soon_as_it_is_submitted_is_not_begun_later() {
+    for durable in [false, true] {
+        let mut scene = Scene::with(Journal::Wal, 1200);
+        scene.config.queues.scoring.chunk = 1;
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(scene.scores()).await.unwrap();
+        let cancelled = soon(ticket.cancel()).await.unwrap();
+        let report = soon(ticket.wait()).await.unwrap();
+        assert!(report.failures.is_empty(), "{report:?}");
+        assert!(report.not_done.len() >= cancelled && cancelled > 0);
+        let deadline = Instant::now() + SOON;
+        loop {
+            let status = engine.status().await.unwrap();
+            let idle = |pool: &PoolStatus| pool.busy + pool.ready + pool.uncommitted == 0;
+            if status.open_jobs == 0 && status.pools.iter().all(idle) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{status:?}");
+            tokio::task::yield_now().await;
+        }
+        stop(&engine).await;
+    }
+}
+
+#[test]
+fn the_docs_name_the_rusqlite_in_use() {
+    let manifest: toml::Table = include_str!("../Cargo.toml").parse().unwrap();
+    let version = manifest["dependencies"]["rusqlite"]["version"].as_str();
+    let version = version.unwrap();
+    let docs = include_str!("../src/lib.rs");
+    assert!(docs.contains(&format!("uses rusqlite {version} ")));
+    assert!(docs.contains(&format!("`rusqlite = \"{version}\"`")));
+}
+
+#[tokio::test]
+async fn who_waits_for_an_engine_that_dies_is_told() {
+    for durable in [false, true] {
+        let scene = Scene::new();
+        let ids = alive(0..2);
+        let _gate = scene.hold(&ids[1]);
+        let dies = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&dies);
+        let faults = Faults::new(move |step| {
+            let now = step == Step::SupervisorTicks && told.load(Ordering::SeqCst) > 0;
+            now.then_some(Fault::Panic)
+        });
+        let engine = scene.builder(durable).faults(faults).start().unwrap();
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        scene.until_asked(2);
+        dies.store(1, Ordering::SeqCst);
+        let error = soon(ticket.wait()).await.unwrap_err();
+        assert!(matches!(error, EngineError::Lost), "{error}");
+        engine.shutdown(DRAIN).await;
+        assert!(engine.is_lost());
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_row_somebody_deletes_is_named() {
+    let scene = Scene::new();
+    let engine = scene.start(true);
+    engine.pause(Queue::Scoring, true).await.unwrap();
+    let mut ticket = engine.submit(scene.scores()).await.unwrap();
+    let gone = ticket.ids()[1];
+    let site = scene.vault.connect();
+    site.execute("DELETE FROM vvv_jobs WHERE id = ?1", [gone.0])
+        .unwrap();
+    let error = soon(ticket.wait()).await.unwrap_err();
+    assert!(
+        matches!(error, EngineError::JobGone(id) if id == gone),
+        "{error}"
+    );
+    engine.pause(Queue::Scoring, false).await.unwrap();
+    let report = soon(ticket.wait()).await.unwrap();
+    assert_eq!((report.found.len(), report.not_done.len()), (70, 50));
+    stop(&engine).await;
+}
+
+#[tokio::test]
+async fn events_are_a_stream_that_ends_with_the_engine() {
+    let scene = Scene::new();
+    let engine = scene.start(true);
+    let events = engine.events();
+    let mut ticket = engine.submit(scene.scores()).await.unwrap();
+    let ids = ticket.ids().to_vec();
+    assert!(soon(ticket.wait()).await.unwrap().is_complete());
+    stop(&engine).await;
+    let heard: Vec<EngineEvent> = soon(events.collect()).await;
+    for id in ids {
+        let states: Vec<JobState> = heard
+            .iter()
+            .filter_map(|event| match event {
+                EngineEvent::Moved(moved) => (moved.id == id).then_some(moved.state),
+                EngineEvent::Missed(missed) => panic!("{missed} missed"),
+            })
+            .collect();
+        assert_eq!(states, [JobState::Running, JobState::Succeeded]);
+    }
+    assert_eq!(soon(engine.events().count()).await, 0);
+}
+
+/// Signals this process handles, as the kernel lists them.
+fn handled_signals() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("SigCgt"));
+    line.unwrap().to_owned()
+}
+
+#[test]
+fn nothing_of_the_process_is_changed() {
+    let panics = Arc::new(AtomicUsize::new(0));
+    let heard = Arc::clone(&panics);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload_as_str() == Some("of this test") {
+            heard.fetch_add(1, Ordering::SeqCst);
+        } else {
+            before(info);
+        }
+    }));
+    let signals = handled_signals();
+    let scene = Scene::new();
+    for durable in [false, true] {
+        let engine = scene.start(durable).blocking();
+        let mut ticket = engine.submit(scene.scores()).unwrap();
+        assert!(ticket.wait().unwrap().is_complete());
+        all_live(&engine.status().unwrap());
+        engine.shutdown(DRAIN);
+        let panicked = std::thread::spawn(|| panic!("of this test")).join();
+        assert!(panicked.is_err());
+    }
+    assert_eq!(panics.load(Ordering::SeqCst), 2, "the hook is another's");
+    assert_eq!(handled_signals(), signals);
+    assert!(!tracing::dispatcher::has_been_set());
+}
+
+#[test]
+fn an_engine_without_a_database_says_so() {
+    let error = Engine::builder().start().err().unwrap();
+    assert!(matches!(error, EngineError::NoDatabase), "{error}");
+    fn is_shared<T: Clone + Send + Sync + 'static>() {}
+    fn is_sent<T: Send + 'static>(_: T) {}
+    is_shared::<EngineHandle>();
+    let scene = Scene::new();
+    let engine = scene.start(false);
+    let held = engine.clone();
+    is_sent(async move {
+        let mut ticket = held.submit(Liveness { video_ids: vec![] }).await.unwrap();
+        let cancelled = ticket.cancel().await.unwrap();
+        assert_eq!(
+            (cancelled, ticket.wait().await.unwrap().found.len()),
+            (0, 0)
+        );
+        held.status().await.unwrap();
+        held.shutdown(DRAIN).await;
+    });
+    engine.blocking().shutdown(DRAIN);
+}

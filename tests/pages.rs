@@ -1,0 +1,285 @@
+//! What a page of a site with our tables is made of, read as a face reads it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use vvv_actors::Config;
+use vvv_actors::engine::TicketEvent;
+use vvv_actors::engine::{
+    CheckFilter, Direction, Engine, EngineError, Job, LeaderboardFilter, LeaderboardRow,
+    PictureCache, ScoreJob, SiteView, StoreError, ThumbnailItem, ThumbnailStatus, ThumbnailsJob,
+    resized,
+};
+
+use support::pictures;
+use support::site::{Reply, Site};
+use support::vault::{Vault, VaultSpec};
+
+const VIDEOS: usize = 30;
+
+struct Stage {
+    folder: tempfile::TempDir,
+    site: Site,
+    vault: Vault,
+    config: Config,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::start();
+        let spec = VaultSpec {
+            thumbnails: site.url(""),
+            ..VaultSpec::new(VIDEOS)
+        };
+        let vault = spec.create(&folder.path().join("vault.db"));
+        let mut config = Config::defaults().unwrap();
+        config.database.path = vault.path.clone();
+        config.fetch.allow = vec![site.authority()];
+        Self {
+            folder,
+            site,
+            vault,
+            config,
+        }
+    }
+
+    fn view(&self) -> SiteView {
+        SiteView::open(&self.config).unwrap()
+    }
+
+    fn cache(&self) -> Arc<PictureCache> {
+        Arc::new(PictureCache::open(&self.folder.path().join("pictures"), 1 << 20).unwrap())
+    }
+
+    fn item(&self, id: &str, file: &str) -> ThumbnailItem {
+        ThumbnailItem {
+            video_id: id.to_owned(),
+            thumbnail_url: self.site.thumbnail_url(id, file),
+        }
+    }
+
+    /// Runs jobs to their end, and then `look` at the engine.
+    fn run<T>(
+        &self,
+        jobs: Vec<Job>,
+        pictures: Option<Arc<PictureCache>>,
+        look: impl FnOnce(&vvv_actors::EngineHandle) -> T,
+    ) -> T {
+        let engine = Engine::builder()
+            .config(self.config.clone())
+            .pictures(pictures)
+            .start()
+            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            for job in jobs {
+                let mut ticket = engine.start_job(job).await.unwrap();
+                while let Some(event) = ticket.next().await {
+                    assert!(!matches!(event, TicketEvent::Failed(_)), "{event:?}");
+                }
+            }
+        });
+        let looked = look(&engine);
+        runtime.block_on(engine.shutdown(Duration::from_secs(5)));
+        looked
+    }
+}
+
+fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it does not come about");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The leaderboard, gathered page by page.
+fn whole_board(view: &SiteView) -> Vec<LeaderboardRow> {
+    let mut filter = LeaderboardFilter {
+        limit: 7,
+        ..LeaderboardFilter::default()
+    };
+    let mut rows = Vec::new();
+    loop {
+        let page = view.leaderboard(&filter).unwrap();
+        rows.extend(page.rows);
+        filter.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    rows
+}
+
+#[test]
+fn a_file_where_we_never_ran_has_empty_pages() {
+    let stage = Stage::new();
+    let view = stage.view();
+    let board = LeaderboardFilter {
+        limit: 10,
+        ..LeaderboardFilter::default()
+    };
+    assert_eq!(view.leaderboard(&board).unwrap().rows, []);
+    assert_eq!(view.regions().unwrap(), []);
+    assert_eq!(view.thumbnail_counts().unwrap(), []);
+    assert_eq!(view.liveness_counts().unwrap(), []);
+    assert_eq!(view.job_rates(0).unwrap(), []);
+    let id = &stage.vault.ids[0];
+    assert!(view.video(id).unwrap().unwrap().in_site);
+    assert_eq!(view.video("nobody").unwrap(), None);
+    assert_eq!(view.history("nobody", 10).unwrap(), []);
+    let mut nowhere = stage.config.clone();
+    nowhere.database.path = Path::new("").into();
+    assert!(matches!(
+        SiteView::open(&nowhere),
+        Err(EngineError::NoDatabase)
+    ));
+}
+
+#[test]
+fn pages_show_what_the_actors_found() {
+    let stage = Stage::new();
+    let ids = stage.vault.ids.clone();
+    let gone = stage.item(&ids[1], "gone.jpg");
+    let score = Job::Score(ScoreJob {
+        video_ids: ids.clone(),
+    });
+    let videos = vec![stage.item(&ids[0], "hqdefault.jpg"), gone.clone()];
+    stage.site.thumbnail(&ids[1], Reply::status(404));
+    stage.run(
+        vec![score, Job::Thumbnails(ThumbnailsJob { videos })],
+        None,
+        |_| (),
+    );
+    let later = format!(
+        "DELETE FROM video_snapshots WHERE video_id = '{id}'; \
+         INSERT INTO video_snapshots (video_id, view_count, likes, comments, region, fetched_at) \
+         VALUES ('{id}', 100, 1, 2, 'PL', '2026-01-01 10:00:00'), \
+           ('{id}', 700, 1, 2, 'PL', '2026-01-01 11:00:00'), \
+           ('{id}', 800, 3, 4, 'PL', '2026-01-01 12:00:00');",
+        id = ids[0]
+    );
+    stage.vault.connect().execute_batch(&later).unwrap();
+    let view = stage.view();
+    let rows = whole_board(&view);
+    let mut listed: Vec<_> = rows.iter().map(|row| row.video_id.clone()).collect();
+    assert!(rows.is_sorted_by(|one, other| one.score >= other.score));
+    listed.sort();
+    listed.dedup();
+    assert_eq!(listed.len(), rows.len());
+    let scored = stage.vault.ask("SELECT count(*) FROM vvv_scores");
+    assert_eq!(scored, listed.len().to_string());
+    let counted: u64 = view.regions().unwrap().iter().map(|of| of.rows.count).sum();
+    assert_eq!(counted, u64::try_from(listed.len()).unwrap());
+
+    let row = rows.iter().find(|row| row.video_id == ids[0]).unwrap();
+    assert_eq!(row.trend.unwrap().direction, Direction::Falling);
+    assert_eq!(row.thumbnail.as_deref(), Some("valid"));
+    history_is_told(&view, &ids[0]);
+
+    let page = view.thumbnail_checks(&CheckFilter {
+        found: Some(ThumbnailStatus::Broken),
+        before: None,
+        limit: 10,
+    });
+    let page = page.unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(page.rows[0].url, gone.thumbnail_url);
+    let card = view.video(&ids[1]).unwrap().unwrap();
+    assert_eq!(card.thumbnail.verdict.unwrap().verdict, "broken");
+}
+
+fn history_is_told(view: &SiteView, id: &str) {
+    let history = view.history(id, 2).unwrap();
+    let told: Vec<_> = history
+        .iter()
+        .map(|point| (point.seconds, point.velocity))
+        .collect();
+    let noon = 1_767_268_800;
+    assert_eq!(
+        told,
+        [(Some(noon), Some(100.0)), (Some(noon - 3600), Some(600.0))]
+    );
+    assert_eq!(view.history(id, 500).unwrap()[2].velocity, None);
+}
+
+#[test]
+fn a_look_ends_at_its_deadline() {
+    let stage = Stage::new();
+    let video_ids = stage.vault.ids.clone();
+    stage.run(vec![Job::Score(ScoreJob { video_ids })], None, |_| ());
+    let view = stage.view();
+    let filter = LeaderboardFilter {
+        limit: 1_000,
+        ..LeaderboardFilter::default()
+    };
+    view.stop_at(Instant::now()).unwrap();
+    let stopped = view.leaderboard(&filter);
+    assert!(
+        matches!(stopped, Err(EngineError::Store(StoreError::Interrupted))),
+        "{stopped:?}"
+    );
+}
+
+#[test]
+fn pictures_that_were_fetched_are_shown_from_the_cache() {
+    let stage = Stage::new();
+    let ids = &stage.vault.ids;
+    let small = stage.item(&ids[0], "hqdefault.jpg");
+    let page = stage.item(&ids[1], "hqdefault.jpg");
+    let broken = Reply::picture(b"\xff\xd8\xff no picture".to_vec());
+    stage.site.thumbnail(&ids[1], broken);
+    let videos = vec![small.clone(), page.clone()];
+    let job = || {
+        vec![Job::Thumbnails(ThumbnailsJob {
+            videos: videos.clone(),
+        })]
+    };
+    stage.run(job(), Some(stage.cache()), |engine| {
+        let bytes = until(|| engine.picture(&small.video_id, &small.thumbnail_url));
+        assert_eq!(bytes, pictures::youtube("hqdefault").unwrap());
+        let shown = resized(&bytes, 160).unwrap();
+        assert!(shown.starts_with(b"\x89PNG"));
+        let asked = engine.thumbnail(&small.video_id, &small.thumbnail_url, 160);
+        assert_eq!(asked, Some(shown));
+        assert_eq!(engine.picture(&page.video_id, &page.thumbnail_url), None);
+    });
+    let cache = stage.cache();
+    let kept = cache.get(&small.video_id, &small.thumbnail_url);
+    assert!(kept.is_some(), "it outlives the engine");
+    // A file that was damaged is found out when it is decoded, and goes.
+    let cut = kept.unwrap()[..2000].to_vec();
+    cache.put(&small.video_id, &small.thumbnail_url, cut.clone());
+    stage.run(Vec::new(), Some(cache), |engine| {
+        until(|| {
+            engine
+                .picture(&small.video_id, &small.thumbnail_url)
+                .filter(|kept| *kept == cut)
+        });
+        let asked = || engine.thumbnail(&small.video_id, &small.thumbnail_url, 160);
+        assert_eq!(asked(), None);
+        assert_eq!(engine.picture(&small.video_id, &small.thumbnail_url), None);
+    });
+    // Without a cache nothing is kept, and nothing shown.
+    stage.run(job(), None, |engine| {
+        assert_eq!(engine.picture(&small.video_id, &small.thumbnail_url), None);
+    });
+}

@@ -1,0 +1,473 @@
+//! The JSON API as a program sees it: jobs from submit to end, pages, events, and who is let in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::http::{Events, Request, Server};
+use support::site::{Gate, Site};
+use support::vault::{Vault, VaultSpec};
+use tempfile::TempDir;
+use vvv_actors::Config;
+use vvv_actors::engine::{Engine, EngineHandle};
+use vvv_actors::web::{Access, Options, Web, hash_of};
+
+const API: &str = "/background/api/v1";
+
+struct Scene {
+    _folder: TempDir,
+    vault: Vault,
+    engine: EngineHandle,
+    server: Server,
+    _site: Site,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(Options::default().open_on_loopback(), |_| {})
+    }
+
+    fn with(options: Options, change: impl Fn(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::start();
+        let spec = VaultSpec {
+            thumbnails: site.url(""),
+            ..VaultSpec::new(120)
+        };
+        let vault = spec.create(&folder.path().join("vault.db"));
+        let mut config = Config::defaults().unwrap();
+        config.database.path.clone_from(&vault.path);
+        config.fetch.allow = vec![site.authority()];
+        config.liveness.endpoint = site.oembed_endpoint();
+        config.rate_limits.oembed.calls = 1000;
+        change(&mut config);
+        let engine = Engine::builder().config(config).durable().start().unwrap();
+        let web = Web::new(&engine, options).unwrap();
+        Self {
+            _folder: folder,
+            vault,
+            engine,
+            server: Server::start(web, "/background"),
+            _site: site,
+        }
+    }
+
+    fn get(&self, path: &str) -> Value {
+        self.server.get(&format!("{API}{path}")).well()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.server.post(&format!("{API}{path}"), body).well()
+    }
+
+    fn refused(&self, request: Request, status: u16) -> String {
+        self.server.ask(&request).refused(status)
+    }
+
+    fn score(&self, ids: &[String]) -> Value {
+        self.post(
+            "/jobs",
+            &json!({"kind": "score", "payload": {"video_ids": ids}}),
+        )
+    }
+
+    fn end(self) {
+        let Self { engine, server, .. } = self;
+        drop(server);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime
+            .unwrap()
+            .block_on(engine.shutdown(Duration::from_secs(5)));
+        assert!(!engine.is_lost());
+    }
+}
+
+#[test]
+fn a_job_goes_from_submit_to_its_result() {
+    let scene = Scene::new();
+    let request =
+        json!({"kind": "score", "payload": {"video_ids": [scene.vault.ids[0]]}, "unique_key": "k"});
+    let answer = scene.server.post(&format!("{API}/jobs"), &request);
+    assert_eq!(answer.status, 202);
+    let place = answer.headers["location"].clone();
+    let id = answer.json()["ids"][0].as_i64().unwrap();
+    assert_eq!(place, format!("{API}/jobs/{id}"));
+    let waited = scene.get(&format!("/jobs/{id}/wait?timeout=20s"));
+    assert_eq!(
+        (&waited["ended"], &waited["jobs"][0]["state"]),
+        (&json!(true), &json!("succeeded"))
+    );
+    let job = scene.server.get(&place).well();
+    assert_eq!(job["result"]["score"][0]["id"], json!(scene.vault.ids[0]));
+    assert_eq!(scene.post("/jobs", &request)["duplicate"], true);
+    scene.end();
+}
+
+#[test]
+fn lists_come_in_pages_and_are_not_sent_twice() {
+    let scene = Scene::new();
+    scene.post("/queues/scoring/pause", &Value::Null);
+    scene.score(&scene.vault.ids);
+    let first = scene.get("/jobs?state=available,scheduled&queue=scoring&limit=2");
+    assert_eq!(first["jobs"].as_array().unwrap().len(), 2);
+    let second = scene.get(&format!("/jobs?limit=2&before={}", first["next"]));
+    assert_eq!(
+        (second["jobs"].as_array().unwrap().len(), &second["next"]),
+        (1, &Value::Null)
+    );
+    let path = format!("{API}/jobs?limit=2");
+    let tag = scene.server.get(&path).headers["etag"].clone();
+    let again = scene
+        .server
+        .ask(&Request::new("GET", &path).header("If-None-Match", &tag));
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let id = first["jobs"][0]["id"].as_i64().unwrap();
+    assert_eq!(
+        scene.post("/jobs/cancel", &json!({"ids": [id]}))["cancelled"],
+        json!([id])
+    );
+    let changed = scene
+        .server
+        .ask(&Request::new("GET", &path).header("If-None-Match", &tag));
+    assert_eq!(changed.status, 200);
+    assert_eq!(
+        scene.post("/jobs/retry", &json!({"ids": [id]}))["retried"],
+        json!([id])
+    );
+    scene.end();
+}
+
+#[test]
+fn a_batch_is_a_group_that_can_be_waited_for() {
+    let scene = Scene::new();
+    let ids = &scene.vault.ids;
+    let batch =
+        json!({"new_videos": [{"video_id": ids[0], "title": "<b>"}], "stale_ids": [ids[1]]});
+    let answer = scene.server.post(&format!("{API}/batches"), &batch);
+    let place = answer.headers["location"].clone();
+    let group = answer.well()["group"].as_i64().unwrap();
+    assert_eq!(place, format!("{API}/groups/{group}"));
+    let waited = scene.get(&format!("/groups/{group}/wait?timeout=20s"));
+    assert_eq!(
+        (&waited["ended"], &waited["group"]["jobs"]),
+        (&json!(true), &json!(2))
+    );
+    assert!(scene.get(&format!("/groups/{group}"))["ended_at"].is_string());
+    scene.end();
+}
+
+#[test]
+fn a_wait_ends_when_it_is_over() {
+    let scene = Scene::new();
+    scene.post("/queues/scoring/pause", &Value::Null);
+    let id = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    let waited = scene.get(&format!("/jobs/{id}/wait?timeout=10ms"));
+    assert_eq!(
+        (&waited["ended"], &waited["jobs"][0]["state"]),
+        (&json!(false), &json!("available"))
+    );
+    let paused = scene.get("/queues");
+    let scoring = &paused["queues"].as_array().unwrap()[0];
+    assert!(scoring["paused_at"].is_string(), "{paused}");
+    assert_eq!(
+        scene.post("/queues/scoring/purge", &Value::Null)["cancelled"],
+        1
+    );
+    assert_eq!(
+        scene.post("/queues/scoring/resume", &Value::Null)["changed"],
+        true
+    );
+    scene.end();
+}
+
+#[test]
+fn mistakes_are_told_by_name() {
+    let scene = Scene::new();
+    let get =
+        |path: &str, status| scene.refused(Request::new("GET", &format!("{API}{path}")), status);
+    assert_eq!(get("/jobs?limit=0", 400), "limit: must be 1 to 1000");
+    assert_eq!(
+        get("/jobs?stat=failed", 400),
+        "stat: there is no such parameter"
+    );
+    assert!(get("/jobs?state=gone", 400).starts_with("state: unknown variant"));
+    assert_eq!(get("/jobs/7", 404), "job 7: there is none");
+    assert_eq!(get("/jobs/x", 404), "job \"x\": there is none");
+    assert!(get("/jobs/1/wait?timeout=2m", 400).starts_with("timeout: must be 60s at most"));
+    assert!(get("/nowhere", 404).contains("/nowhere"));
+    assert!(get("/jobs/cancel", 405).contains("GET"));
+    let post = |path: &str, body: Value, status| {
+        scene.refused(
+            Request::new("POST", &format!("{API}{path}")).json(&body),
+            status,
+        )
+    };
+    let said = post(
+        "/jobs",
+        json!({"kind": "score", "payload": {"video_ids": [7]}}),
+        400,
+    );
+    assert!(said.starts_with("payload.video_ids[0]: "), "{said}");
+    assert!(
+        post(
+            "/jobs",
+            json!({"kind": "score", "payload": {"video_ids": []}, "x": 1}),
+            400
+        )
+        .contains('x')
+    );
+    assert!(post("/queues/none/pause", Value::Null, 404).contains("queue \"none\""));
+    let plain = Request::new("POST", &format!("{API}/jobs")).body(b"{}");
+    assert!(scene.refused(plain, 415).contains("application/json"));
+    let long = Request::new("POST", &format!("{API}/jobs"))
+        .header("Content-Type", "application/json")
+        .body(&vec![b' '; 1024 * 1024 + 1]);
+    assert!(scene.refused(long, 413).contains("1048576 bytes"));
+    scene.end();
+}
+
+#[test]
+fn events_go_on_where_one_was() {
+    let scene = Scene::new();
+    let stream = || Request::new("GET", &format!("{API}/events"));
+    let mut events = Events::of(scene.server.send(&stream()));
+    let id = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    let first = events
+        .find(|event| event.data["state"] == "running")
+        .unwrap();
+    assert_eq!((first.name.as_str(), &first.data["id"]), ("job", &id));
+    drop(events);
+    scene.get(&format!("/jobs/{id}/wait?timeout=20s"));
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    let again = stream().header("Last-Event-ID", &first.id);
+    let mut events = Events::of(scene.server.send(&again));
+    let ended = events.next().unwrap();
+    assert_eq!(
+        (&ended.data["id"], &ended.data["state"]),
+        (&id, &json!("succeeded"))
+    );
+    let queue = events.find(|event| event.name == "queue").unwrap();
+    assert_eq!(
+        (&queue.data["queue"], &queue.data["event"]),
+        (&json!("cleanup"), &json!("paused"))
+    );
+    let foreign = stream().header("Last-Event-ID", "0000000000000000-1");
+    let mut events = Events::of(scene.server.send(&foreign));
+    assert_eq!(events.next().unwrap().name, "lagged");
+    scene.end();
+}
+
+#[test]
+fn only_who_has_a_token_is_let_in() {
+    let options = Options::default()
+        .token(&hash_of("look"), Access::Read)
+        .and_then(|options| options.token(&hash_of("act"), Access::Write))
+        .unwrap()
+        .host("vault.example");
+    let scene = Scene::with(options, |_| {});
+    let queues = || Request::new("GET", &format!("{API}/queues"));
+    let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
+    let bearer =
+        |request: Request, token: &str| request.header("Authorization", &format!("Bearer {token}"));
+    let nobody = scene.server.ask(&queues());
+    assert!(nobody.headers["www-authenticate"].starts_with("Bearer"));
+    nobody.refused(401);
+    scene.refused(bearer(queues(), "guess"), 401);
+    assert_eq!(scene.server.ask(&bearer(queues(), "look")).status, 200);
+    assert_eq!(
+        scene.refused(bearer(pause(), "look"), 403),
+        "this token may only look"
+    );
+    assert_eq!(scene.server.ask(&bearer(pause(), "act")).status, 200);
+    let named = bearer(queues(), "look").header("Host", "vault.example");
+    assert_eq!(scene.server.ask(&named).status, 200);
+    let rebound = bearer(queues(), "look").header("Host", "evil.example");
+    assert!(scene.refused(rebound, 403).contains("no name of ours"));
+    for open in ["/background/healthz", "/background/readyz"] {
+        assert_eq!(scene.server.get(open).status, 200);
+    }
+    scene.end();
+}
+
+#[test]
+fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
+    let scene = Scene::new();
+    let queues = || Request::new("GET", &format!("{API}/queues"));
+    for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"] {
+        let said = scene.refused(queues().header(header, "192.0.2.1"), 403);
+        assert!(said.contains("proxy"), "{header}: {said}");
+    }
+    scene.refused(queues().header("Host", "rebound.example"), 403);
+    let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
+    for (header, value) in [
+        ("Origin", "http://evil.example"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ] {
+        let said = scene.refused(pause().header(header, value), 403);
+        assert!(said.contains("X-CSRF-Token"), "{header}: {said}");
+    }
+    assert_eq!(scene.server.ask(&pause()).status, 200);
+    let answer = scene.server.ask(&queues());
+    let policy = &answer.headers["content-security-policy"];
+    assert!(
+        policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    scene.end();
+}
+
+#[test]
+fn a_stuck_actor_turns_ready_off() {
+    use vvv_actors::actors::faults::{Faults, Step};
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
+    let mut config = Config::defaults().unwrap();
+    config.database.path.clone_from(&vault.path);
+    let stuck = Faults::new(move |step| {
+        if step == Step::DbWrites {
+            while !held.passes_within(Duration::from_secs(1)) {}
+        }
+        None
+    });
+    let engine = Engine::builder()
+        .config(config)
+        .durable()
+        .faults(stuck)
+        .start()
+        .unwrap();
+    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
+    let server = Server::start(web, "/background");
+    assert_eq!(server.get("/background/healthz").status, 200);
+    // The actor is stuck from the first write on, which an engine does by itself.
+    loop {
+        let answer = server.get("/background/readyz");
+        if answer.status == 503 {
+            assert!(answer.refused(503).contains("do not answer"));
+            break;
+        }
+    }
+    assert_eq!(server.get("/background/healthz").status, 200);
+    gate.open();
+    while server.get("/background/readyz").status != 200 {}
+    drop(server);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .unwrap()
+        .block_on(engine.shutdown(Duration::from_secs(5)));
+}
+
+#[test]
+fn videos_are_told_with_their_scores_and_checks() {
+    let scene = Scene::new();
+    let ids = &scene.vault.ids;
+    let videos: Vec<Value> = ids.iter().map(|id| json!({"video_id": id})).collect();
+    let group = scene.post("/batches", &json!({"new_videos": videos}))["group"].clone();
+    assert_eq!(
+        scene.get(&format!("/groups/{group}/wait?timeout=20s"))["ended"],
+        true
+    );
+    let first = scene.get("/videos?limit=50");
+    let rows = first["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 50);
+    let scores: Vec<f64> = rows
+        .iter()
+        .map(|row| row["score"].as_f64().unwrap())
+        .collect();
+    assert!(
+        scores.is_sorted_by(|higher, lower| higher >= lower),
+        "{scores:?}"
+    );
+    let place = first["next"].as_str().unwrap();
+    let second = scene.get(&format!("/videos?limit=50&after={place}"));
+    assert_ne!(second["rows"][0]["video_id"], rows[0]["video_id"]);
+    let region = rows[0]["region"].as_str().unwrap();
+    let of_region = scene.get(&format!("/videos?region={region}"));
+    assert!(
+        of_region["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["region"] == region)
+    );
+    let regions = scene.get("/regions");
+    let counted: u64 = regions["counts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|count| count["count"].as_u64().unwrap())
+        .sum();
+    assert!(counted > 100, "{regions}");
+    let id = rows[0]["video_id"].as_str().unwrap();
+    assert_eq!(scene.get(&format!("/videos/{id}"))["video_id"], id);
+    let history = scene.get(&format!("/videos/{id}/history?limit=2"));
+    assert_eq!(history["snapshots"].as_array().unwrap().len(), 2);
+    assert!(history["snapshots"][0]["velocity"].is_number(), "{history}");
+    let nobody = Request::new("GET", &format!("{API}/videos/nobody"));
+    assert_eq!(
+        scene.refused(nobody, 404),
+        "video \"nobody\": there is none"
+    );
+    scene.end();
+}
+
+#[test]
+fn a_link_is_asked_for_anew_and_exported() {
+    let scene = Scene::new();
+    let id = &scene.vault.ids[0];
+    let asked = scene.post(&format!("/videos/{id}/check"), &json!({"kind": "liveness"}));
+    let job = &asked["ids"][0];
+    assert_eq!(
+        scene.get(&format!("/jobs/{job}/wait?timeout=20s"))["ended"],
+        true
+    );
+    let checks = scene.get("/liveness");
+    assert_eq!(checks["rows"][0]["video_id"], json!(id));
+    let verdict = checks["rows"][0]["verdict"].as_str().unwrap();
+    assert_eq!(
+        scene.get(&format!("/liveness?verdict={verdict}"))["rows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(scene.get("/liveness/counts")["counts"][0]["count"], 1);
+    let csv = scene.server.get(&format!("{API}/liveness.csv"));
+    assert!(csv.headers["content-disposition"].contains("links.csv"));
+    let text = csv.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        (lines.len(), lines[0]),
+        (2, "video_id,verdict,reason,http_status,checked_at")
+    );
+    assert!(
+        lines[1].contains(&**id) && lines[1].contains(verdict),
+        "{text}"
+    );
+    let wrong = Request::new("GET", &format!("{API}/liveness?verdict=gone"));
+    assert_eq!(
+        scene.refused(wrong, 400),
+        "verdict: there is no such verdict"
+    );
+    let thumbnail = Request::new("POST", &format!("{API}/videos/{id}/check"));
+    let said = scene.refused(thumbnail.json(&json!({"kind": "thumbnails"})), 400);
+    assert!(
+        said.starts_with("kind: must be score or liveness"),
+        "{said}"
+    );
+    scene.end();
+}
