@@ -59,7 +59,8 @@ impl Scene {
         config.fetch.allow = vec![site.authority()];
         config.liveness.endpoint = site.oembed_endpoint();
         config.http.thumbnail_cache_folder = folder.path().join("pictures");
-        let engine = Engine::builder(config.clone())
+        let engine = Engine::builder()
+            .config(config.clone())
             .durable()
             .pictures(open_pictures(&config))
             .start()
