@@ -76,10 +76,7 @@ pub(super) async fn guard(
     let mut response = match admit(shared, &request) {
         Ok((visitor, cookie)) => {
             request.extensions_mut().insert(visitor.clone());
-            let mut response = match next.call(request).await {
-                Ok(response) => response,
-                Err(error) => return Err(error),
-            };
+            let mut response = next.call(request).await?;
             if let Some(cookie) = cookie {
                 let cookie = session_cookie(&visitor.base, cookie, is_secure(response.request()));
                 // Our own value: it fits a header.
@@ -249,10 +246,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The path under which all is served: what of it was matched so far.
 fn base_of(request: &ServiceRequest) -> String {
-    let rest = request.match_info().unprocessed();
-    let path = request.path();
-    let base = path.strip_suffix(rest).unwrap_or_default();
-    base.trim_end_matches('/').to_owned()
+    // Both as the router reads them: in what was sent, letters may be written as %41.
+    let matched = request.match_info();
+    let base = matched.as_str().strip_suffix(matched.unprocessed());
+    base.unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 trait HostOf {
@@ -262,11 +259,9 @@ trait HostOf {
 
 impl HostOf for ServiceRequest {
     fn connection_info_host(&self) -> String {
-        let header = self.headers().get(actix_web::http::header::HOST);
-        let header = header
-            .and_then(|host| host.to_str().ok())
-            .map(str::to_owned);
-        header.unwrap_or_default()
+        let host = self.headers().get(actix_web::http::header::HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        host.unwrap_or_default().to_owned()
     }
 }
 

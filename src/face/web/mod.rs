@@ -12,6 +12,7 @@ mod metrics;
 #[cfg(test)]
 mod openapi;
 mod options;
+mod pages;
 mod problem;
 mod seen;
 mod server;
@@ -93,6 +94,6 @@ impl Web {
             .route("/readyz", web::get().to(health::readyz))
             .route("/metrics", web::get().to(metrics::metrics))
             .service(web::scope("/api/v1").configure(api::routes))
-            .default_service(web::to(api::nothing_here))
+            .service(pages::scope())
     }
 }

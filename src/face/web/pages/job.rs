@@ -1,0 +1,203 @@
+//! A job: what it was handed, what it found, and what became of each attempt as far as is known.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde_json::Value;
+
+use super::format::{Moment, count, cut, span};
+use super::frame::{Frame, Tab};
+use super::jobs::took;
+use super::page;
+use super::tiles::{Progress, progress};
+use crate::face::protocol::{Get, Job as Summary, JobDetail, PoolState, Time};
+use crate::face::web::Shared;
+use crate::face::web::asked::Query;
+use crate::face::web::problem::Problem;
+
+/// The most of a payload that is shown, in characters.
+const LONGEST_PAYLOAD: usize = 20_000;
+/// The most rows of what was found.
+const FINDINGS: usize = 200;
+/// The most of one cell, in characters.
+const LONGEST_CELL: usize = 300;
+/// What stands first in a table of findings, in this order.
+const COLUMNS: [&str; 14] = [
+    "id",
+    "verdict",
+    "status",
+    "label",
+    "score",
+    "velocity",
+    "engagement",
+    "region",
+    "reason",
+    "http_status",
+    "width",
+    "height",
+    "url",
+    "cached",
+];
+
+#[derive(Template)]
+#[template(path = "job.html")]
+struct Shown {
+    frame: Frame,
+    job: Summary,
+    state: &'static str,
+    kind: String,
+    items: String,
+    queue: Option<&'static str>,
+    may_retry: bool,
+    may_cancel: bool,
+    progress: Option<Progress>,
+    waited: Option<String>,
+    took: Option<String>,
+    log: Vec<Line>,
+    payload: String,
+    remaining: Option<String>,
+    found: Option<Table>,
+}
+
+/// What is known to have happened.
+struct Line {
+    at: Option<Moment>,
+    state: &'static str,
+    text: String,
+}
+
+/// What was found.
+struct Table {
+    heads: Vec<&'static str>,
+    rows: Vec<Row>,
+    /// Rows that are not shown.
+    more: usize,
+}
+
+struct Row {
+    /// The video.
+    id: Option<String>,
+    cells: Vec<String>,
+}
+
+/// Shows a job.
+pub(super) async fn job(
+    shared: Data<Shared>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request)?;
+    let text = request.match_info().query("id");
+    let id: Option<i64> = text.parse().ok();
+    let id = id.ok_or_else(|| Problem::not_found("job", text))?;
+    let frame = Frame::live(&request, Tab::Jobs, format!("Job {id}"), &mut query);
+    query.end()?;
+    let detail = shared.site.get(Get { id }).await?.job;
+    let status = shared.site.engine.status().await?;
+    let mut pools = status.pools.into_iter().map(PoolState::from);
+    let progress = pools.find_map(|pool| progress(&pool).find(|job| job.id == id));
+    page(&shown(frame, detail, progress))
+}
+
+fn shown(frame: Frame, detail: JobDetail, progress: Option<Progress>) -> Shown {
+    let JobDetail {
+        summary: job,
+        payload,
+        remaining,
+        result,
+    } = detail;
+    let state = job.state.0;
+    let waited = job.queued_at.zip(job.started_at);
+    Shown {
+        frame,
+        state: state.name(),
+        kind: job.kind.clone().unwrap_or_else(|| "–".to_owned()),
+        items: count(job.items),
+        queue: job.queue.map(|queue| queue.0.name()),
+        may_retry: matches!(state.name(), "failed" | "cancelled"),
+        may_cancel: !state.is_ended(),
+        progress,
+        waited: waited.map(|(queued, began)| span(began.0.saturating_sub(queued.0))),
+        took: took(&job),
+        log: log(&job),
+        payload: pretty(&payload),
+        remaining: remaining.as_ref().map(pretty),
+        found: result.as_ref().and_then(table),
+        job,
+    }
+}
+
+fn log(job: &Summary) -> Vec<Line> {
+    let line = |time: Time, state, text| Line {
+        at: Some(Moment::of(time)),
+        state,
+        text,
+    };
+    let mut lines = Vec::new();
+    if let Some(time) = job.queued_at {
+        lines.push(line(time, "available", "taken in".to_owned()));
+    }
+    if let Some(time) = job.started_at {
+        let text = format!("attempt {} began", job.attempts.max(1));
+        lines.push(line(time, "running", text));
+    }
+    let state = job.state.0.name();
+    if let Some(time) = job.ended_at {
+        let took = took(job).map(|took| format!(" after {took}"));
+        let text = format!("{state}{}", took.unwrap_or_default());
+        lines.push(line(time, state, text));
+    } else if let (Some(time), "retryable" | "scheduled") = (job.run_at, state) {
+        lines.push(line(time, state, format!("{state}: next attempt")));
+    }
+    if job.crashes > 0 {
+        lines.push(Line {
+            at: None,
+            state: "failed",
+            text: format!("the daemon died {} times while it ran", job.crashes),
+        });
+    }
+    if let Some(error) = &job.error {
+        lines.push(Line {
+            at: None,
+            state,
+            text: error.clone(),
+        });
+    }
+    lines
+}
+
+fn pretty(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        value => serde_json::to_string_pretty(value).unwrap_or_default(),
+    };
+    cut(&text, LONGEST_PAYLOAD)
+}
+
+/// What was found as a table: `{"kind": [{…}, …]}`.
+fn table(result: &Value) -> Option<Table> {
+    let found = result.as_object()?.values().next()?.as_array()?;
+    let has = |column: &&str| found.iter().any(|row| row.get(column).is_some());
+    let heads: Vec<&'static str> = COLUMNS.into_iter().filter(has).collect();
+    let row = |found: &Value| Row {
+        id: found.get("id").and_then(Value::as_str).map(str::to_owned),
+        cells: heads
+            .iter()
+            .filter(|head| **head != "id")
+            .map(|head| cell(found.get(head)))
+            .collect(),
+    };
+    Some(Table {
+        rows: found.iter().take(FINDINGS).map(row).collect(),
+        more: found.len().saturating_sub(FINDINGS),
+        heads,
+    })
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "–".to_owned(),
+        Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
+        Some(Value::String(text)) => cut(text, LONGEST_CELL),
+        Some(other) => cut(&other.to_string(), LONGEST_CELL),
+    }
+}

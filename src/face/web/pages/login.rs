@@ -1,0 +1,136 @@
+//! Logging in with a token, and out.
+
+use actix_web::cookie::{Cookie, time::Duration};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::form::{Form, base, visitor};
+use super::frame::{Frame, Tab};
+use super::{html_of, page as shown, see};
+use crate::face::web::Shared;
+use crate::face::web::guard::{COOKIE, is_secure, session_cookie};
+use crate::face::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Login {
+    frame: Frame,
+    wrong: bool,
+}
+
+impl Login {
+    fn new(request: &HttpRequest, wrong: bool) -> Self {
+        let frame = Frame::plain(request, Tab::None, "Log in");
+        Self { frame, wrong }
+    }
+}
+
+/// The form.
+pub(super) async fn page(
+    shared: Data<Shared>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let is_in = visitor(&request).is_some_and(|visitor| visitor.access.is_some());
+    if is_in || shared.options.is_open_on_loopback() {
+        return Ok(see(&format!("{}/", base(&request))));
+    }
+    shown(&Login::new(&request, false))
+}
+
+/// Takes a token and begins a session.
+pub(super) async fn begin(
+    shared: Data<Shared>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    if !is_from_here(request.headers()) {
+        let detail = "another site's page sent this: log in on a page of ours";
+        return Err(Problem::forbidden(detail));
+    }
+    let form = Form::read(&request, payload).await?;
+    let Some(access) = shared.options.access_of(form.one("token").trim()) else {
+        let again = shown(&Login::new(&request, true))?;
+        let body = again.into_body();
+        return Ok(html_of(StatusCode::FORBIDDEN, String::new()).set_body(body));
+    };
+    // Whoever was in here before is out.
+    if let Some(cookie) = request.cookie(COOKIE) {
+        shared.sessions.end(cookie.value());
+    }
+    let begun = shared.sessions.begin(access);
+    let (cookie, _) = begun.ok_or_else(|| Problem::forbidden("the system has no random bytes"))?;
+    let base = base(&request);
+    let mut response = see(&format!("{base}/"));
+    add(
+        &mut response,
+        &session_cookie(&base, cookie, is_secure(&request)),
+    );
+    Ok(response)
+}
+
+/// Ends the session.
+pub(super) async fn end(
+    shared: Data<Shared>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let form = Form::read(&request, payload).await?;
+    form.is_of_ours(&request)?;
+    if let Some(cookie) = request.cookie(COOKIE) {
+        shared.sessions.end(cookie.value());
+    }
+    let base = base(&request);
+    let mut over = session_cookie(&base, String::new(), is_secure(&request));
+    over.set_max_age(Duration::ZERO);
+    let mut response = see(&format!("{base}/login"));
+    add(&mut response, &over);
+    Ok(response)
+}
+
+fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+    // Our own value: it fits a header.
+    let _ = response.add_cookie(cookie);
+}
+
+/// Whether a page of ours sent it, as far as a browser says; a program says nothing.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let text =
+        |value: &actix_web::http::header::HeaderValue| value.to_str().map(str::to_owned).ok();
+    // Where it is said it is right; a proxy may have changed the host since.
+    if let Some(site) = headers.get("sec-fetch-site").and_then(text) {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = headers.get(ORIGIN).and_then(text) else {
+        return true;
+    };
+    let host = headers.get(HOST).and_then(text).unwrap_or_default();
+    let named = origin.split_once("://").map(|(_, name)| name);
+    named.is_some_and(|name| name.eq_ignore_ascii_case(&host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_login_comes_from_a_page_of_ours_or_a_program() {
+        let from_here = |pairs: &[(&'static str, &'static str)]| {
+            let request = TestRequest::post().insert_header(("host", "127.0.0.1:8321"));
+            let request = pairs
+                .iter()
+                .fold(request, |request, pair| request.insert_header(*pair));
+            is_from_here(request.to_http_request().headers())
+        };
+        assert!(from_here(&[]));
+        assert!(from_here(&[("sec-fetch-site", "same-origin")]));
+        assert!(from_here(&[("origin", "http://127.0.0.1:8321")]));
+        assert!(!from_here(&[("sec-fetch-site", "cross-site")]));
+        assert!(!from_here(&[("sec-fetch-site", "same-site")]));
+        assert!(!from_here(&[("origin", "null")]));
+        assert!(!from_here(&[("origin", "http://127.0.0.1:9")]));
+    }
+}
