@@ -160,9 +160,30 @@ fn there_are_places_for_so_many_and_the_next_is_told() {
     for client in &mut clients {
         client.call("queues.list", json!({}));
     }
+    // Whoever has them all may still look and steer, but not stay.
+    let mut visitors: Vec<Client> = (0..4).map(|_| daemon.client()).collect();
+    let mut visitor = visitors.pop().unwrap();
+    assert_eq!(visitor.call("daemon.status", json!({}))["state"], "running");
+    let work = json!({"kind": "score", "payload": {"video_ids": ["a"]}});
+    let refused = visitor.refused("jobs.submit", work);
+    assert_eq!(refused["code"], -32001, "{refused}");
     let refused = daemon.client().line().unwrap();
     assert_eq!(refused["error"]["code"], -32001, "{refused}");
+    assert_eq!(refused["error"]["data"]["no_place"], 64, "{refused}");
+    drop((visitor, visitors));
+    let verb = |line: &str| {
+        let socket = daemon.socket.to_str().unwrap();
+        scene
+            .run(line.split_whitespace())
+            .env("VVV_DAEMON__SOCKET", socket)
+            .start()
+    };
+    let check = verb("status --check").wait();
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let waiting = verb("submit score a");
+    assert_eq!(verb("queue pause cleanup").wait().code, Some(0));
     clients.pop();
+    assert_eq!(waiting.wait().code, Some(0));
     until("a place is free", || {
         let mut client = daemon.client();
         client.ask("queues.list", &json!({}));

@@ -18,6 +18,7 @@ final class VvvActors
     private const JOBS_A_CALL = 1000;
     private const WAIT_AT_MOST = 30;
     private const ENDED = ['succeeded', 'failed', 'cancelled'];
+    private const PLACE_PATIENCE = 30;
     private const UNKNOWN = -32003;
     private const NOT_FOUND = -32004;
 
@@ -182,8 +183,23 @@ final class VvvActors
         return $cancelled > 0;
     }
 
-    /** Calls any method of the daemon's. */
+    /** Calls any method of the daemon's. Where too many connections are open a place is waited for. */
     public function call(string $method, array $params = [], float $patience = 0): mixed
+    {
+        $deadline = microtime(true) + self::PLACE_PATIENCE;
+        while (true) {
+            $answer = $this->ask($method, $params, $patience);
+            if (!isset($answer['error'])) {
+                return $answer['result'];
+            }
+            if (!isset($answer['error']['data']['no_place']) || microtime(true) >= $deadline) {
+                throw new VvvActorsException($answer['error']['message'], $answer['error']['code']);
+            }
+            usleep(random_int(50_000, 250_000));
+        }
+    }
+
+    private function ask(string $method, array $params, float $patience): array
     {
         $line = self::encode(['jsonrpc' => '2.0', 'id' => 1, 'method' => $method, 'params' => (object) $params]);
         if (strlen($line) >= self::LINE_LIMIT) {
@@ -196,18 +212,16 @@ final class VvvActors
         try {
             $seconds = $this->timeout + $patience;
             stream_set_timeout($stream, (int) $seconds, (int) (fmod($seconds, 1) * 1_000_000));
-            $answer = self::writeAll($stream, "$line\n") ? stream_get_line($stream, PHP_INT_MAX, "\n") : false;
+            // Who hangs up may have said why before.
+            self::writeAll($stream, "$line\n");
+            $answer = stream_get_line($stream, PHP_INT_MAX, "\n");
         } finally {
             fclose($stream);
         }
         if ($answer === false || $answer === '') {
             throw new VvvActorsException('the daemon gave no answer: it may have happened', self::UNKNOWN);
         }
-        $answer = json_decode($answer, true, 512, JSON_THROW_ON_ERROR);
-        if (isset($answer['error'])) {
-            throw new VvvActorsException($answer['error']['message'], $answer['error']['code']);
-        }
-        return $answer['result'];
+        return json_decode($answer, true, 512, JSON_THROW_ON_ERROR);
     }
 
     private function insert(array $row): int

@@ -18,6 +18,7 @@ import datetime
 import json
 import os
 import pathlib
+import random
 import socket as sockets
 import sqlite3
 import time
@@ -44,6 +45,7 @@ __all__ = [
 LINE_LIMIT = 1 << 20  # bytes of a request, the daemon's limit
 JOBS_A_CALL = 1000  # jobs that one request names or lists, the daemon's limit
 WAIT_AT_MOST = 30  # seconds one request waits for the end of jobs
+PLACE_PATIENCE = 30  # seconds a request waits for a place where too many connections are open
 RESTART_PATIENCE = 30  # seconds a result waits for a daemon that is gone
 BUSY_TIMEOUT = 60  # seconds to wait for another writer of the file
 FIXED_CHECKPOINTS = (3, 51, 3)  # SQLite below this can lose commits when two checkpoint at once
@@ -105,6 +107,7 @@ class NoDaemon(VvvError):
 class RpcError(VvvError):
     """The daemon refused, or (`code` -32003) may have done it: repeat with the same key."""
 
+    BUSY = -32001
     UNKNOWN = -32003
     NOT_FOUND = -32004
     STOPPING = -32005
@@ -114,6 +117,10 @@ class RpcError(VvvError):
         super().__init__(message)
         self.code = code
         self.data = data
+
+    def is_no_place(self):
+        """Whether too many connections are open: nothing was done, and soon there may be a place."""
+        return self.code == self.BUSY and "no_place" in (self.data or {})
 
 
 class Options:
@@ -303,10 +310,22 @@ class Socket:
                 "{} bytes: a request holds {} at most; hand over fewer items at once, or "
                 "configure(database=...)".format(len(line), LINE_LIMIT)
             )
+        deadline = time.monotonic() + PLACE_PATIENCE
+        while True:
+            try:
+                return self._ask(line, patience)
+            except RpcError as error:
+                if not error.is_no_place() or time.monotonic() >= deadline:
+                    raise
+            time.sleep(random.uniform(0.05, 0.25))
+
+    def _ask(self, line, patience):
         with contextlib.closing(self._connect()) as connection:
             connection.settimeout(self.timeout + patience)
             try:
-                connection.sendall(line)
+                # Who hangs up may have said why before.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.sendall(line)
                 with connection.makefile("rb") as reader:
                     answer = reader.readline()
             except OSError as error:
@@ -528,7 +547,9 @@ class AsyncResult:
                 error = lost
                 lost_since = lost_since or time.monotonic()
                 patient = time.monotonic() - lost_since < RESTART_PATIENCE
-                if not patient or getattr(lost, "code", None) not in RpcError.OF_A_RESTART:
+                full = isinstance(lost, RpcError) and lost.is_no_place()
+                of_a_restart = getattr(lost, "code", None) in RpcError.OF_A_RESTART
+                if not full and not (patient and of_a_restart):
                     raise
             if has_ended(jobs):
                 return jobs

@@ -22,6 +22,9 @@ use crate::config::Config;
 /// How long an answer may take. Another program may hold the database meanwhile, and a submit is
 /// answered after its commit.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a place is waited for where all are taken, and between two tries.
+const FOR_A_PLACE: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_millis(100);
 /// The most of one answer, in bytes: far more than a daemon sends, and no more than we can hold.
 const LONGEST_ANSWER: usize = 256 << 20;
 /// Read at once.
@@ -65,11 +68,9 @@ impl Client {
     /// # Errors
     /// When nobody does, or we are not let in.
     pub fn connect(socket: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(socket)
-            .map_err(|source| ClientError::connecting(socket, source))?;
         Ok(Self {
             socket: socket.to_owned(),
-            stream,
+            stream: open(socket)?,
             unread: Vec::new(),
             calls: 0,
         })
@@ -89,11 +90,29 @@ impl Client {
         self.ask_within(PATIENCE, command)
     }
 
-    /// Asks the daemon, who is to answer in this time.
+    /// Asks the daemon, who is to answer in this time. A place is waited for.
     ///
     /// # Errors
     /// As [`Self::ask`].
     pub fn ask_within<C: Command>(
+        &mut self,
+        patience: Duration,
+        command: &C,
+    ) -> Result<C::Answer, ClientError> {
+        let until = Instant::now() + patience.min(FOR_A_PLACE);
+        loop {
+            match self.ask_once(patience, command) {
+                Err(error) if error.is_no_place() && Instant::now() < until => {
+                    std::thread::sleep(AGAIN);
+                    self.stream = open(&self.socket)?;
+                    self.unread.clear();
+                }
+                asked => return asked,
+            }
+        }
+    }
+
+    fn ask_once<C: Command>(
         &mut self,
         patience: Duration,
         command: &C,
@@ -187,6 +206,10 @@ impl Client {
             _ => ClientError::Broken { socket, source },
         }
     }
+}
+
+fn open(socket: &Path) -> Result<UnixStream, ClientError> {
+    UnixStream::connect(socket).map_err(|source| ClientError::connecting(socket, source))
 }
 
 fn read<T: DeserializeOwned>(method: Method, line: &[u8]) -> Result<T, ClientError> {

@@ -1,5 +1,6 @@
 """The Python module over the socket of a daemon that works on a vault."""
 
+import concurrent.futures
 import os
 import sqlite3
 import unittest
@@ -59,6 +60,14 @@ class Daemon(unittest.TestCase):
         self.assertTrue(asked.duplicate)
         with self.assertRaisesRegex(vvv_actors.VvvError, "is a score job, not liveness"):
             asked.get(timeout=20)
+
+    def test_more_threads_than_places(self):
+        def work(number):
+            result = score_virality_batch.delay([KNOWN, str(number)])
+            return result.get(timeout=60)[KNOWN]["region"]
+
+        with concurrent.futures.ThreadPoolExecutor(100) as threads:
+            self.assertEqual(set(threads.map(work, range(100))), {"PL"})
 
     def test_what_waits_can_be_revoked(self):
         for configured in ({"socket": SOCKET}, {"socket": SOCKET, "database": DATABASE}):

@@ -138,6 +138,11 @@ class Wire(unittest.TestCase):
         with self.assertRaises(ValueError):
             score_virality_batch.delay(["a" * (1 << 20)])
 
+    def test_a_place_is_waited_for(self):
+        full = {"error": {"code": -32001, "message": "full", "data": {"no_place": 64}}}
+        with Daemon(full, full, SUBMITTED):
+            self.assertEqual(score_virality_batch.delay(["a"]).id, "7")
+
     def test_a_result_outlasts_a_daemon_that_restarts(self):
         ended = result(ended=True, jobs=[job(7, "succeeded", result=FOUND), job(8, "succeeded")])
         with Daemon(SUBMITTED, b"", error(-32005, "stopping"), ended):

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::face::exit::{Code, Failure};
-use crate::face::protocol::{ErrorCode, Method, RpcError};
+use crate::face::protocol::{ErrorCode, Method, NO_PLACE, RpcError};
 
 /// Why the daemon could not be asked, or did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,12 @@ impl ClientError {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Refused { error, .. } if error.code == ErrorCode::Busy)
+    }
+
+    /// Whether it had no place for us: nothing was done, and soon there may be one.
+    #[must_use]
+    pub fn is_no_place(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.data.contains_key(NO_PLACE))
     }
 
     /// Whether nobody answers, so that one may look elsewhere.

@@ -73,6 +73,14 @@ fn each_failure_says_what_to_do() {
 }
 
 #[test]
+fn a_place_is_waited_for() {
+    let full = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"full","data":{"no_place":64}}}"#;
+    let done = r#"{"jsonrpc":"2.0","id":2,"result":{"cancelled":[7]}}"#;
+    let script = Script::play_each([vec![format!("+{full}")], vec![done.to_owned()]]);
+    assert_eq!(ask(&script).unwrap().cancelled, [7]);
+}
+
+#[test]
 fn a_daemon_that_does_not_answer_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s.sock");

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::Method;
 use crate::engine::{EngineError, StoreError, SubmitError};
 
+/// The datum of a refusal for want of a place: nothing was done, and soon there may be one.
+pub const NO_PLACE: &str = "no_place";
+
 /// What kind of error it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "i32", try_from = "i32")]

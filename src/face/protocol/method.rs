@@ -92,6 +92,15 @@ impl Method {
         )
     }
 
+    /// Whether it neither waits nor takes work: then it has a place where others have none.
+    #[must_use]
+    pub const fn is_soon_done(self) -> bool {
+        !matches!(
+            self,
+            Self::JobsSubmit | Self::JobsSubmitBatch | Self::JobsWait | Self::EventsSubscribe
+        )
+    }
+
     /// Reads a method by its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

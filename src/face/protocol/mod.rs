@@ -30,7 +30,7 @@ pub use self::daemon::{
     Stopping,
 };
 pub use self::envelope::{Id, Reply, Request, params, result_of};
-pub use self::error::{ErrorCode, RpcError};
+pub use self::error::{ErrorCode, NO_PLACE, RpcError};
 pub use self::events::{
     JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, QUEUE_EVENT, QueueEvent, QueueMove, Subscribe,
     Subscribed,

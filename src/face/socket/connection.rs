@@ -14,7 +14,7 @@ use super::events::{Feeds, follow};
 use super::lines::{End, Lines, TO_END_A_LINE};
 use super::writer::write;
 use crate::face::protocol::{
-    ErrorCode, Id, LONGEST_LINE, Method, Reply, Request, RpcError, Subscribe, params,
+    ErrorCode, Id, LONGEST_LINE, Method, NO_PLACE, Reply, Request, RpcError, Subscribe, params,
 };
 use crate::face::site::{Site, stopping};
 
@@ -22,6 +22,15 @@ use crate::face::site::{Site, stopping};
 const AT_ONCE: usize = 32;
 /// Of these so many look into the file at once, so that others' looks get their turn.
 const LOOKS: usize = 2;
+
+/// What a connection may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// Everything.
+    Long,
+    /// What is soon done: all places are taken.
+    Visit,
+}
 
 /// Whether a connection goes on after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +40,17 @@ enum Then {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn converse(stream: UnixStream, site: Arc<Site>, closing: watch::Receiver<bool>) {
+pub(super) async fn converse(
+    stream: UnixStream,
+    site: Arc<Site>,
+    closing: watch::Receiver<bool>,
+    stay: Stay,
+) {
     let (reading, writing) = stream.into_split();
     let (answers, outgoing) = mpsc::channel(AT_ONCE);
     let writer = tokio::spawn(write(writing, outgoing));
     let mut lines = Lines::new(reading);
-    let end = serve(&mut lines, &site, &answers, closing).await;
+    let end = serve(&mut lines, (&site, stay), &answers, closing).await;
     if let Some(error) = end.and_then(complaint) {
         let _ = answers.send(Reply::failure(Value::Null, error)).await;
         drop(answers);
@@ -50,7 +64,7 @@ pub(super) async fn converse(stream: UnixStream, site: Arc<Site>, closing: watch
 /// Reads and answers until nothing more is to come, or the peer is gone.
 async fn serve<R: tokio::io::AsyncRead + Unpin>(
     lines: &mut Lines<R>,
-    site: &Arc<Site>,
+    (site, stay): (&Arc<Site>, Stay),
     answers: &mpsc::Sender<Vec<u8>>,
     mut closing: watch::Receiver<bool>,
 ) -> Option<End> {
@@ -77,7 +91,8 @@ async fn serve<R: tokio::io::AsyncRead + Unpin>(
             _ = closing.wait_for(|closing| *closing), if end.is_none() => end = Some(End::Closed),
             line = lines.next(is_busy), if end.is_none() && at_work.len() < AT_ONCE => match line {
                 Ok(line) => {
-                    let asked = Asked { line, site: Arc::clone(site), looks: Arc::clone(&looks) };
+                    let (site, looks) = (Arc::clone(site), Arc::clone(&looks));
+                    let asked = Asked { line, site, looks, stay };
                     at_work.push(answer(asked, answers.clone(), heard.clone()));
                 }
                 Err(why) => end = Some(why),
@@ -101,11 +116,18 @@ fn complaint(end: End) -> Option<RpcError> {
     }
 }
 
+/// What a visitor is told who asks for more.
+fn no_place() -> RpcError {
+    let message = "too many connections are open; what is left is for daemon.*, queues.* and looks";
+    RpcError::new(ErrorCode::Busy, message).with(NO_PLACE, true)
+}
+
 /// A line, and what answers it.
 struct Asked {
     line: Vec<u8>,
     site: Arc<Site>,
     looks: Arc<Semaphore>,
+    stay: Stay,
 }
 
 impl Asked {
@@ -139,6 +161,7 @@ async fn answer(
     let id = request.id.unwrap_or_default();
     let answered = match Method::from_name(&request.method) {
         None => Err(RpcError::method(&request.method)),
+        Some(method) if asked.stay == Stay::Visit && !method.is_soon_done() => Err(no_place()),
         Some(Method::EventsSubscribe) => match params::<Subscribe>(&asked.line) {
             Ok(wanted) => {
                 // The stream begins before it is said to.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connection::converse;
+use super::connection::{Stay, converse};
 use super::peer::Doorman;
-use crate::face::protocol::{ErrorCode, Reply, RpcError};
+use crate::face::protocol::{ErrorCode, NO_PLACE, Reply, RpcError};
 use crate::face::site::Site;
 
 /// Connections at once.
@@ -20,6 +20,10 @@ const CONNECTIONS: usize = 64;
 /// Of these the last are for our own user and root, and of those the last for root alone: whoever
 /// takes all places cannot keep an operator from looking and stopping.
 const KEPT: usize = 8;
+/// Beyond all of these, for our own user and root: whoever fills his places, be it with clients that
+/// wait, can look and steer all the same. Visits are short and do nothing that lasts.
+const VISITS: usize = 4;
+const TO_VISIT: Duration = Duration::from_secs(10);
 /// After a failure to accept: it is likely that of descriptors there are none left.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// How long open connections may take to send their last answers.
@@ -33,6 +37,7 @@ pub async fn serve(
     mut closing: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    let visits = Arc::new(Semaphore::new(VISITS));
     let heard = closing.clone();
     loop {
         let accepted = tokio::select! {
@@ -54,10 +59,18 @@ pub async fn serve(
             continue;
         };
         // Those that have ended were forgotten above, before this one was accepted.
-        if connections.len() < places(uid, &doorman) {
-            connections.spawn(converse(stream, Arc::clone(&site), heard.clone()));
+        let open = connections.len() - (VISITS - visits.available_permits());
+        let (site, heard) = (Arc::clone(&site), heard.clone());
+        if open < places(uid, &doorman) {
+            connections.spawn(converse(stream, site, heard, Stay::Long));
+        } else if let Some(place) = visit(uid, &doorman, &visits) {
+            connections.spawn(async move {
+                let visit = converse(stream, site, heard, Stay::Visit);
+                let _ = timeout(TO_VISIT, visit).await;
+                drop(place);
+            });
         } else {
-            refuse(stream, connections.len());
+            refuse(stream, open);
         }
     }
     drop(listener);
@@ -75,6 +88,13 @@ fn places(uid: u32, doorman: &Doorman) -> usize {
     } else {
         CONNECTIONS - 2 * KEPT
     }
+}
+
+/// A place beyond, if there is one for this user.
+fn visit(uid: u32, doorman: &Doorman, visits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let may = uid == 0 || doorman.is_own(uid);
+    may.then(|| Arc::clone(visits).try_acquire_owned().ok())
+        .flatten()
 }
 
 /// The user who connects; none if he may not.
@@ -99,7 +119,7 @@ fn enters(stream: &UnixStream, doorman: &Doorman) -> Option<u32> {
 /// Tells a client that there is no place, if it can be told at once.
 fn refuse(stream: UnixStream, open: usize) {
     let message = format!("{open} connections are open, and no more are taken of this user");
-    let error = RpcError::new(ErrorCode::Busy, message);
+    let error = RpcError::new(ErrorCode::Busy, message).with(NO_PLACE, open);
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write_all(&Reply::failure(Value::Null, error));
     }
