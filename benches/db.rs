@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use vvv_actors::actors::clock::Clock;
 use vvv_actors::actors::db::{Db, DbActor, Troubles, WriterReopened};
 use vvv_actors::actors::faults::Faults;
+use vvv_actors::actors::meters::Meters;
 use vvv_actors::actors::slot::Slot;
 use vvv_actors::store::{Options, ParkUpstream, Writer};
 
@@ -67,7 +68,13 @@ fn actor(path: &Path, in_flight: usize) -> f64 {
         let nobody = Nobody.start().recipient();
         let arbiter = actix_rt::Arbiter::new();
         let actor = DbActor::start_in_arbiter(&arbiter.handle(), move |_| {
-            DbActor::new(writer, options, nobody, Faults::default())
+            DbActor::new(
+                writer,
+                options,
+                nobody,
+                Meters::default(),
+                Faults::default(),
+            )
         });
         let db = Db::new(Slot::new(actor), Troubles::default());
         let began = Instant::now();

@@ -4,7 +4,7 @@
 //! Stop order, written here and nowhere else: faces are refused → pools claim no more and permit
 //! waits end → running jobs finish until the drain deadline → what is unfinished is released →
 //! the writer flushes → who waits for durable jobs hears of the last ends → threads are ended and
-//! joined → the System stops.
+//! joined → the System stops. Who asks once more to stop may bring the deadline forward.
 
 mod blocking;
 mod builder;
@@ -17,21 +17,20 @@ mod lock_file;
 mod metrics;
 mod opening;
 mod pictures;
-mod process;
 mod queue;
 mod report;
 mod schedule;
 mod selection;
 mod site_view;
+mod stop;
 mod ticket;
 mod waiting;
 mod work;
 
 use std::sync::{Arc, mpsc as std_mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::Addr;
-use futures_util::future::join_all;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use self::blocking::{BlockingEngine, BlockingTicket};
@@ -49,17 +48,15 @@ pub use self::report::{Found, LivenessReport, News, Report, ScoreReport, Thumbna
 pub use self::schedule::{Scheduled, scheduled};
 pub use self::selection::{select, thumbnail_urls, unix_now};
 pub use self::site_view::{HistoryPoint, SiteView};
+use self::stop::{StopRequest, stop};
 pub use self::ticket::Ticket;
 pub use self::waiting::who_blocks;
 pub use self::work::{SubmitOptions, Work};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
 use crate::actors::decoder::Decoder;
-use crate::actors::pool::Drain;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
-use crate::actors::rate_limiter::StopGranting;
-use crate::actors::supervisor::follow::EndFollowing;
-use crate::actors::supervisor::{BeginStop, Dissolve, Launch, Staff, Supervisor};
+use crate::actors::supervisor::{Launch, Supervisor};
 pub use crate::actors::supervisor::{Lost, Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
 pub use crate::actors::worker::JobMoved;
@@ -86,11 +83,6 @@ use crate::{fetch, store};
 
 /// How long threads may take to end once they were told to.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the last writes may take beyond the drain.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long those who wait for jobs may take to see what the drain has ended.
-const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// Starts engines.
 pub struct Engine;
@@ -113,12 +105,6 @@ enum Phase {
     Lost(Lost),
 }
 
-/// A request to stop, and who waits for it.
-struct StopRequest {
-    drain: Duration,
-    stopped: oneshot::Sender<()>,
-}
-
 type Ready = std_mpsc::Sender<Result<Addr<Supervisor>, EngineError>>;
 
 /// The engine's thread, from its first moment to its last.
@@ -132,13 +118,13 @@ fn live(
 ) {
     let arbiters = Arbiters::default();
     let system = actix_rt::System::new();
-    let request = system.block_on(async {
+    let requests = system.block_on(async {
         let (alive, gone) = oneshot::channel::<Lost>();
         let (supervisor, _queue) = match launch(setup, calls, events, arbiters.clone(), alive) {
             Ok(launched) => launched,
             Err(error) => {
                 let _ = ready.send(Err(error));
-                return None;
+                return Vec::new();
             }
         };
         let _ = ready.send(Ok(supervisor.clone()));
@@ -149,14 +135,12 @@ fn live(
                 let why = why.unwrap_or(Lost::Died);
                 phase.send_replace(Phase::Lost(why));
                 tracing::error!(%why, "the engine stops");
-                None
+                Vec::new()
             }
             request = stops.recv() => {
                 // Before anything closes: whoever waits then knows why.
                 phase.send_replace(Phase::Stopping);
-                let drain = request.as_ref().map_or(Duration::ZERO, |request| request.drain);
-                stop(&supervisor, drain).await;
-                request
+                stop(&supervisor, request, &mut stops).await
             }
         }
     });
@@ -168,7 +152,7 @@ fn live(
     }
     actix_rt::System::current().stop();
     drop(system);
-    if let Some(request) = request {
+    for request in requests {
         let _ = request.stopped.send(());
     }
 }
@@ -231,33 +215,4 @@ fn store_options(config: &Config) -> store::Options {
         keep_details: config.scoring.keep_details,
         queue: QueueHome::Memory,
     }
-}
-
-async fn stop(supervisor: &Addr<Supervisor>, drain: Duration) {
-    let Ok(Staff {
-        pools,
-        limiter,
-        writer,
-    }) = supervisor.send(BeginStop).await
-    else {
-        return;
-    };
-    limiter.do_send(StopGranting);
-    let deadline = Instant::now() + drain;
-    let drained = join_all(pools.iter().map(|pool| pool.send(Drain { deadline })));
-    if tokio::time::timeout(drain + FLUSH_TIMEOUT, drained)
-        .await
-        .is_err()
-    {
-        tracing::error!("running jobs did not end in time; what they had committed stays");
-    }
-    let flush = writer.send(crate::actors::db::Flush);
-    if tokio::time::timeout(FLUSH_TIMEOUT, flush).await.is_err() {
-        tracing::error!("the last writes are not done: another process holds the database");
-    }
-    let told = supervisor.send(EndFollowing);
-    if tokio::time::timeout(LAST_LOOK, told).await.is_err() {
-        tracing::warn!("the last ends of jobs are not told: another process holds the database");
-    }
-    let _ = supervisor.send(Dissolve).await;
 }

@@ -254,25 +254,54 @@ fn what_does_not_finish_in_time_is_done_after_the_next_start() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once_and_so_does_shutdown_now() {
+fn who_will_not_wait_for_running_jobs_makes_no_suspect_of_them() {
     let scene = scene(1);
     let gate = Gate::closed();
-    let (daemon, id) = held(&scene, &gate);
-    daemon.running.signal(Signal::TERM);
-    assert!(daemon.running.wait_for_stderr("told to stop"));
-    daemon.running.signal(Signal::TERM);
-    let output = daemon.running.wait();
-    assert_eq!(output.code, Some(143), "{output:?}");
-    assert_eq!(state_of(&scene, &id), "running");
-    scene.site.clear_log();
-    let daemon = Daemon::start(&scene, &[]);
+    let (mut daemon, id) = held(&scene, &gate);
     let asked = |calls: &[support::site::Call]| !calls.is_empty();
-    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    let hurries: [fn(&Daemon); 4] = [
+        |daemon| daemon.running.signal(Signal::TERM),
+        |daemon| drop(daemon.call("daemon.shutdown", json!({"now": true}))),
+        |daemon| daemon.running.signal(Signal::INT),
+        |daemon| daemon.running.signal(Signal::TERM),
+    ];
+    for hurry in hurries {
+        daemon.running.signal(Signal::TERM);
+        assert!(daemon.running.wait_for_stderr("told to stop"));
+        hurry(&daemon);
+        let output = daemon.running.wait();
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert!(output.stderr.contains("told to stop at once"), "{output:?}");
+        assert!(waits(&scene, &id));
+        let blamed = format!("SELECT crashes + suspect + attempts FROM vvv_jobs WHERE id = {id}");
+        assert_eq!(scene.vault.ask(&blamed), "0");
+        scene.site.clear_log();
+        daemon = Daemon::start(&scene, &[]);
+        assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    }
     let stopping = daemon.call("daemon.shutdown", json!({"now": true}));
     assert_eq!(stopping["stopping"], true);
     let output = daemon.running.wait();
     assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(!output.stderr.contains("the process before"), "{output:?}");
     assert!(waits(&scene, &id));
+}
+
+#[test]
+fn a_third_signal_ends_it_whatever_holds_it_up() {
+    let scene = scene(1);
+    let gate = Gate::closed();
+    let (daemon, id) = held(&scene, &gate);
+    let other = scene.vault.connect();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    daemon.running.signal(Signal::TERM);
+    assert!(daemon.running.wait_for_stderr("told to stop"));
+    daemon.running.signal(Signal::TERM);
+    assert!(daemon.running.wait_for_stderr("told to stop at once"));
+    daemon.running.signal(Signal::TERM);
+    let output = daemon.running.wait();
+    assert_eq!(output.code, Some(143), "{output:?}");
+    assert_eq!(state_of(&scene, &id), "running");
 }
 
 #[test]

@@ -18,19 +18,24 @@ use serde_json::{Value, json};
 use support::batch_file::BatchFile;
 use support::run::{Output, Run};
 use support::scene::{Scene, any_report, report};
-use support::site::oembed;
+use support::site::{Reply, oembed};
 use support::talk::{Daemon, until};
+use support::vault::{Journal, VaultSpec};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 
 /// A scene whose verbs find its daemon, if there is one, and its vault.
 fn scene(videos: usize) -> Scene {
     let mut scene = Scene::new(PROGRAM, videos);
+    name_daemon(&mut scene);
+    scene
+}
+
+fn name_daemon(scene: &mut Scene) {
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let (socket, vault) = (path(&scene.path("d.sock")), path(&scene.vault.path));
     scene.set("VVV_DAEMON__SOCKET", socket);
     scene.set("VVV_DATABASE__PATH", vault);
-    scene
 }
 
 fn output(scene: &Scene, line: &str) -> Output {
@@ -124,6 +129,150 @@ fn a_job_is_handed_in_looked_at_and_waited_for() {
 }
 
 #[test]
+fn whoever_waits_for_work_that_is_there_waits_for_all_of_it() {
+    let mut scene = scene(120);
+    scene.set("VVV_QUEUES__SCORING__CHUNK", "50");
+    let daemon = Daemon::start(&scene, &[]);
+    assert_eq!(told(&scene, "queue pause scoring")["changed"], true);
+    let first = told(&scene, "submit score --all --unique-key k");
+    assert_eq!(first["ids"].as_array().unwrap().len(), 3, "{first}");
+    let waiting = scene
+        .run("submit score --all --unique-key k --wait".split_whitespace())
+        .start();
+    assert!(waiting.wait_for_stderr("nothing new"));
+    told(&scene, "queue resume scoring");
+    let waited = waiting.wait();
+    let report = report(&waited);
+    assert_eq!(report["scoring"].as_object().unwrap().len(), 120);
+    assert!(
+        report["summary"]["not_done"]["scoring"] == json!([]),
+        "{waited:?}"
+    );
+    // What another kind of work found answers nothing.
+    let other = output(&scene, "submit liveness aaaaaaaaaaa --unique-key k --wait");
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(
+        other.stderr.contains("a score job, has the --unique-key"),
+        "{other:?}"
+    );
+    let empty = scene
+        .run(["submit", "score", "a", "--unique-key", ""])
+        .output();
+    assert_eq!(empty.code, Some(2), "{empty:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn whoever_stops_waiting_is_told_that_the_work_stays_queued() {
+    let mut scene = scene(3);
+    scene.set("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "5m");
+    let daemon = Daemon::start(&scene, &[]);
+    scene
+        .site
+        .thumbnail(&scene.vault.ids[2], Reply::status(503));
+    let file = BatchFile::of_vault(&scene.vault);
+    let line = "submit batch - --only thumbnails --wait --format human";
+    let waiting = batch(&scene, &file, line).start();
+    until("one picture waits for its next try", || {
+        let waits = "SELECT count(*) FROM vvv_jobs WHERE state = 'retryable'";
+        (scene.vault.ask(waits) == "1").then_some(())
+    });
+    waiting.signal(Signal::INT);
+    let ended = waiting.wait();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let left = "left to do: 0 to score, 1 thumbnails, 0 to ask for; the daemon has them as 1 jobs of group 1";
+    assert!(ended.stdout.contains(left), "{ended:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn a_daemon_of_another_database_is_told_nothing() {
+    let with = scene(1);
+    let daemon = Daemon::start(&with, &[]);
+    let id = daemon.call(
+        "jobs.submit",
+        json!({"kind": "liveness", "delay": "1h", "payload": {"video_ids": ["a"]}}),
+    )["ids"][0]
+        .clone();
+    let other = scene(1);
+    let named = format!("--db {}", other.vault.path.to_str().unwrap());
+    for line in [
+        "stop",
+        "reload",
+        "watch",
+        "queue pause cleanup",
+        "queue resume cleanup",
+        "queue purge cleanup",
+        &format!("job cancel {id}"),
+        &format!("job retry {id}"),
+        "job retry --all-failed",
+        "status --check",
+    ] {
+        let refused = output(&with, &format!("{named} {line}"));
+        assert_eq!(refused.code, Some(2), "{line}: {refused:?}");
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(told.contains("not on"), "{line}: {refused:?}");
+    }
+    // The other file has no queue; what only looks says so, and not what the daemon has.
+    for line in [
+        "job list",
+        "queue list",
+        "status",
+        &format!("job show {id}"),
+    ] {
+        let looked = output(&with, &format!("{named} {line}"));
+        assert_eq!(looked.code, Some(3), "{line}: {looked:?}");
+        assert!(looked.stderr.contains("; looking into"), "{looked:?}");
+    }
+    assert_eq!(told(&with, "job list")["jobs"][0]["id"], id);
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn a_lock_of_anothers_delays_and_fails_nothing() {
+    let mut scene = Scene::with(PROGRAM, Journal::Delete, |_, path| {
+        VaultSpec {
+            journal: Journal::Delete,
+            ..VaultSpec::new(1)
+        }
+        .create(path)
+    });
+    name_daemon(&mut scene);
+    let daemon = Daemon::start(&scene, &[]);
+    let id = daemon.call(
+        "jobs.submit",
+        json!({"kind": "liveness", "delay": "1h", "payload": {"video_ids": ["a"]}}),
+    )["ids"][0]
+        .clone();
+    let other = scene.vault.connect();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let lines = [
+        format!("submit score {}", scene.vault.ids[0]),
+        "job list".to_owned(),
+        format!("job show {id}"),
+        "queue list".to_owned(),
+    ];
+    let waiting = lines.map(|line| scene.run(line.split_whitespace()).start());
+    for _ in 0..2 {
+        let check = output(&scene, "status --check");
+        assert_eq!(check.code, Some(1), "{check:?}");
+        assert!(check.stdout.contains("cannot be told"), "{check:?}");
+        let status = told(&scene, "status");
+        assert_eq!(status["state"], "running", "{status}");
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    for waiting in waiting {
+        let _ = report(&waiting.wait());
+    }
+    assert_eq!(daemon.stop().code, Some(0));
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let waiting = scene.run(["job", "list"]).start();
+    assert!(waiting.wait_for_stderr("another process holds the database"));
+    other.execute_batch("ROLLBACK").unwrap();
+    let _ = report(&waiting.wait());
+}
+
+#[test]
 fn queues_are_paused_emptied_and_resumed() {
     let scene = scene(3);
     let daemon = Daemon::start(&scene, &[]);
@@ -188,6 +337,14 @@ fn without_a_daemon_the_file_is_looked_into_and_nothing_else_is_done() {
     let queues = told(&scene, "queue list");
     assert_eq!(queues["queues"][0]["available"], 1);
     assert_eq!(told(&scene, "status")["state"], "down");
+    // What the site inserts meanwhile counts too.
+    let insert =
+        "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
+    scene.vault.connect().execute(insert, []).unwrap();
+    let queues = told(&scene, "queue list");
+    assert_eq!(queues["queues"][0]["available"], 2);
+    let listed = told(&scene, "job list --queue scoring --limit 1");
+    assert_eq!(listed["jobs"][0]["items"], 1, "{listed}");
     // Nobody works on it now; a neighbour may cancel it.
     let late = output(&scene, &format!("job wait {id} --timeout 50ms"));
     assert_eq!(late.code, Some(1), "{late:?}");

@@ -113,6 +113,9 @@ final class VvvActors
         if ($countdown !== null && $eta !== null) {
             throw new InvalidArgumentException('countdown and eta exclude each other');
         }
+        if ($uniqueKey === '' || ($uniqueFor !== null && $uniqueFor < 0)) {
+            throw new InvalidArgumentException('uniqueKey must not be empty, uniqueFor not negative');
+        }
         $delay = $countdown === null ? null : max(0, (int) round($countdown * 1000));
         if ($this->pdo !== null) {
             $runAt = $delay === null ? 0 : self::nowMs() + $delay;

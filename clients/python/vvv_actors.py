@@ -124,6 +124,10 @@ class Options:
             raise ValueError("priority = {!r}: must be 0 (first) to 9".format(priority))
         if countdown is not None and eta is not None:
             raise ValueError("countdown and eta exclude each other")
+        if unique_key is not None and (not isinstance(unique_key, str) or not unique_key):
+            raise ValueError("unique_key = {!r}: must be text, and not empty".format(unique_key))
+        if unique_for is not None and unique_for < 0:
+            raise ValueError("unique_for = {!r}: must be seconds, 0 or more".format(unique_for))
         if eta is not None and eta.tzinfo is None:
             eta = eta.replace(tzinfo=datetime.timezone.utc)
         self.priority = int(priority)
@@ -553,6 +557,13 @@ def overall(jobs):
 def in_the_articles_shape(kind, jobs):
     """What the jobs found, as the article's tasks return it."""
     results = [job["result"] for job in jobs if job.get("result")]
+    others = {name for result in results for name in result} - {kind}
+    if kind in TASKS and others:
+        raise VvvError(
+            "job {}: is a {} job, not {}; a job of another kind had the key or the id".format(
+                jobs[0]["id"], ", ".join(sorted(others)), kind
+            )
+        )
     kinds = [kind] + [job.get("kind") for job in jobs] + [name for result in results for name in result]
     task = next((TASKS[kind] for kind in kinds if kind in TASKS), None)
     if task is None:

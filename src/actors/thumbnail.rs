@@ -1,5 +1,7 @@
 //! Fetches the thumbnails of a job and judges each.
 
+mod evidence;
+
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -10,6 +12,7 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use self::evidence::{evidence_of, recognise};
 use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
@@ -20,9 +23,8 @@ use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
 use crate::config::ThumbnailPolicy;
 use crate::domain::finding::{Findings, ThumbnailFound};
 use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
-use crate::domain::picture::{PictureError, Sniff, sniff};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
-use crate::fetch::{self, FetchError, Redirects, Request};
+use crate::fetch::{self, Redirects, Request};
 use crate::store::{Claim, RecordThumbnail, Since, StoreError};
 
 /// Fetches on its arbiter with one long-lived client.
@@ -273,35 +275,5 @@ impl Attempt {
                 cached,
             },
         );
-    }
-}
-
-fn recognise(first_bytes: &[u8]) -> fetch::Sniff {
-    match sniff(first_bytes) {
-        Sniff::Picture(_) => fetch::Sniff::Accept,
-        Sniff::NeedMore => fetch::Sniff::NeedMore,
-        Sniff::NotAPicture => fetch::Sniff::Drop,
-    }
-}
-
-/// What a fetch without an answer says of the picture. The verdict's own words are left to the
-/// domain, so only what is behind them is passed on.
-fn evidence_of(error: FetchError) -> Evidence {
-    match error {
-        FetchError::Refused(why) => Evidence::Refused(why),
-        FetchError::BadRedirect(why) => Evidence::BadRedirect(why),
-        FetchError::Corrupt(why) => Evidence::Undecodable(PictureError::Corrupt(why)),
-        FetchError::Incomplete => Evidence::Undecodable(PictureError::Truncated),
-        FetchError::Unrecognised => Evidence::Undecodable(PictureError::NotAPicture),
-        FetchError::TooLarge { max } => Evidence::TooLarge(format!("over {max} bytes")),
-        error @ FetchError::BadUrl(_) => Evidence::Refused(error.to_string()),
-        error @ (FetchError::TimedOut { .. }
-        | FetchError::Unresolved(_)
-        | FetchError::Connect(_)
-        | FetchError::Broken(_)
-        | FetchError::Tls(_)
-        | FetchError::Protocol(_)
-        | FetchError::BrokenOff(_)
-        | FetchError::Setup(_)) => Evidence::NoAnswer(error.to_string()),
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use futures_util::Stream;
-use prometheus_client::registry::Registry;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::metrics::Sight;
@@ -207,23 +206,6 @@ impl EngineHandle {
             Ok(Err(error)) => Err(EngineError::Config(error)),
             Err(_) => Err(gone(&self.phase)),
         }
-    }
-
-    /// Shows in a registry what the engine counts and times, and what is looked up whenever that
-    /// registry is encoded. All names begin with `vvv_`, after the registry's own prefix; engines
-    /// that share a registry each need one.
-    ///
-    /// Encoding it then looks into the database, which blocks for a moment, or for up to a second
-    /// while another process holds it: do it where blocking disturbs nobody. What cannot be read is
-    /// left out, and counted in `vvv_scrape_errors_total`.
-    pub fn register_metrics(&self, registry: &mut Registry) {
-        self.sight.register(registry);
-    }
-
-    /// Shows in a registry how the process fares: `process_resident_memory_bytes` and the like.
-    /// Only on Linux; elsewhere there is nothing to show.
-    pub fn register_process_metrics(&self, registry: &mut Registry) {
-        self.sight.register_process(registry);
     }
 
     /// The moves of every job of the durable queue from now on, whoever queued it, each after the

@@ -1,12 +1,14 @@
 //! How what the engine counts gets into a registry, and what is only looked up when somebody
 //! scrapes: the queues, the rate window, the size of the files.
 
+mod process;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet};
@@ -14,8 +16,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::process::Process;
-use super::{EngineError, QueueSummary, QueueView, RateStatus};
+use self::process::Process;
+use super::{EngineError, EngineHandle, QueueSummary, QueueView, RateStatus};
 use crate::actors::clock::Clock;
 use crate::actors::meters::{Meters, Part};
 use crate::config::Config;
@@ -24,6 +26,25 @@ use crate::config::Config;
 const PREFIX: &str = "vvv";
 /// How long one look into the file may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+impl EngineHandle {
+    /// Shows in a registry what the engine counts and times, and what is looked up whenever that
+    /// registry is encoded. All names begin with `vvv_`, after the registry's own prefix; engines
+    /// that share a registry each need one.
+    ///
+    /// Encoding it then looks into the database, which blocks for a moment, or for up to a second
+    /// while another process holds it: do it where blocking disturbs nobody. What cannot be read is
+    /// left out, and counted in `vvv_scrape_errors_total`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.sight.register(registry);
+    }
+
+    /// Shows in a registry how the process fares: `process_resident_memory_bytes` and the like.
+    /// Only on Linux; elsewhere there is nothing to show.
+    pub fn register_process_metrics(&self, registry: &mut Registry) {
+        self.sight.register_process(registry);
+    }
+}
 
 /// What a scrape sees of an engine. Clones are the same.
 #[derive(Clone)]
@@ -105,7 +126,7 @@ fn look_by<T>(
         Some(view) => view,
         None => kept.insert(QueueView::open(config)?),
     };
-    view.stop_at(Instant::now() + LONGEST_LOOK)?;
+    view.bound(Duration::ZERO, LONGEST_LOOK);
     look(view)
 }
 

@@ -1,6 +1,7 @@
 //! The durable queue from outside, with or without a daemon that works it off: looking into it, and
 //! putting work there.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,15 @@ pub fn enqueue_into_file(
     Ok(queued?)
 }
 
-/// A view of the queue in the file. Each call may block for a moment.
+/// A view of the queue in the file. Each call may block for a moment, or for as long as others' locks
+/// are waited for.
 pub struct QueueView {
     reader: Mutex<Reader>,
+    path: PathBuf,
+    /// How long others' locks are waited for.
+    within: Duration,
+    /// How long a look may take.
+    longest: Option<Duration>,
     limit: Limit,
     clock: Clock,
 }
@@ -75,32 +82,43 @@ pub struct RateStatus {
 }
 
 impl QueueView {
-    /// Opens the file that the configuration names.
+    /// Opens the file that the configuration names, and waits for no lock.
     ///
     /// # Errors
     /// When no database is named, it cannot be read, or no queue was ever made in it.
     pub fn open(config: &Config) -> Result<Self, EngineError> {
+        Self::open_within(config, Duration::ZERO)
+    }
+
+    /// The same, waiting so long for others' locks, now and at each look.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(config: &Config, within: Duration) -> Result<Self, EngineError> {
         if config.database.path.as_os_str().is_empty() {
             return Err(EngineError::NoDatabase);
         }
-        let reader = Reader::open(&store_options(config))?;
-        if !reader.has_queue()? {
-            return Err(EngineError::NoQueue);
-        }
+        let options = store_options(config);
+        let open = || {
+            let reader = Reader::open(&options)?;
+            Ok(reader.has_queue()?.then_some(reader))
+        };
+        let reader = patiently(&options.path, Some(within), open)?;
         Ok(Self {
-            reader: Mutex::new(reader),
+            reader: Mutex::new(reader.ok_or(EngineError::NoQueue)?),
+            path: options.path,
+            within,
+            longest: None,
             limit: oembed_limit(config),
             clock: Clock::system(),
         })
     }
 
-    /// Stops looks that still go on then, as interrupted.
-    ///
-    /// # Errors
-    /// When the database does not take it.
-    pub fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reader.stop_at(deadline)?)
+    /// From now on others' locks are waited for so long, and looks that take longer than `longest`
+    /// end as interrupted.
+    pub const fn bound(&mut self, within: Duration, longest: Duration) {
+        self.within = within;
+        self.longest = Some(longest);
     }
 
     /// How the window of the rate-limited upstream is filled.
@@ -127,8 +145,14 @@ impl QueueView {
     }
 
     fn look<T>(&self, look: impl Fn(&Reader) -> Result<T, StoreError>) -> Result<T, EngineError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(look(&reader)?)
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = patiently(&self.path, Some(self.within), || {
+            if let Some(longest) = self.longest {
+                reader.stop_at(Instant::now() + longest)?;
+            }
+            look(&reader)
+        });
+        Ok(looked?)
     }
 
     /// Lists jobs, newest first.
@@ -155,11 +179,11 @@ impl QueueView {
         self.look(|reader| reader.group(id))
     }
 
-    /// Every queue.
+    /// Every queue, with the rows of the site's that nobody has taken in yet.
     ///
     /// # Errors
     /// When the file is locked or cannot be read.
     pub fn queues(&self) -> Result<Vec<QueueSummary>, EngineError> {
-        self.look(Reader::queues)
+        self.look(Reader::backlogs)
     }
 }

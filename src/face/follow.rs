@@ -98,6 +98,24 @@ impl Follower {
         Ok(jobs)
     }
 
+    /// What is known of the jobs that have not ended, of as many as can be looked at in this time.
+    /// Where the daemon does not answer nothing is.
+    pub fn so_far(&mut self, patience: Duration) -> Vec<JobDetail> {
+        let deadline = Instant::now() + patience;
+        let Some((client, _)) = &mut self.link else {
+            return Vec::new();
+        };
+        let mut jobs = Vec::new();
+        for id in &self.open {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match client.ask_within(left, &Get { id: *id }) {
+                Ok(got) if !left.is_zero() => jobs.push(got.job),
+                Ok(_) | Err(_) => break,
+            }
+        }
+        jobs
+    }
+
     /// Whatever was heard before an error is among the jobs.
     fn hear(
         &mut self,

@@ -84,7 +84,7 @@ pub async fn run(
     let mut tickets = Vec::new();
     tokio::select! {
         submitted = submit(engine, plan, &mut tickets) => submitted?,
-        signal = signals.first() => end.heed(signal, progress),
+        signal = signals.next() => end.heed(signal, progress),
     }
     let jobs = tickets.iter().map(JobEvents::jobs).sum();
     let news = merge(tickets);
@@ -186,7 +186,7 @@ async fn follow(
                 Some(None) => all_told = false,
                 None => return all_told,
             },
-            signal = signals.first() => end.heed(signal, progress),
+            signal = signals.next() => end.heed(signal, progress),
             () = sleep_until(stop_at), if end.early.is_none() => {
                 end.begin(Early::Deadline, last_drain);
             }

@@ -1,6 +1,7 @@
 //! The signals that end a run. Only the program listens for them: the library leaves a host's
 //! signals to the host.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::{io, thread};
 
@@ -38,10 +39,10 @@ impl Signal {
     }
 }
 
-/// A run's ear. It hears the first signal; any other, and any after the run has closed it, ends
-/// the process at once, whatever that is busy with.
+/// A run's ear. It hears the first signal, a daemon's the second too; any other, and any after the
+/// run has closed it, ends the process at once, whatever that is busy with.
 #[derive(Debug)]
-pub struct Signals(Option<oneshot::Receiver<Signal>>);
+pub struct Signals(VecDeque<oneshot::Receiver<Signal>>);
 
 impl Signals {
     /// Listens until the process ends, on a thread of its own: a run may be stuck, be it in
@@ -50,6 +51,18 @@ impl Signals {
     /// # Errors
     /// When there is no thread or event loop to be had.
     pub fn watch() -> io::Result<Self> {
+        Self::watch_for(1)
+    }
+
+    /// The same, and the second signal is heard too.
+    ///
+    /// # Errors
+    /// As [`Self::watch`].
+    pub fn watch_for_two() -> io::Result<Self> {
+        Self::watch_for(2)
+    }
+
+    fn watch_for(count: usize) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
@@ -60,24 +73,24 @@ impl Signals {
                 terminate: signal(SignalKind::terminate())?,
             }
         };
-        let (first, heard) = oneshot::channel();
+        let (run, heard): (Vec<_>, _) = (0..count).map(|_| oneshot::channel()).unzip();
         thread::Builder::new()
             .name("vvv-signals".to_owned())
-            .spawn(move || runtime.block_on(signals.serve(first)))?;
-        Ok(Self(Some(heard)))
+            .spawn(move || runtime.block_on(signals.serve(run)))?;
+        Ok(Self(heard))
     }
 
     /// Hears nothing: for runs inside of a program that minds its signals itself.
     #[must_use]
     pub const fn none() -> Self {
-        Self(None)
+        Self(VecDeque::new())
     }
 
-    /// The first signal; no other follows.
-    pub async fn first(&mut self) -> Signal {
-        if let Some(heard) = &mut self.0 {
+    /// The next signal, if one is still to be heard.
+    pub async fn next(&mut self) -> Signal {
+        if let Some(heard) = self.0.front_mut() {
             let signal = heard.await;
-            self.0 = None;
+            self.0.pop_front();
             if let Ok(signal) = signal {
                 return signal;
             }
@@ -85,16 +98,16 @@ impl Signals {
         std::future::pending().await
     }
 
-    /// The first signal, if it was sent by now.
+    /// The next signal, if it was sent by now.
     pub fn heard(&mut self) -> Option<Signal> {
-        let signal = self.0.as_mut()?.try_recv().ok()?;
-        self.0 = None;
+        let signal = self.0.front_mut()?.try_recv().ok()?;
+        self.0.pop_front();
         Some(signal)
     }
 
     /// Hears no more; gives what was sent and not heard yet.
     pub fn close(mut self) -> Option<Signal> {
-        let heard = self.0.as_mut()?;
+        let heard = self.0.front_mut()?;
         heard.close();
         heard.try_recv().ok()
     }
@@ -106,10 +119,12 @@ struct Both {
 }
 
 impl Both {
-    async fn serve(mut self, run: oneshot::Sender<Signal>) -> Infallible {
-        let first = self.next().await;
-        if run.send(first).is_err() {
-            end_at_once(first);
+    async fn serve(mut self, run: Vec<oneshot::Sender<Signal>>) -> Infallible {
+        for run in run {
+            let signal = self.next().await;
+            if run.send(signal).is_err() {
+                end_at_once(signal);
+            }
         }
         end_at_once(self.next().await)
     }
@@ -132,19 +147,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_signal_is_heard_once_and_none_is_lost() {
+    async fn a_signal_is_heard_once_and_none_is_lost() {
         let (first, heard) = oneshot::channel();
-        let mut signals = Signals(Some(heard));
+        let mut signals = Signals([heard].into());
         first.send(Signal::Terminate).unwrap();
-        assert_eq!(signals.first().await, Signal::Terminate);
+        assert_eq!(signals.next().await, Signal::Terminate);
         assert_eq!(signals.close(), None);
 
         let (first, heard) = oneshot::channel();
         first.send(Signal::Interrupt).unwrap();
-        assert_eq!(Signals(Some(heard)).close(), Some(Signal::Interrupt));
+        assert_eq!(Signals([heard].into()).close(), Some(Signal::Interrupt));
 
         let (first, heard) = oneshot::channel();
-        assert_eq!(Signals(Some(heard)).close(), None);
+        assert_eq!(Signals([heard].into()).close(), None);
         assert_eq!(first.send(Signal::Interrupt), Err(Signal::Interrupt));
+
+        let (run, heard): (Vec<_>, _) = (0..2).map(|_| oneshot::channel()).unzip();
+        let mut signals = Signals(heard);
+        for (run, signal) in run.into_iter().zip([Signal::Terminate, Signal::Interrupt]) {
+            run.send(signal).unwrap();
+        }
+        assert_eq!(signals.next().await, Signal::Terminate);
+        assert_eq!(signals.heard(), Some(Signal::Interrupt));
+        assert_eq!(signals.heard(), None);
     }
 }

@@ -111,8 +111,11 @@ pub struct GroupSummary {
     pub ended_ms: Option<i64>,
 }
 
-const SUMMARY: &str = "SELECT id, kind, queue, state, priority, items, attempts, crashes, group_id, \
-     unique_key, error, run_at_ms, queued_ms, started_ms, ended_ms FROM main.vvv_jobs ";
+/// The items of a row that nobody has taken in yet are counted where they stand.
+const SUMMARY: &str = "SELECT id, kind, queue, state, priority, \
+     CASE WHEN queued_ms IS NULL AND json_valid(payload) THEN coalesce(\
+       json_array_length(payload, '$.video_ids'), json_array_length(payload, '$.videos'), 0) \
+     ELSE items END, attempts, crashes, group_id, unique_key, error, run_at_ms, queued_ms, started_ms, ended_ms FROM main.vvv_jobs ";
 
 impl Reader {
     /// Whether the file has a durable queue.
@@ -143,7 +146,11 @@ impl Reader {
         let mut bound: Vec<&dyn ToSql> = vec![&before, &limit];
         if let Some(queue) = &queue {
             bound.push(queue);
-            sql += &format!(" AND queue = ?{}", bound.len());
+            let names = filter.queue.map_or_else(String::new, quoted_names);
+            sql += &format!(
+                " AND (queue = ?{} OR queued_ms IS NULL AND kind IN ({names}))",
+                bound.len()
+            );
         }
         if let Some(group) = &group {
             bound.push(group);
@@ -221,6 +228,13 @@ impl Reader {
             .optional()?;
         Ok(group)
     }
+}
+
+/// Whatever a row of the site's may call work of this queue.
+fn quoted_names(queue: Queue) -> String {
+    let kind = queue.kind();
+    let names = [kind.name(), kind.alias(), kind.section(), queue.name()];
+    names.map(|name| format!("'{name}'")).join(", ")
 }
 
 fn summary(row: &Row<'_>) -> Result<JobSummary, rusqlite::Error> {

@@ -38,6 +38,7 @@ same(0, $actors->get($actors->thumbnails([]), timeout: 20)['valid']);
 $first = $actors->score(['dQw4w9WgXcQ'], uniqueKey: 'mine', uniqueFor: 3600);
 same($first, $actors->score(['other'], uniqueKey: 'mine'));
 foreach ([$actors, $rows] as $hand) {
+    refused('uniqueKey', fn () => $hand->score(['other'], uniqueKey: ''));
     $later = $hand->score(['dQw4w9WgXcQ'], eta: new DateTimeImmutable('2100-01-01T01:00:00.250+01:00'));
     refused('has not ended', fn () => $hand->get($later, timeout: 0.05));
     same(true, $hand->cancel($later));

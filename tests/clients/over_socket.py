@@ -47,6 +47,19 @@ class Daemon(unittest.TestCase):
         self.assertEqual(score_virality_batch.AsyncResult("once").get(timeout=20).keys(), {KNOWN})
         self.assertEqual(score_virality_batch.AsyncResult("never").state, "PENDING")
 
+    def test_a_key_that_is_none_or_another_kinds_is_told(self):
+        for configured in ({"socket": SOCKET}, {"database": DATABASE}):
+            vvv_actors.configure(**configured)
+            for wrong in ({"unique_key": ""}, {"unique_key": "k", "unique_for": -4}, {"task_id": ""}):
+                with self.assertRaises(ValueError):
+                    score_virality_batch.apply_async(args=[[KNOWN]], **wrong)
+        vvv_actors.configure(socket=SOCKET)
+        score_virality_batch.apply_async(args=[[KNOWN]], unique_key="of scores").get(timeout=20)
+        asked = detect_dead_videos.apply_async(args=[[KNOWN]], unique_key="of scores")
+        self.assertTrue(asked.duplicate)
+        with self.assertRaisesRegex(vvv_actors.VvvError, "is a score job, not liveness"):
+            asked.get(timeout=20)
+
     def test_what_waits_can_be_revoked(self):
         for configured in ({"socket": SOCKET}, {"socket": SOCKET, "database": DATABASE}):
             vvv_actors.configure(**configured)

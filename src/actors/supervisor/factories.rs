@@ -178,12 +178,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         faults.clone(),
     );
     Deps {
-        // A durable job keeps its mark from one process to the next.
-        run_id: if run.one_shot {
-            format!("{:016x}", fastrand::u64(..)).into()
-        } else {
-            "job".into()
-        },
+        run_id: run_id(&run),
         fetch: fetch::Shared::new(&fetch_settings),
         fetch_settings: Arc::new(fetch_settings),
         decoder,
@@ -201,6 +196,15 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         meters,
         faults,
         pictures,
+    }
+}
+
+/// A durable job keeps its mark from one process to the next.
+fn run_id(run: &RunOptions) -> Arc<str> {
+    if run.one_shot {
+        format!("{:016x}", fastrand::u64(..)).into()
+    } else {
+        "job".into()
     }
 }
 

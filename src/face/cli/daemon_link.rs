@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::{Console, Global};
 use crate::config::Config;
 use crate::engine::{JobState, Queue, QueueView};
-use crate::face::client::{Client, ClientError, socket_of};
+use crate::face::client::{Client, ClientError, PATIENCE, socket_of};
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::failure;
 use crate::face::protocol::{Status, StatusReport, Time};
@@ -31,27 +31,77 @@ pub(super) fn connect(config: &Config) -> Result<Client, ClientError> {
     Client::connect(&socket_of(config))
 }
 
-/// Asks the daemon, or looks into the file if no daemon answers, which is said.
+/// The same, and the daemon works on the database that the configuration names, if it names one.
+///
+/// # Errors
+/// When no daemon answers, or it works on another database.
+pub(super) fn connect_on(config: &Config) -> Result<Client, Failure> {
+    let mut client = connect(config)?;
+    match elsewhere(config, &mut client)? {
+        None => Ok(client),
+        Some(other) => Err(other.into()),
+    }
+}
+
+/// A daemon of another database than was named.
+#[derive(Debug, thiserror::Error)]
+#[error("the daemon at {socket} works on {works_on}, not on {}", named.display())]
+pub(super) struct Elsewhere {
+    socket: String,
+    works_on: String,
+    named: PathBuf,
+}
+
+impl Elsewhere {
+    /// None: it works on the named one. No name is any.
+    pub(super) fn of(named: &Path, status: &StatusReport) -> Option<Self> {
+        (!is_same(named, Path::new(&status.database))).then(|| Self {
+            socket: status.socket.clone(),
+            works_on: status.database.clone(),
+            named: named.to_owned(),
+        })
+    }
+}
+
+impl From<Elsewhere> for Failure {
+    fn from(other: Elsewhere) -> Self {
+        Self::new(Code::Usage, other)
+    }
+}
+
+fn elsewhere(config: &Config, client: &mut Client) -> Result<Option<Elsewhere>, ClientError> {
+    let named = &config.database.path;
+    if named.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Ok(Elsewhere::of(named, &client.ask(&Status {})?))
+}
+
+/// Asks the daemon, or looks into the file if none answers that works on it, which is said.
 pub(super) fn look<T>(
     config: &Config,
     global: &Global,
     console: &mut Console<'_>,
     mut ask: impl FnMut(Source) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let silence = match connect(config) {
-        Ok(client) => return ask(Source::Daemon(client)),
-        Err(error) if error.is_silence() => error,
-        Err(error) => return Err(error.into()),
+    let asked = connect(config).and_then(|mut client| {
+        let other = elsewhere(config, &mut client)?;
+        Ok((client, other))
+    });
+    let why = match asked {
+        Ok((client, None)) => return ask(Source::Daemon(client)),
+        Ok((_, Some(other))) => other.to_string(),
+        Err(error) if !error.is_silence() || config.database.path.as_os_str().is_empty() => {
+            return Err(error.into());
+        }
+        Err(silence) => silence.to_string(),
     };
-    if config.database.path.as_os_str().is_empty() {
-        return Err(silence.into());
-    }
     say(
-        &format!("{silence}; looking into {}", config.database.path.display()),
+        &format!("{why}; looking into {}", config.database.path.display()),
         global,
         console,
     );
-    let view = QueueView::open(config).map_err(failure)?;
+    let view = QueueView::open_within(config, PATIENCE).map_err(failure)?;
     ask(Source::File(Box::new(view)))
 }
 
@@ -71,19 +121,13 @@ pub(super) fn say(text: &str, global: &Global, console: &mut Console<'_>) {
 /// When it does not answer, or works on another one: the work is not for that.
 pub(super) fn daemon_on(database: &Path, client: &mut Client) -> Result<StatusReport, Failure> {
     let status = client.ask(&Status {})?;
-    if is_same(database, Path::new(&status.database)) {
-        return Ok(status);
+    match Elsewhere::of(database, &status) {
+        None => Ok(status),
+        Some(other) => Err(other.into()),
     }
-    let error = anyhow::anyhow!(
-        "hand work to the daemon at {}: it works on {}, not on {}",
-        client.socket().display(),
-        status.database,
-        database.display()
-    );
-    Err(Failure::new(Code::Usage, error))
 }
 
-pub(super) fn is_same(database: &Path, other: &Path) -> bool {
+fn is_same(database: &Path, other: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     database.as_os_str().is_empty() || real(database) == real(other)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::daemon_link::{Source, connect, look, parse_queue, parse_state};
+use super::daemon_link::{Source, connect_on, look, parse_queue, parse_state};
 use super::db::{json_line, print};
 use super::{Console, Format, Global};
 use crate::config::units::parse_duration;
@@ -132,7 +132,7 @@ pub fn run(
         JobAction::Show(ids) => show_jobs(&ids.ids, global, config, console),
         JobAction::Wait(wait) => wait::run(wait, global, config, console),
         JobAction::Cancel(ids) => {
-            let mut client = connect(config)?;
+            let mut client = connect_on(config)?;
             let mut cancelled = Vec::new();
             for ids in ids.ids.chunks(MOST_IDS) {
                 cancelled.extend(client.ask(&Cancel { ids: ids.to_vec() })?.cancelled);
@@ -140,7 +140,7 @@ pub fn run(
             tell("cancelled", &cancelled, ids.ids.len(), global, console)
         }
         JobAction::Retry(retry) => {
-            let (retried, asked) = retry_jobs(retry, &mut connect(config)?)?;
+            let (retried, asked) = retry_jobs(retry, &mut connect_on(config)?)?;
             tell("retried", &retried, asked, global, console)
         }
     }
@@ -252,7 +252,7 @@ fn retry_jobs(
 }
 
 /// The numbers of all jobs that a list is of.
-fn all_ids<E>(
+pub(super) fn all_ids<E>(
     mut list: List,
     mut page: impl FnMut(&List) -> Result<Listed, E>,
 ) -> Result<Vec<i64>, E> {

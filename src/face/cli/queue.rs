@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::daemon_link::{Source, connect, look, parse_queue, since};
+use super::daemon_link::{Source, connect_on, look, parse_queue, since};
 use super::db::{json_line, print};
 use super::{Console, Format, Global};
 use crate::config::Loaded;
@@ -75,9 +75,9 @@ pub fn run(
                 Format::Human => lines(&queues.queues),
             }
         }
-        QueueAction::Pause(names) => steer(names, format, &mut connect(config)?, pause)?,
-        QueueAction::Resume(names) => steer(names, format, &mut connect(config)?, resume)?,
-        QueueAction::Purge(names) => steer(names, format, &mut connect(config)?, purge)?,
+        QueueAction::Pause(names) => steer(names, format, &mut connect_on(config)?, pause)?,
+        QueueAction::Resume(names) => steer(names, format, &mut connect_on(config)?, resume)?,
+        QueueAction::Purge(names) => steer(names, format, &mut connect_on(config)?, purge)?,
     };
     print(&text, console)
 }

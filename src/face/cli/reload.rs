@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::daemon_link::connect;
+use super::daemon_link::connect_on;
 use super::db::{json_line, print};
 use super::{Console, Format, Global};
 use crate::config::Loaded;
@@ -14,7 +14,7 @@ use crate::face::protocol::Reload;
 /// # Errors
 /// When no daemon answers, or it cannot use the configuration and goes on as before.
 pub fn run(global: &Global, loaded: &Loaded, console: &mut Console<'_>) -> Result<Code, Failure> {
-    let reloaded = connect(&loaded.config)?.ask(&Reload {})?;
+    let reloaded = connect_on(&loaded.config)?.ask(&Reload {})?;
     let text = match global.format(console.stdout_is_terminal) {
         Format::Json => json_line(&reloaded),
         Format::Human => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::daemon_link::{Source, connect, look, span};
+use super::daemon_link::{Elsewhere, Source, connect, look, span};
 use super::db::{json_line, print};
 use super::{Console, Format, Global, queue};
 use crate::config::units::parse_duration;
@@ -26,7 +26,7 @@ Examples:
 
 With --check it exits with 0 if all is well; 1 if somebody should look: an alarm, a paused queue,
 a job that has been due for longer than --oldest, an upstream that told us to stay away, a locked
-database, a stopping daemon; 2 if no daemon answers. Without it, it exits with 0 unless nothing
+database, a stopping daemon; 2 if no daemon answers, or only one of another database. Without it, it exits with 0 unless nothing
 can be told.";
 
 /// How long a daemon that is asked by a monitor may take.
@@ -65,7 +65,15 @@ pub fn run(
     let config = &loaded.config;
     if arguments.check {
         let asked = connect(config).and_then(|mut client| client.ask_within(PROMPTLY, &Status {}));
-        let (code, line) = judge(asked, arguments.oldest, Time::now());
+        let named = &config.database.path;
+        let other = asked
+            .as_ref()
+            .ok()
+            .and_then(|status| Elsewhere::of(named, status));
+        let (code, line) = match other {
+            Some(other) => (Code::Critical, format!("CRITICAL: {other}")),
+            None => judge(asked, arguments.oldest, Time::now()),
+        };
         print(&format!("{}\n", plain(line, LONGEST_LINE)), console)?;
         return Ok(code);
     }
@@ -113,7 +121,14 @@ pub(super) fn lines(status: &StatusReport) -> String {
         span(status.uptime_s),
         plain(&status.database, LONGEST_LINE)
     );
-    let _ = writeln!(text, "\n{}", queue::lines(&status.queues));
+    let _ = match &status.queue_error {
+        None => writeln!(text, "\n{}", queue::lines(&status.queues)),
+        Some(error) => writeln!(
+            text,
+            "\nwhat waits cannot be told: {}\n",
+            plain(error, LONGEST_LINE)
+        ),
+    };
     for pool in &status.pools {
         let degraded = if pool.degraded {
             ", degraded: its workers kept dying"
@@ -157,6 +172,8 @@ fn rate_line(status: &StatusReport) -> Option<String> {
 fn judge(asked: Result<StatusReport, ClientError>, oldest: Duration, now: Time) -> (Code, String) {
     let status = match asked {
         Ok(status) => status,
+        // It answers; that it has no place for us now says nothing of its work.
+        Err(error) if error.is_busy() => return (Code::Warning, format!("WARNING: {error}")),
         Err(error) => return (Code::Critical, format!("CRITICAL: {error}")),
     };
     let worries = worries(&status, oldest, now);
@@ -181,6 +198,9 @@ fn judge(asked: Result<StatusReport, ClientError>, oldest: Duration, now: Time) 
 
 fn worries(status: &StatusReport, oldest: Duration, now: Time) -> Vec<String> {
     let mut worries = status.alarms.clone();
+    if let Some(error) = &status.queue_error {
+        worries.push(format!("what waits cannot be told: {error}"));
+    }
     if status.state == Activity::Draining {
         worries.push("the daemon is stopping".to_owned());
     }
@@ -250,7 +270,11 @@ mod tests {
             )
         );
         type Change = fn(&mut Value);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
+            (
+                |status| status["queue_error"] = json!("lock the database"),
+                "cannot be told: lock the database",
+            ),
             (
                 |status| status["alarms"] = json!(["the disk is full"]),
                 "the disk is full",

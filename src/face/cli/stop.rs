@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::daemon_link::connect;
+use super::daemon_link::connect_on;
 use super::db::{json_line, print};
 use super::{Console, Format, Global};
 use crate::config::Loaded;
@@ -29,14 +29,14 @@ pub struct StopArgs {
 /// Runs it.
 ///
 /// # Errors
-/// When no daemon answers.
+/// When no daemon answers, or one of another database.
 pub fn run(
     arguments: StopArgs,
     global: &Global,
     loaded: &Loaded,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let mut client = connect(&loaded.config)?;
+    let mut client = connect_on(&loaded.config)?;
     let stopping = client.ask(&Shutdown { now: arguments.now })?;
     let text = match global.format(console.stdout_is_terminal) {
         Format::Json => json_line(&stopping),

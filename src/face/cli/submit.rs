@@ -1,15 +1,17 @@
 //! `submit`: hands work to the daemon's durable queue.
 
+mod held;
 mod wait;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::batch::parse_kind;
-use super::daemon_link::{connect, daemon_on};
+use super::daemon_link::{connect, daemon_on, say};
 use super::db::{json_line, print};
 use super::score::refuse_guesses;
 use super::selection::{FailOn, SelectionArgs};
@@ -22,6 +24,7 @@ use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot;
 use crate::face::protocol::{FollowUp, KindName, Span, Submit, SubmitBatch};
+use held::{Held, work_of};
 use wait::{Awaited, listen, warn_of_pauses};
 
 const AFTER_HELP: &str = "\
@@ -34,7 +37,8 @@ Examples:
                                                       nothing if it is queued already
 
 Jobs are queued when it returns: neither a restart nor a power cut loses them. With --wait it
-prints the report of the one-shot command and exits as that does; Ctrl-C only ends the waiting.";
+prints the report of the one-shot command and exits as that does; Ctrl-C only ends the waiting. Of
+work whose --unique-key is there already it waits for what has the key, and reports on that.";
 
 /// Arguments of `submit`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -72,7 +76,7 @@ pub struct SubmitJobArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub delay: Option<Duration>,
     /// Queue nothing if there is a job with this key
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub unique_key: Option<String>,
     /// A job that has ended keeps its key so long from now; for ever without it
     #[arg(long, value_name = "DURATION", requires = "unique_key", value_parser = parse_duration)]
@@ -167,16 +171,27 @@ fn submit_jobs(
     }
     let mut ids = Vec::new();
     let mut duplicate = false;
+    // Of several parts each is a group of its own.
+    let mut group = None;
+    let is_whole = parts.len() == 1;
     for part in parts {
         let submitted = client.ask(&request(&part, arguments)?)?;
         duplicate |= submitted.duplicate;
+        group = submitted.group.filter(|_| is_whole);
         ids.extend(submitted.ids);
     }
     if let Some(follower) = follower {
+        let work = match ids.as_slice() {
+            [id] if duplicate => {
+                let line = format!("nothing new: {} has the key; waiting for it", named(&ids));
+                say(&line, global, console);
+                work_of(&mut client, kind, *id)?
+            }
+            _ => Held { plan, ids, group },
+        };
         let awaited = Awaited {
             began,
-            plan,
-            ids,
+            work,
             database: status.database,
             fail_on: Vec::new(),
         };
@@ -230,8 +245,11 @@ fn submit_batch(
     if let Some(follower) = follower {
         let awaited = Awaited {
             began,
-            plan,
-            ids,
+            work: Held {
+                plan,
+                ids,
+                group: taken.group,
+            },
             database: status.database,
             fail_on: arguments.fail_on.clone(),
         };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::daemon_link::{connect, since};
+use super::daemon_link::{connect, connect_on, since};
 use super::db::json_line;
 use super::{Console, Format, Global, status};
 use crate::config::{Config, Loaded};
@@ -44,6 +44,9 @@ pub fn run(global: &Global, loaded: &Loaded, console: &mut Console<'_>) -> Resul
         return stream(format, config, signals, console);
     }
     // Who is not let in is told so at once, on the screen that stays.
+    if connect(config).is_ok() {
+        connect_on(config)?;
+    }
     let mut view = View::new(config)?;
     say(ENTER, console)?;
     let watched = view.watch(signals, console);
@@ -63,7 +66,7 @@ fn stream(
     mut signals: Signals,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let mut events = connect(config)?.subscribe(&Subscribe::default())?;
+    let mut events = connect_on(config)?.subscribe(&Subscribe::default())?;
     loop {
         if let Some(signal) = signals.heard() {
             return Ok(signal.code());
@@ -166,12 +169,16 @@ impl<'a> View<'a> {
             none => none.insert(link(self.config)?),
         };
         let status = client.ask(&Status {})?;
+        let mut text = status::lines(&status);
+        // It would be waited for, and the picture with it.
+        if status.queue_error.is_some() {
+            return Ok(text);
+        }
         let running = client.ask(&List {
             state: States(vec![State(JobState::Running)]),
             limit: MOST_RUNNING,
             ..List::default()
         })?;
-        let mut text = status::lines(&status);
         let progress: HashMap<i64, AtWork> = status
             .pools
             .into_iter()

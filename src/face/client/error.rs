@@ -119,6 +119,12 @@ impl ClientError {
         matches!(self, Self::Refused { error, .. } if error.code == ErrorCode::NotFound)
     }
 
+    /// Whether it had no place for us, or no lock, just now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.code == ErrorCode::Busy)
+    }
+
     /// Whether nobody answers, so that one may look elsewhere.
     #[must_use]
     pub const fn is_silence(&self) -> bool {

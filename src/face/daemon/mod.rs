@@ -20,8 +20,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::manager::Manager;
-use self::stop::stop;
-use self::web::WebServer;
+use self::stop::{Told, stop};
+use self::web::{WebServer, pictures};
 use super::exit::{Code, Failure};
 use super::logging::Level;
 use super::one_shot::failure;
@@ -75,7 +75,7 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(unstarted)?;
-        let signals = Signals::watch().map_err(unstarted)?;
+        let signals = Signals::watch_for_two().map_err(unstarted)?;
         // Until it is heard a SIGHUP ends the process, and a start may wait for a lock.
         let hangups = {
             let _inside = runtime.enter();
@@ -95,13 +95,14 @@ impl Daemon {
     ) -> Result<Code, Failure> {
         let start = Engine::builder()
             .config(self.config.clone())
-            .durable()
-            .pictures(web::pictures(&self.config));
+            .pictures(pictures(&self.config))
+            .durable();
         let starting = tokio::task::spawn_blocking(move || start.start());
         let engine = tokio::select! {
+            biased;
             started = starting => started.map_err(|_| failure(EngineError::Lost))?.map_err(failure)?,
             // Another process may hold the database for any time.
-            signal = signals.first() => {
+            signal = signals.next() => {
                 tracing::info!(signal = signal.name(), "told to stop before the start");
                 return Ok(Code::Success);
             }
@@ -109,7 +110,7 @@ impl Daemon {
         match self.open(engine.clone(), began) {
             Ok(mut running) => {
                 let ended = running.work(&mut signals, &mut hangups).await;
-                running.end(ended).await
+                running.end(ended, &mut signals).await
             }
             Err(failure) => {
                 engine.shutdown(Duration::ZERO).await;
@@ -126,7 +127,8 @@ impl Daemon {
         let (listener, socket, path) = listen(path, &doorman)?;
         let (control, controls) = mpsc::unbounded_channel();
         let facts = Facts {
-            database: config.database.path.clone(),
+            // Whoever is told it may stand elsewhere.
+            database: std::path::absolute(&config.database.path).map_err(unstarted)?,
             socket: path.clone(),
             began,
         };
@@ -179,7 +181,7 @@ impl Running {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
-                signal = signals.first() => {
+                signal = signals.next() => {
                     tracing::info!(signal = signal.name(), "told to stop");
                     return Ended::Told(drain(self));
                 }
@@ -233,12 +235,16 @@ impl Running {
     }
 
     /// Stops what still runs.
-    async fn end(mut self, ended: Ended) -> Result<Code, Failure> {
+    async fn end(mut self, ended: Ended, signals: &mut Signals) -> Result<Code, Failure> {
         let code = match ended {
             Ended::Told(drain) => {
                 self.site.set_draining();
                 self.manager.stopping();
-                stop(&self.engine, drain, &mut self.controls, &self.manager).await
+                let told = Told {
+                    controls: &mut self.controls,
+                    signals,
+                };
+                stop(&self.engine, drain, told, &self.manager).await
             }
             Ended::Lost => None,
         };

@@ -12,19 +12,19 @@ use crate::face::site::Site;
 use crate::face::socket::Bound;
 use crate::face::web::{Options, Served, Web, serve};
 
+/// Where pictures are kept for the pages, where pages are served.
+pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
+    match config.http.place() {
+        Some(Listen::Address(_) | Listen::Socket(_)) => open_pictures(config),
+        Some(Listen::Off) | None => None,
+    }
+}
+
 /// A web server that runs.
 pub(super) struct WebServer {
     handle: ServerHandle,
     running: JoinHandle<()>,
     _socket: Option<Bound>,
-}
-
-/// The cache of pictures, where there are pages to show them.
-pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
-    let place = config.http.place().unwrap_or(Listen::Off);
-    (place != Listen::Off)
-        .then(|| open_pictures(config))
-        .flatten()
 }
 
 impl WebServer {

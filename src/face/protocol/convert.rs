@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     FollowUp, GroupState, Job, JobDetail, LONGEST_PAGE, List, MOST_IDS, QueueName, QueueState,
-    Reloaded, RpcError, State, Submit, SubmitBatch, Time, WaitedJob,
+    Reloaded, RpcError, Span, State, Submit, SubmitBatch, Time, WaitedJob,
 };
 use crate::config;
 use crate::engine::{
@@ -42,6 +42,20 @@ fn priority(priority: u8) -> Result<u8, RpcError> {
     }
 }
 
+/// A key that everybody may have given by mistake is none.
+fn unique_key(
+    key: Option<String>,
+    unique_for: Option<Span>,
+) -> Result<(Option<String>, Option<i64>), RpcError> {
+    if key.as_ref().is_some_and(String::is_empty) {
+        return Err(RpcError::params("unique_key", "must not be empty"));
+    }
+    if unique_for.is_some() && key.is_none() {
+        return Err(RpcError::params("unique_for", "needs a `unique_key`"));
+    }
+    Ok((key, unique_for.map(|span| span.millis() / 1000)))
+}
+
 /// Numbers of jobs, as many as one command may name.
 ///
 /// # Errors
@@ -67,15 +81,13 @@ impl Submit {
             (None, Some(time)) => time.0.saturating_sub(now.0).max(0),
             (None, None) => 0,
         };
-        if self.unique_for.is_some() && self.unique_key.is_none() {
-            return Err(RpcError::params("unique_for", "needs a `unique_key`"));
-        }
+        let (unique_key, unique_for) = unique_key(self.unique_key, self.unique_for)?;
         Ok(JobRequest {
             job: job(self.kind.0, self.payload)?,
             priority: priority(self.priority)?,
             delay_ms,
-            unique_key: self.unique_key,
-            unique_for: self.unique_for.map(|span| span.millis() / 1000),
+            unique_key,
+            unique_for,
         })
     }
 }
@@ -316,6 +328,10 @@ mod tests {
             (
                 json!({"kind": "score", "payload": {"video_ids": []}, "unique_for": "1s"}),
                 "unique_for",
+            ),
+            (
+                json!({"kind": "score", "payload": {"video_ids": []}, "unique_key": ""}),
+                "unique_key",
             ),
         ] {
             let error = submit(params.clone()).unwrap_err();

@@ -38,7 +38,7 @@ pub struct StatusReport {
     pub socket: String,
     /// Whether it takes work.
     pub state: Activity,
-    /// What waits.
+    /// What waits; nothing where `queue_error` is told.
     pub queues: Vec<QueueState>,
     /// Who works.
     pub pools: Vec<PoolState>,
@@ -48,8 +48,11 @@ pub struct StatusReport {
     pub waiting_for_lock_s: Option<u64>,
     /// Actors replaced so far, workers not counted.
     pub restarts: u64,
-    /// How much of the rate window is used.
+    /// How much of the rate window is used; null where `queue_error` is told.
     pub rate: Option<Rate>,
+    /// Why the queue cannot be looked at now: another process holds the database, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_error: Option<String>,
     /// What somebody should look at.
     pub alarms: Vec<String>,
 }

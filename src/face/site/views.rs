@@ -12,6 +12,11 @@ use crate::face::protocol::{ErrorCode, RpcError};
 
 /// Looks at once.
 const AT_ONCE: usize = 4;
+/// Glances at once, which have places of their own: who asks how we fare waits behind nobody.
+const GLANCES: usize = 2;
+/// How long others' locks are waited for, and by a glance.
+const TO_UNLOCK: Duration = Duration::from_secs(30);
+const AT_A_GLANCE: Duration = Duration::from_millis(500);
 /// How long one may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
@@ -20,22 +25,23 @@ pub(in crate::face) trait View: Sized + Send + 'static {
     /// How one asks for less of it.
     const HINT: &'static str;
 
-    /// Opens what the configuration names.
-    fn open(config: &Config) -> Result<Self, EngineError>;
-    /// Stops looks that still go on then.
-    fn stop_at(&self, deadline: Instant) -> Result<(), EngineError>;
+    /// Opens what the configuration names, waiting so long for others' locks.
+    fn open(config: &Config, within: Duration) -> Result<Self, EngineError>;
+    /// From now on locks are waited for so long, and looks end that take longer than `longest`.
+    fn bound(&mut self, within: Duration, longest: Duration) -> Result<(), EngineError>;
 }
 
 impl View for QueueView {
     const HINT: &'static str = "a look into the queue may take 2 s and was stopped; ask for less of \
          it: by unique_key, group, queue or state, and without text";
 
-    fn open(config: &Config) -> Result<Self, EngineError> {
-        Self::open(config)
+    fn open(config: &Config, within: Duration) -> Result<Self, EngineError> {
+        Self::open_within(config, within)
     }
 
-    fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
-        self.stop_at(deadline)
+    fn bound(&mut self, within: Duration, longest: Duration) -> Result<(), EngineError> {
+        self.bound(within, longest);
+        Ok(())
     }
 }
 
@@ -43,18 +49,19 @@ impl View for SiteView {
     const HINT: &'static str = "a look at the site's videos may take 2 s and was stopped; an index \
          is missing, or the machine is busy: `vvv-actors db doctor` tells";
 
-    fn open(config: &Config) -> Result<Self, EngineError> {
+    fn open(config: &Config, _: Duration) -> Result<Self, EngineError> {
         Self::open(config)
     }
 
-    fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
-        self.stop_at(deadline)
+    fn bound(&mut self, _: Duration, longest: Duration) -> Result<(), EngineError> {
+        self.stop_at(Instant::now() + longest)
     }
 }
 
 /// Looks at the file as the configuration has it.
 pub(in crate::face) struct Views<V> {
     places: Semaphore,
+    glances: Semaphore,
     kept: Arc<Mutex<Kept<V>>>,
 }
 
@@ -69,6 +76,7 @@ impl<V: View> Views<V> {
         let idle = Vec::new();
         Self {
             places: Semaphore::new(AT_ONCE),
+            glances: Semaphore::new(GLANCES),
             kept: Arc::new(Mutex::new(Kept { config, idle })),
         }
     }
@@ -79,9 +87,26 @@ impl<V: View> Views<V> {
         *lock(&self.kept) = Kept { config, idle };
     }
 
-    /// Looks with `look`, when there is a place.
+    /// Looks with `look`, when there is a place, and waits while another process holds the file.
     pub(in crate::face) async fn look<T: Send + 'static>(
         &self,
+        look: impl FnOnce(&V) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        self.look_within(&self.places, TO_UNLOCK, look).await
+    }
+
+    /// The same, soon or not at all.
+    pub(in crate::face) async fn glance<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&V) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        self.look_within(&self.glances, AT_A_GLANCE, look).await
+    }
+
+    async fn look_within<T: Send + 'static>(
+        &self,
+        places: &Semaphore,
+        within: Duration,
         look: impl FnOnce(&V) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {
         let internal = |error: &dyn std::fmt::Display| {
@@ -90,9 +115,9 @@ impl<V: View> Views<V> {
                 format!("look into the database: {error}"),
             )
         };
-        let _place = self.places.acquire().await.map_err(|e| internal(&e))?;
+        let _place = places.acquire().await.map_err(|e| internal(&e))?;
         let kept = Arc::clone(&self.kept);
-        let looked = tokio::task::spawn_blocking(move || look_once(&kept, look));
+        let looked = tokio::task::spawn_blocking(move || look_once(&kept, within, look));
         let looked = looked.await.map_err(|error| internal(&error))?;
         looked.map_err(|error| match error {
             EngineError::Store(StoreError::Interrupted) => {
@@ -105,14 +130,15 @@ impl<V: View> Views<V> {
 
 fn look_once<V: View, T>(
     kept: &Mutex<Kept<V>>,
+    within: Duration,
     look: impl FnOnce(&V) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
     let (config, idle) = {
         let mut kept = lock(kept);
         (Arc::clone(&kept.config), kept.idle.pop())
     };
-    let view = idle.map_or_else(|| V::open(&config), Ok)?;
-    view.stop_at(Instant::now() + LONGEST_LOOK)?;
+    let mut view = idle.map_or_else(|| V::open(&config, within), Ok)?;
+    view.bound(within, LONGEST_LOOK)?;
     let found = look(&view);
     let mut kept = lock(kept);
     if Arc::ptr_eq(&kept.config, &config) {

@@ -1,6 +1,11 @@
 //! The API as OpenAPI 3.1, made of the types it reads and writes. Tests hold that the file we ship
 //! and serve is up to date; `VVV_BLESS=1 cargo test --lib openapi` writes it anew.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "schemas are written where they are passed"
+)]
+
 use std::path::Path;
 
 use schemars::generate::SchemaSettings;

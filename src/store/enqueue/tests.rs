@@ -681,6 +681,30 @@ fn jobs_are_listed_by_state_queue_group_and_text_page_by_page() {
 }
 
 #[test]
+fn a_row_that_nobody_has_taken_in_is_listed_and_counted() {
+    let (fixture, _writer) = queue("wal");
+    fixture.sql(
+        "INSERT INTO vvv_jobs (kind, payload) VALUES \
+         ('tasks.score_virality_batch', '{\"video_ids\": [\"a\", \"b\"]}'), \
+         ('thumbnails', '{\"videos\": [{}]}'), ('score', 'oops'), ('scoring', 7), (NULL, NULL)",
+    );
+    let reader = fixture.reader();
+    let listed = |queue| -> Vec<(i64, u64)> {
+        let filter = JobFilter {
+            queue,
+            ..JobFilter::default()
+        };
+        let jobs = reader.jobs(&filter).unwrap();
+        jobs.iter().map(|job| (job.id.0, job.items)).collect()
+    };
+    assert_eq!(listed(Some(Queue::Scoring)), [(4, 0), (3, 0), (1, 2)]);
+    assert_eq!(listed(Some(Queue::Thumbnails)), [(2, 1)]);
+    assert_eq!(listed(None).len(), 5);
+    assert_eq!(reader.job(JobId(1)).unwrap().unwrap().summary.items, 2);
+    assert_eq!(reader.backlogs().unwrap()[0].available, 3);
+}
+
+#[test]
 fn no_question_of_the_queue_reads_all_of_it() {
     let (fixture, _writer) = queue("wal");
     for (sql, index) in [

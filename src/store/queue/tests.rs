@@ -181,3 +181,25 @@ fn what_a_lost_answer_holds_is_given_back() {
         [1, 1]
     );
 }
+
+#[test]
+fn withdrawn_work_is_gone_and_who_held_it_can_write_nothing() {
+    let fixture = Fixture::new("wal");
+    let mut writer = fixture.writer();
+    let jobs = vec![
+        job(Kind::Score, 5, 1),
+        job(Kind::Score, 5, 2),
+        job(Kind::Score, 5, 3),
+    ];
+    let ids = submit(&mut writer, jobs, 10);
+    let held = claim(&mut writer, 1, 7, 10).jobs[0].claim;
+    let withdraw = WithdrawJobs {
+        origins: vec![1, 3, 9],
+    };
+    let withdrawn = run(&mut writer, withdraw.clone()).unwrap();
+    assert_eq!(withdrawn, [ids[0], ids[2]]);
+    let late = run(&mut writer, finish(held));
+    assert!(matches!(late, Err(StoreError::LeaseLost)));
+    assert_eq!(payloads(&claim(&mut writer, 9, 8, 10)), ["5 at 2"]);
+    assert!(run(&mut writer, withdraw).unwrap().is_empty());
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::daemon_link::say;
 use super::super::selection::FailOn;
 use super::super::{Console, Global};
+use super::held::Held;
 use crate::config::{Config, ThumbnailPolicy};
 use crate::engine::JobState;
 use crate::face::batch_file::Plan;
@@ -14,12 +15,14 @@ use crate::face::follow::{Follower, calls, note};
 use crate::face::one_shot::print;
 use crate::face::progress::Progress;
 use crate::face::protocol::StatusReport;
-use crate::face::report::Collector;
+use crate::face::report::{Collector, HandedOver, Taker};
 use crate::face::run::{Choices, Early, conclude};
 use crate::face::signals::Signals;
 
 /// How soon a signal is heard.
 const TICK: Duration = Duration::from_millis(200);
+/// How long may be looked at what unended jobs have found, once nobody waits for them.
+const SO_FAR: Duration = Duration::from_secs(2);
 
 /// Listens before anything is queued, so that no end is missed.
 pub(super) fn listen(wait: bool, config: &Config) -> Result<Option<Follower>, Failure> {
@@ -50,8 +53,7 @@ pub(super) fn warn_of_pauses(
 /// Work that was submitted and is waited for.
 pub(super) struct Awaited {
     pub(super) began: Instant,
-    pub(super) plan: Plan,
-    pub(super) ids: Vec<i64>,
+    pub(super) work: Held,
     pub(super) database: String,
     pub(super) fail_on: Vec<FailOn>,
 }
@@ -75,13 +77,21 @@ impl Awaited {
             database: self.database,
             unknown_is_broken: config.thumbnails.policy == ThumbnailPolicy::Article,
         };
-        let jobs = self.ids.len();
-        let mut collector = Collector::new(&self.plan, choices.unknown_is_broken);
+        let Held { plan, ids, group } = self.work;
+        let jobs = ids.len();
+        let mut collector = Collector::new(&plan, choices.unknown_is_broken);
         let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
-        follower.expect(self.ids);
+        follower.expect(ids);
         let (early, asked) = follow(&mut follower, signals, &mut collector, &mut progress)?;
         progress.finish();
-        let (report, code) = conclude(collector, &choices, jobs, asked, early);
+        let left = follower.open();
+        let (mut report, code) = conclude(collector, &choices, jobs, asked, early);
+        // Nobody is to hand in again what is queued.
+        report.summary.enqueued = (left > 0).then_some(HandedOver {
+            jobs: left,
+            group,
+            to: Taker::Daemon,
+        });
         print(&report, global.format(console.stdout_is_terminal), console)?;
         Ok(code)
     }
@@ -98,6 +108,10 @@ fn follow(
     while follower.open() > 0 {
         if let Some(signal) = signals.heard() {
             progress.say("not waiting any more; the jobs stay queued");
+            for job in follower.so_far(SO_FAR) {
+                asked += calls(&job);
+                note(job, collector);
+            }
             return Ok((Some(Early::Signal(signal)), asked));
         }
         for job in follower.ended(TICK)? {

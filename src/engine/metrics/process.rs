@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use super::metrics::Gauges;
+use super::Gauges;
 use crate::actors::meters::{Meters, Part};
 
 /// Looks after the process.
