@@ -82,6 +82,24 @@ fn a_batch_is_a_group_that_may_come_in_parts() {
         json!({"new_videos": [{"video_id": ids[0], "title": "ignored"}], "more": true,
                "on_finish": {"kind": "score", "payload": {"video_ids": [ids[3]]}}}),
     );
+    for other in ["/x/y.db", "/nowhere/vault.db", "other.db", ""] {
+        let batch = json!({"db_path": other, "stale_ids": [ids[1]]});
+        let refused = client.refused("jobs.submit_batch", batch);
+        assert_eq!(
+            (&refused["code"], &refused["data"]["key"]),
+            (&json!(-32602), &json!("db_path"))
+        );
+    }
+    for own in [
+        scene.vault.path.to_str().unwrap(),
+        "vault.db",
+        "./site/vault.db",
+    ] {
+        client.call(
+            "jobs.submit_batch",
+            json!({"db_path": own, "stale_ids": []}),
+        );
+    }
     let group = &first["group"];
     let early = client.call("jobs.wait", json!({"group": group, "timeout": "300ms"}));
     assert_eq!(early["ended"], false, "{early}");
@@ -98,6 +116,26 @@ fn a_batch_is_a_group_that_may_come_in_parts() {
         json!({"stale_ids": [], "group": group}),
     );
     assert_eq!(late["code"], -32004, "{late}");
+}
+
+#[test]
+fn a_batch_with_a_key_may_be_repeated() {
+    let scene = scene(2);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let batch = json!({"new_videos": [{"video_id": scene.vault.ids[0]}], "unique_key": "noon"});
+    let first = client.call("jobs.submit_batch", batch.clone());
+    assert_eq!(first["duplicate"], false, "{first}");
+    let again = client.call("jobs.submit_batch", batch);
+    let nothing = json!({"score": [], "thumbnails": [], "liveness": []});
+    let same = json!({"group": first["group"], "duplicate": true, "ids": nothing});
+    assert_eq!(again, same);
+    assert_eq!(scene.vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
+    let single = json!({"kind": "score", "payload": {"video_ids": ["a"]}, "unique_key": "one"});
+    client.call("jobs.submit", single);
+    let taken = json!({"stale_ids": ["a"], "unique_key": "one"});
+    let refused = client.refused("jobs.submit_batch", taken);
+    assert_eq!(refused["data"]["key"], "unique_key", "{refused}");
 }
 
 #[test]

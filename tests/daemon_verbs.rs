@@ -163,6 +163,23 @@ fn whoever_waits_for_work_that_is_there_waits_for_all_of_it() {
 }
 
 #[test]
+fn a_batch_with_a_key_is_handed_in_once_and_waited_for_by_either() {
+    let scene = scene(3);
+    let daemon = Daemon::start(&scene, &[]);
+    let file = BatchFile::of_vault(&scene.vault);
+    let line = "submit batch - --only scoring --unique-key noon --unique-for 1h";
+    let first = report(&batch(&scene, &file, line).output());
+    assert_eq!(first["duplicate"], false);
+    let again = batch(&scene, &file, &format!("{line} --wait")).output();
+    assert!(again.stderr.contains("nothing new: group 1"), "{again:?}");
+    assert_eq!(report(&again)["scoring"].as_object().unwrap().len(), 3);
+    let human = batch(&scene, &file, &format!("{line} --format human")).output();
+    assert_eq!(human.stdout, "nothing new: group 1 has the key\n");
+    assert_eq!(scene.vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
 fn whoever_stops_waiting_is_told_that_the_work_stays_queued() {
     let mut scene = scene(3);
     scene.set("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "5m");

@@ -68,8 +68,8 @@ impl Scene {
         self.server.post(&format!("{API}{path}"), body).well()
     }
 
-    fn refused(&self, request: Request, status: u16) -> String {
-        self.server.ask(&request).refused(status)
+    fn refused(&self, request: &Request, status: u16) -> String {
+        self.server.ask(request).refused(status)
     }
 
     fn score(&self, ids: &[String]) -> Value {
@@ -194,7 +194,7 @@ fn a_wait_ends_when_it_is_over() {
 fn mistakes_are_told_by_name() {
     let scene = Scene::new();
     let get =
-        |path: &str, status| scene.refused(Request::new("GET", &format!("{API}{path}")), status);
+        |path: &str, status| scene.refused(&Request::new("GET", &format!("{API}{path}")), status);
     assert_eq!(get("/jobs?limit=0", 400), "limit: must be 1 to 1000");
     assert_eq!(
         get("/jobs?stat=failed", 400),
@@ -208,7 +208,7 @@ fn mistakes_are_told_by_name() {
     assert!(get("/jobs/cancel", 405).contains("GET"));
     let post = |path: &str, body: Value, status| {
         scene.refused(
-            Request::new("POST", &format!("{API}{path}")).json(&body),
+            &Request::new("POST", &format!("{API}{path}")).json(&body),
             status,
         )
     };
@@ -228,11 +228,11 @@ fn mistakes_are_told_by_name() {
     );
     assert!(post("/queues/none/pause", Value::Null, 404).contains("queue \"none\""));
     let plain = Request::new("POST", &format!("{API}/jobs")).body(b"{}");
-    assert!(scene.refused(plain, 415).contains("application/json"));
+    assert!(scene.refused(&plain, 415).contains("application/json"));
     let long = Request::new("POST", &format!("{API}/jobs"))
         .header("Content-Type", "application/json")
         .body(&vec![b' '; 1024 * 1024 + 1]);
-    assert!(scene.refused(long, 413).contains("1048576 bytes"));
+    assert!(scene.refused(&long, 413).contains("1048576 bytes"));
     scene.end();
 }
 
@@ -282,17 +282,17 @@ fn only_who_has_a_token_is_let_in() {
     let nobody = scene.server.ask(&queues());
     assert!(nobody.headers["www-authenticate"].starts_with("Bearer"));
     nobody.refused(401);
-    scene.refused(bearer(queues(), "guess"), 401);
+    scene.refused(&bearer(queues(), "guess"), 401);
     assert_eq!(scene.server.ask(&bearer(queues(), "look")).status, 200);
     assert_eq!(
-        scene.refused(bearer(pause(), "look"), 403),
+        scene.refused(&bearer(pause(), "look"), 403),
         "this token may only look"
     );
     assert_eq!(scene.server.ask(&bearer(pause(), "act")).status, 200);
     let named = bearer(queues(), "look").header("Host", "vault.example");
     assert_eq!(scene.server.ask(&named).status, 200);
     let rebound = bearer(queues(), "look").header("Host", "evil.example");
-    assert!(scene.refused(rebound, 403).contains("no name of ours"));
+    assert!(scene.refused(&rebound, 403).contains("no name of ours"));
     for open in ["/background/healthz", "/background/readyz"] {
         assert_eq!(scene.server.get(open).status, 200);
     }
@@ -304,16 +304,16 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
     let scene = Scene::new();
     let queues = || Request::new("GET", &format!("{API}/queues"));
     for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"] {
-        let said = scene.refused(queues().header(header, "192.0.2.1"), 403);
+        let said = scene.refused(&queues().header(header, "192.0.2.1"), 403);
         assert!(said.contains("proxy"), "{header}: {said}");
     }
-    scene.refused(queues().header("Host", "rebound.example"), 403);
+    scene.refused(&queues().header("Host", "rebound.example"), 403);
     let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
     for (header, value) in [
         ("Origin", "http://evil.example"),
         ("Sec-Fetch-Site", "cross-site"),
     ] {
-        let said = scene.refused(pause().header(header, value), 403);
+        let said = scene.refused(&pause().header(header, value), 403);
         assert!(said.contains("X-CSRF-Token"), "{header}: {said}");
     }
     assert_eq!(scene.server.ask(&pause()).status, 200);
@@ -419,7 +419,7 @@ fn videos_are_told_with_their_scores_and_checks() {
     assert!(history["snapshots"][0]["velocity"].is_number(), "{history}");
     let nobody = Request::new("GET", &format!("{API}/videos/nobody"));
     assert_eq!(
-        scene.refused(nobody, 404),
+        scene.refused(&nobody, 404),
         "video \"nobody\": there is none"
     );
     scene.end();
@@ -460,11 +460,11 @@ fn a_link_is_asked_for_anew_and_exported() {
     );
     let wrong = Request::new("GET", &format!("{API}/liveness?verdict=gone"));
     assert_eq!(
-        scene.refused(wrong, 400),
+        scene.refused(&wrong, 400),
         "verdict: there is no such verdict"
     );
     let thumbnail = Request::new("POST", &format!("{API}/videos/{id}/check"));
-    let said = scene.refused(thumbnail.json(&json!({"kind": "thumbnails"})), 400);
+    let said = scene.refused(&thumbnail.json(&json!({"kind": "thumbnails"})), 400);
     assert!(
         said.starts_with("kind: must be score or liveness"),
         "{said}"

@@ -207,8 +207,8 @@ class Database:
 
     def check(self, db_path):
         """Refuses work that is meant for another file."""
-        if db_path is not None and os.path.exists(db_path):
-            if not os.path.samefile(db_path, self.path):
+        if db_path is not None and os.path.realpath(db_path) != os.path.realpath(self.path):
+            if not (os.path.exists(db_path) and os.path.samefile(db_path, self.path)):
                 raise ValueError("db_path {!r}: jobs go to {!r}".format(db_path, self.path))
 
     @contextlib.contextmanager
@@ -711,6 +711,7 @@ def submit(kind, payload, options, connection=None, task_id=None, db_path=None):
         files = cursor_of(connection).execute("PRAGMA database_list").fetchall()
         path = next(path for _, name, path in files if name == "main")
         where = Database(path, _backend if isinstance(_backend, Socket) else None)
+        where.check(db_path)
         ids, duplicate = insert(connection, kind, payload, options)
     # A row of the file, and a job that was there before, may have been cut into several.
     whole = None if duplicate or isinstance(where, Database) else ids

@@ -39,7 +39,7 @@ pub struct JobRequest {
     pub priority: u8,
     /// Milliseconds from now before it may run.
     pub delay_ms: i64,
-    /// No two jobs have the same.
+    /// No two jobs have the same. That of a new group's first piece of work is the group's.
     pub unique_key: Option<String>,
     /// Seconds from now on after which a job that has ended gives its key up; none: when its
     /// row goes (`retention.results`).
@@ -93,7 +93,8 @@ pub struct Enqueue {
 /// What [`Enqueue`] made of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enqueued {
-    /// Its jobs, in order. Of a duplicate, the one that was there before.
+    /// Its jobs, in order. Of a duplicate, the one that was there before; none if that is known by
+    /// its group.
     pub ids: Vec<JobId>,
     /// Whether a job with its key was there before, so that nothing was queued.
     pub duplicate: bool,
@@ -103,6 +104,9 @@ impl Operation for Enqueue {
     type Output = (Vec<Enqueued>, Option<GroupId>);
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
+        if let Some(there) = self.group_that_is_there(scope)? {
+            return Ok(there);
+        }
         let group = match &self.grouping {
             Grouping::None => None,
             Grouping::New { follow_ups, .. } => Some(open_group(scope, 0, follow_ups, self.now)?),
@@ -124,6 +128,37 @@ impl Operation for Enqueue {
 }
 
 impl Enqueue {
+    /// For a new group whose first piece of work has a key that is taken: nothing new, and the group
+    /// of whoever has it, if that is in one.
+    fn group_that_is_there(
+        &self,
+        scope: &Scope<'_>,
+    ) -> Result<Option<<Self as Operation>::Output>, StoreError> {
+        let first = self.requests.first();
+        let (Grouping::New { .. }, Some(key)) = (
+            &self.grouping,
+            first.and_then(|first| first.unique_key.as_ref()),
+        ) else {
+            return Ok(None);
+        };
+        let Some(holder) = holder_of(scope, key, self.now)? else {
+            return Ok(None);
+        };
+        let group: Option<i64> = scope
+            .prepare("SELECT group_id FROM main.vvv_jobs WHERE id = ?1")?
+            .query_row([holder.0], |row| row.get(0))?;
+        let nothing = |_: &JobRequest| Enqueued {
+            ids: if group.is_none() {
+                vec![holder]
+            } else {
+                Vec::new()
+            },
+            duplicate: true,
+        };
+        let queued = self.requests.iter().map(nothing).collect();
+        Ok(Some((queued, group.map(GroupId))))
+    }
+
     fn enqueue(
         &self,
         scope: &Scope<'_>,

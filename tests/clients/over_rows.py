@@ -137,6 +137,8 @@ class Rows(unittest.TestCase):
             score_virality_batch.delay()
         with self.assertRaises(ValueError):
             score_virality_batch.delay([KNOWN], db_path=__file__)
+        with self.assertRaises(ValueError):
+            score_virality_batch.delay([KNOWN], "/nowhere/other.db")
         score_virality_batch.apply_async(args=[[KNOWN], DATABASE], queue="scoring", serializer="json")
 
     def test_without_a_queue_the_remedy_is_named(self):

@@ -1,5 +1,6 @@
 //! `submit`: hands work to the daemon's durable queue.
 
+mod batch;
 mod held;
 mod wait;
 
@@ -10,20 +11,18 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::batch::parse_kind;
 use super::daemon_link::{connect, daemon_on, say};
 use super::db::{json_line, print};
 use super::score::refuse_guesses;
-use super::selection::{FailOn, SelectionArgs};
+use super::selection::SelectionArgs;
 use super::{Console, Format, Global};
+use crate::config::Loaded;
 use crate::config::units::parse_duration;
-use crate::config::{Config, Loaded};
 use crate::engine::{Job, Kind};
-use crate::face::batch_file::{self, Plan};
 use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot;
-use crate::face::protocol::{FollowUp, KindName, Span, Submit, SubmitBatch};
+use crate::face::protocol::{KindName, Span, Submit};
 use held::{Held, work_of};
 use wait::{Awaited, listen, warn_of_pauses};
 
@@ -35,6 +34,8 @@ Examples:
   vvv-actors submit score -Bg3w_kVyPQ --priority 0    one video, before all others
   vvv-actors submit thumbnails --all --unique-key nightly --unique-for 20h
                                                       nothing if it is queued already
+  vvv-actors submit batch new.json --unique-key 2026-11-25T12
+                                                      may be repeated after any error
 
 Jobs are queued when it returns: neither a restart nor a power cut loses them. With --wait it
 prints the report of the one-shot command and exits as that does; Ctrl-C only ends the waiting. Of
@@ -59,7 +60,7 @@ pub enum SubmitAction {
     /// Have videos asked for
     Liveness(SubmitJobArgs),
     /// Have all done that a batch file names, as one group
-    Batch(SubmitBatchArgs),
+    Batch(batch::SubmitBatchArgs),
 }
 
 /// Arguments of `submit score` and its like.
@@ -86,40 +87,6 @@ pub struct SubmitJobArgs {
     pub wait: bool,
 }
 
-/// Arguments of `submit batch`.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct SubmitBatchArgs {
-    /// The batch file, or `-` for standard input; of any size
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Do only this part: a section of the report, a kind of job, a queue or a task's name;
-    /// comma-separated, may be repeated
-    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = parse_kind)]
-    pub only: Vec<Kind>,
-    /// Before or after others: 0 is first, 9 is last
-    #[arg(long, value_name = "0-9", default_value_t = Job::DEFAULT_PRIORITY,
-          value_parser = clap::value_parser!(u8).range(0..=9))]
-    pub priority: u8,
-    /// Queue this job once all have succeeded: {"kind": "score", "payload": {"video_ids": […]}}
-    #[arg(long, value_name = "JSON", value_parser = parse_follow_up)]
-    pub on_success: Option<FollowUp>,
-    /// Queue this job once all have ended, however
-    #[arg(long, value_name = "JSON", value_parser = parse_follow_up)]
-    pub on_finish: Option<FollowUp>,
-    /// Wait for the end and print the report
-    #[arg(long)]
-    pub wait: bool,
-    /// Exit with 1 if there is any such verdict; comma-separated
-    #[arg(
-        long,
-        value_enum,
-        value_name = "VERDICT",
-        value_delimiter = ',',
-        requires = "wait"
-    )]
-    pub fail_on: Vec<FailOn>,
-}
-
 /// Runs it.
 ///
 /// # Errors
@@ -141,7 +108,7 @@ pub fn run(
         SubmitAction::Liveness(liveness) => {
             submit_jobs(Kind::Liveness, liveness, global, loaded, console)
         }
-        SubmitAction::Batch(batch) => submit_batch(batch, global, loaded, console),
+        SubmitAction::Batch(batch) => batch::run(batch, global, loaded, console),
     }
 }
 
@@ -221,78 +188,10 @@ fn request(job: &Job, arguments: &SubmitJobArgs) -> Result<Submit, Failure> {
     })
 }
 
-fn submit_batch(
-    arguments: &SubmitBatchArgs,
-    global: &Global,
-    loaded: &Loaded,
-    console: &mut Console<'_>,
-) -> Result<Code, Failure> {
-    let began = Instant::now();
-    let config = &loaded.config;
-    let (plan, database) = read_batch(arguments, global, config)?;
-    let mut client = connect(config)?;
-    let status = daemon_on(&database, &mut client)?;
-    let follower = listen(arguments.wait, config)?;
-    warn_of_pauses(&status, &plan, global, console);
-    let like = SubmitBatch {
-        priority: arguments.priority,
-        on_success: arguments.on_success.clone(),
-        on_finish: arguments.on_finish.clone(),
-        ..SubmitBatch::default()
-    };
-    let taken = client.submit_batch(&plan, &like)?;
-    let ids = taken.jobs();
-    if let Some(follower) = follower {
-        let awaited = Awaited {
-            began,
-            work: Held {
-                plan,
-                ids,
-                group: taken.group,
-            },
-            database: status.database,
-            fail_on: arguments.fail_on.clone(),
-        };
-        return awaited.run(follower, global, config, console);
-    }
-    let text = match (global.format(console.stdout_is_terminal), taken.group) {
-        (Format::Json, group) => json_line(&json!({"group": group, "ids": taken.ids})),
-        (Format::Human, Some(group)) => format!(
-            "queued {} as group {group}; vvv-actors job wait --group {group} waits for it\n",
-            named(&ids)
-        ),
-        (Format::Human, None) => "the batch is empty: nothing was queued\n".to_owned(),
-    };
-    print(&text, console)
-}
-
-/// What the file asks for, and on which database; an empty path is the daemon's.
-fn read_batch(
-    arguments: &SubmitBatchArgs,
-    global: &Global,
-    config: &Config,
-) -> Result<(Plan, PathBuf), Failure> {
-    let batch = batch_file::read(&arguments.file, std::io::stdin())
-        .map_err(|error| Failure::new(Code::Usage, error))?;
-    let mut plan = batch.plan;
-    if !arguments.only.is_empty() {
-        plan.keep_only(&arguments.only);
-    }
-    let named = batch.database.filter(|_| global.db.is_none());
-    Ok((plan, named.unwrap_or_else(|| config.database.path.clone())))
-}
-
 fn named(ids: &[i64]) -> String {
     match ids {
         [id] => format!("job {id}"),
         [first, .., last] => format!("{} jobs, {first} to {last}", ids.len()),
         [] => "nothing".to_owned(),
     }
-}
-
-fn parse_follow_up(text: &str) -> Result<FollowUp, String> {
-    let follow: FollowUp = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Job::from_payload(follow.kind.0, &follow.payload.to_string())
-        .map_err(|error| error.to_string())?;
-    Ok(follow)
 }

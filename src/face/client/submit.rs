@@ -17,8 +17,10 @@ const ROOM: usize = LONGEST_LINE - (16 << 10);
 pub struct Taken {
     /// Its group; none if there was nothing to do.
     pub group: Option<i64>,
-    /// Its jobs.
+    /// Its new jobs.
     pub ids: BatchIds,
+    /// Whether it was there before, so that nothing was queued.
+    pub duplicate: bool,
 }
 
 impl Taken {
@@ -35,7 +37,8 @@ impl Taken {
 }
 
 impl Client {
-    /// Hands in a whole plan as one group; `like` has all that is no item.
+    /// Hands in a whole plan as one group; `like` has all that is no item. One that is there already,
+    /// by its key, is not handed in again.
     ///
     /// # Errors
     /// As [`Client::ask`]. What was taken before the error is withdrawn, if the daemon still
@@ -54,10 +57,16 @@ impl Client {
             if taken.group.is_none() {
                 part.on_success.clone_from(&like.on_success);
                 part.on_finish.clone_from(&like.on_finish);
+                part.unique_key.clone_from(&like.unique_key);
+                part.unique_for = like.unique_for;
             }
             match self.ask(&part) {
                 Ok(batch) => {
                     taken.group = Some(batch.group);
+                    if batch.duplicate {
+                        taken.duplicate = true;
+                        return Ok(taken);
+                    }
                     taken.ids.score.extend(batch.ids.score);
                     taken.ids.thumbnails.extend(batch.ids.thumbnails);
                     taken.ids.liveness.extend(batch.ids.liveness);
@@ -96,6 +105,12 @@ impl Client {
             }
         }
     }
+}
+
+/// How many lines a batch takes.
+#[must_use]
+pub fn lines_of(plan: &Plan) -> usize {
+    batch_parts(plan).len()
 }
 
 fn kinds_of(plan: &Plan) -> Vec<KindName> {

@@ -105,6 +105,13 @@ impl SubmitBatch {
             ));
         }
         let priority = priority(self.priority)?;
+        let (unique_key, unique_for) = unique_key(self.unique_key, self.unique_for)?;
+        if unique_key.is_some() && self.group.is_some() {
+            return Err(RpcError::params(
+                "unique_key",
+                "is said with the first part",
+            ));
+        }
         let mut plan = Plan::of(self.new_videos, self.stale_ids);
         if !self.only.is_empty() {
             let kinds: Vec<Kind> = self.only.iter().map(|kind| kind.0).collect();
@@ -118,7 +125,12 @@ impl SubmitBatch {
             unique_key: None,
             unique_for: None,
         });
-        Ok(requests.collect())
+        let mut requests: Vec<JobRequest> = requests.collect();
+        // The first job has the key for all of them.
+        if let Some(first) = requests.first_mut() {
+            (first.unique_key, first.unique_for) = (unique_key, unique_for);
+        }
+        Ok(requests)
     }
 
     /// Which group it is part of.
@@ -367,6 +379,13 @@ mod tests {
             ..SubmitBatch::default()
         };
         assert_eq!(wrong.follow_ups().unwrap_err().data["key"], "on_finish");
+        for wrong in [
+            json!({"stale_ids": ["c"], "unique_key": ""}),
+            json!({"stale_ids": ["c"], "unique_key": "k", "group": 1}),
+        ] {
+            let error = from_value::<SubmitBatch>(wrong).unwrap().into_requests();
+            assert_eq!(error.unwrap_err().data["key"], "unique_key");
+        }
     }
 
     #[test]

@@ -6,18 +6,13 @@ use serde_json::Value;
 use super::{
     Command, GroupState, Job, JobDetail, KindName, Method, QueueName, Span, States, Time, WaitedJob,
 };
-use crate::face::batch_file::NewVideo;
 
-const fn default_priority() -> u8 {
+pub(super) const fn default_priority() -> u8 {
     crate::engine::Job::DEFAULT_PRIORITY
 }
 
 const fn default_limit() -> usize {
     50
-}
-
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// Queues work of any size; it is cut into jobs.
@@ -61,79 +56,6 @@ pub struct Submitted {
 impl Command for Submit {
     const METHOD: Method = Method::JobsSubmit;
     type Answer = Submitted;
-}
-
-/// A job that follows the end of a group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct FollowUp {
-    /// What to do.
-    pub kind: KindName,
-    /// With what.
-    pub payload: Value,
-}
-
-/// Queues all that a batch file asks for, as one group. A large batch comes in parts: `more` holds
-/// the group open, and the next part names it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SubmitBatch {
-    /// Videos to score and, where they have an address, whose thumbnails to check.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_videos: Option<Vec<NewVideo>>,
-    /// Videos to ask for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stale_ids: Option<Vec<String>>,
-    /// Ignored: the daemon has its database. Here so that a batch file's object is taken as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub db_path: Option<String>,
-    /// Only these kinds of work.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<KindName>,
-    /// 0 (first) to 9.
-    #[serde(default = "default_priority")]
-    pub priority: u8,
-    /// Queued once when every job has succeeded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_success: Option<FollowUp>,
-    /// Queued once when every job has ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_finish: Option<FollowUp>,
-    /// The group this part belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<i64>,
-    /// Whether another part follows.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub more: bool,
-}
-
-/// What became of [`SubmitBatch`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Batch {
-    /// The group.
-    pub group: i64,
-    /// Its new jobs.
-    pub ids: BatchIds,
-}
-
-/// Jobs by kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct BatchIds {
-    /// Those that score.
-    pub score: Vec<i64>,
-    /// Those that check thumbnails.
-    pub thumbnails: Vec<i64>,
-    /// Those that ask for videos.
-    pub liveness: Vec<i64>,
-}
-
-impl Command for SubmitBatch {
-    const METHOD: Method = Method::JobsSubmitBatch;
-    type Answer = Batch;
 }
 
 /// Tells everything of one job.

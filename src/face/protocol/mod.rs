@@ -6,6 +6,7 @@
 //! What we read is strict (an unknown key is refused by name); what a client reads is not, so that
 //! an answer may grow.
 
+mod batch;
 mod convert;
 mod daemon;
 mod envelope;
@@ -22,6 +23,7 @@ mod values;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::batch::{Batch, BatchIds, FollowUp, SubmitBatch};
 pub use self::convert::job_ids;
 pub use self::daemon::{
     Activity, AtWork, Drain, PoolState, Rate, Reload, Reloaded, Shutdown, Status, StatusReport,
@@ -35,8 +37,7 @@ pub use self::events::{
 };
 pub use self::job::{GroupState, Job, JobDetail, WaitedJob};
 pub use self::jobs::{
-    Batch, BatchIds, Cancel, Cancelled, FollowUp, Get, Got, List, Listed, Retried, Retry, Submit,
-    SubmitBatch, Submitted, Wait, Waited,
+    Cancel, Cancelled, Get, Got, List, Listed, Retried, Retry, Submit, Submitted, Wait, Waited,
 };
 pub use self::method::Method;
 pub use self::queues::{Changed, ListQueues, Pause, Purge, Purged, QueueState, Queues, Resume};

@@ -1,16 +1,17 @@
 //! What each command does, whoever asks: the socket and the web share it.
 
+mod facts;
 mod news;
 mod views;
 mod wait;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use self::facts::Facts;
 pub(in crate::face) use self::news::Event;
 use self::news::News;
 use self::views::Views;
@@ -35,17 +36,6 @@ pub enum Control {
     },
     /// To read the configuration again.
     Reload(oneshot::Sender<Result<Reloaded, RpcError>>),
-}
-
-/// What a daemon tells of itself.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    /// The database.
-    pub database: PathBuf,
-    /// The socket.
-    pub socket: PathBuf,
-    /// When it started.
-    pub began: Instant,
 }
 
 /// All that connections share.
@@ -133,10 +123,15 @@ impl Site {
         &self,
         batch: SubmitBatch,
     ) -> Result<Batch, RpcError> {
+        if let Some(named) = &batch.db_path {
+            self.facts.refuse_other(Path::new(named))?;
+        }
         let grouping = batch.grouping()?;
         let requests = batch.into_requests()?;
         let kinds: Vec<Kind> = requests.iter().map(|request| request.job.kind()).collect();
         let (queued, group) = self.engine.enqueue(requests, grouping).await?;
+        let group = group.ok_or_else(|| no_group(&queued))?.0;
+        let duplicate = queued.iter().any(|queued| queued.duplicate);
         let mut ids = BatchIds::default();
         for (kind, queued) in kinds.into_iter().zip(queued) {
             match kind {
@@ -145,9 +140,11 @@ impl Site {
                 Kind::Liveness => ids.liveness.extend(numbers(queued)),
             }
         }
-        let group = group.ok_or_else(|| RpcError::new(ErrorCode::Internal, "no group was made"))?;
-        let group = group.0;
-        Ok(Batch { group, ids })
+        Ok(Batch {
+            group,
+            ids,
+            duplicate,
+        })
     }
 
     pub(in crate::face) async fn get(&self, Get { id }: Get) -> Result<Got, RpcError> {
@@ -262,6 +259,18 @@ impl Site {
 /// The daemon is too far gone to do it.
 pub(in crate::face) fn stopping() -> RpcError {
     RpcError::new(ErrorCode::Stopping, "the daemon is stopping")
+}
+
+/// A job that is part of no group has the key that a batch was to have.
+fn no_group(queued: &[Enqueued]) -> RpcError {
+    let holder = queued.iter().find(|queued| queued.duplicate);
+    match holder.and_then(|queued| queued.ids.first()) {
+        Some(id) => RpcError::params(
+            "unique_key",
+            format!("job {id} has it, which is of no batch"),
+        ),
+        None => RpcError::new(ErrorCode::Internal, "no group was made"),
+    }
 }
 
 fn numbers(queued: Enqueued) -> impl Iterator<Item = i64> {

@@ -681,6 +681,50 @@ fn jobs_are_listed_by_state_queue_group_and_text_page_by_page() {
 }
 
 #[test]
+fn a_group_with_a_key_is_queued_once_and_found_by_it() {
+    let (_fixture, mut writer) = queue("wal");
+    let batch = |unique_for| Enqueue {
+        requests: vec![
+            JobRequest {
+                unique_key: Some("k".to_owned()),
+                unique_for,
+                ..request(liveness(&["a", "b"]))
+            },
+            request(liveness(&["c"])),
+        ],
+        grouping: Grouping::New {
+            follow_ups: FollowUps::default(),
+            open: false,
+        },
+        chunks: CHUNKS,
+        now: Moment(1),
+    };
+    let (queued, group) = run(&mut writer, batch(Some(1))).unwrap();
+    assert!(group.is_some() && queued.iter().all(|queued| !queued.duplicate));
+    let (again, same) = run(&mut writer, batch(None)).unwrap();
+    assert_eq!(same, group);
+    assert!(
+        again
+            .iter()
+            .all(|queued| queued.duplicate && queued.ids.is_empty())
+    );
+    let later = Enqueue {
+        now: Moment(5_000),
+        ..batch(None)
+    };
+    assert_eq!(
+        run(&mut writer, later.clone()).unwrap().1,
+        group,
+        "it has not ended"
+    );
+    let held = claim(&mut writer, 9, 2, true).jobs;
+    for job in held {
+        finish(&mut writer, job.claim, 3);
+    }
+    assert_ne!(run(&mut writer, later).unwrap().1, group);
+}
+
+#[test]
 fn a_row_that_nobody_has_taken_in_is_listed_and_counted() {
     let (fixture, _writer) = queue("wal");
     fixture.sql(
