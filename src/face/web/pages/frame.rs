@@ -187,7 +187,10 @@ pub(super) fn notice(done: &str) -> Option<String> {
         "resumed" => format!("The queue {} goes on.", queue()?),
         "asked" => {
             let job: u64 = of.parse().ok()?;
-            format!("Job {job} asks again, as soon as the window has room.")
+            format!(
+                "Job {job} asks as soon as the window has room; a word younger than \
+                 liveness.fresh_for stands."
+            )
         }
         _ => return None,
     })
