@@ -168,6 +168,8 @@
     source.addEventListener("open", () => {
       streaming = true;
       say("live", "live");
+      // What happened before it opened, nobody tells.
+      soon();
     });
     source.addEventListener("job", onJob);
     source.addEventListener("queue", onQueue);
