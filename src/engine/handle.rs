@@ -13,7 +13,7 @@ use super::metrics::Sight;
 use super::ticket::Source;
 use super::{
     BlockingEngine, EngineError, EngineEvent, JobEvents, Lost, Phase, Status, StopRequest,
-    SubmitOptions, Ticket, Work, events, resized,
+    SubmitOptions, Ticket, Work, events,
 };
 use crate::actors::call_budget::CallBudget;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
@@ -49,28 +49,6 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
-    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
-    /// [`resized`](super::resized). May block for a moment.
-    #[must_use]
-    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
-        self.pictures.as_ref()?.get(video_id, url)
-    }
-
-    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
-    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
-    #[must_use]
-    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
-        let pictures = self.pictures.as_ref()?;
-        match resized(&pictures.get(video_id, url)?, max_side) {
-            Ok(small) => Some(small),
-            Err(error) => {
-                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
-                pictures.forget(video_id, url);
-                None
-            }
-        }
-    }
-
     /// What it was started with.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
