@@ -182,7 +182,7 @@ impl EngineHandle {
                 Ok(reloaded)
             }
             Ok(Err(error)) => Err(EngineError::Config(error)),
-            Err(_) => Err(gone(&self.phase)),
+            Err(_) => Err(self.phase.borrow().gone()),
         }
     }
 
@@ -228,7 +228,7 @@ impl EngineHandle {
     {
         match self.supervisor.send(message).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(gone(&self.phase)),
+            Err(_) => Err(self.phase.borrow().gone()),
         }
     }
 
@@ -240,7 +240,7 @@ impl EngineHandle {
         self.supervisor
             .send(GetStatus)
             .await
-            .map_err(|_| gone(&self.phase))
+            .map_err(|_| self.phase.borrow().gone())
     }
 
     /// Whether the engine died.
@@ -255,7 +255,7 @@ impl EngineHandle {
     /// When the engine is lost.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
         let asked = self.supervisor.send(GetAlarms).await;
-        asked.map_err(|_| gone(&self.phase))
+        asked.map_err(|_| self.phase.borrow().gone())
     }
 
     /// Why the engine is no more, unless it was told to stop.
@@ -295,14 +295,5 @@ impl EngineHandle {
             // Its last act was to answer, so joining it blocks this thread for no time.
             let _ = thread.join();
         }
-    }
-}
-
-/// Why an engine that does not answer any more does not.
-pub(super) fn gone(phase: &watch::Receiver<Phase>) -> EngineError {
-    match *phase.borrow() {
-        Phase::Stopping => EngineError::Stopped,
-        Phase::Running => EngineError::Lost,
-        Phase::Lost(why) => why.into(),
     }
 }
