@@ -8,6 +8,7 @@ pub use super::kind::{Kind, Queue};
 
 /// One picture to check: the video it belongs to and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(expecting = "an object with video_id and thumbnail_url")]
 pub struct ThumbnailItem {
     /// The site's id of the video.
     pub video_id: String,
@@ -28,6 +29,7 @@ pub enum Job {
 
 /// Payload of [`Kind::Score`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with video_ids")]
 pub struct ScoreJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,
@@ -35,6 +37,7 @@ pub struct ScoreJob {
 
 /// Payload of [`Kind::Thumbnails`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with videos")]
 pub struct ThumbnailsJob {
     /// The pictures, each with its video.
     pub videos: Vec<ThumbnailItem>,
@@ -42,6 +45,7 @@ pub struct ThumbnailsJob {
 
 /// Payload of [`Kind::Liveness`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with video_ids")]
 pub struct LivenessJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,
