@@ -8,7 +8,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HeaderMap, HeaderName,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName,
     HeaderValue, ORIGIN, REFERRER_POLICY, VIA, X_CONTENT_TYPE_OPTIONS, X_FORWARDED_FOR,
     X_FRAME_OPTIONS,
 };
@@ -123,8 +123,8 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<S
     let base = base_of(request);
     let path = request.match_info().unprocessed().to_owned();
     let door = door(&path);
-    let host = request.connection_info_host();
-    if !options.is_ours(&host) {
+    let host = host_of(request);
+    if !options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
         ))
@@ -199,7 +199,7 @@ fn from_this_machine(request: &ServiceRequest) -> Result<(), Problem> {
         IpAddr::V4(address) => address.is_loopback(),
         IpAddr::V6(address) => address.to_canonical().is_loopback(),
     });
-    if !is_near || !Options::names_loopback(&request.connection_info_host()) {
+    if !is_near || !Options::names_loopback(host_of(request)) {
         let detail = "without a token only this machine is let in: configure one";
         return Err(Problem::forbidden(detail));
     }
@@ -252,17 +252,10 @@ fn base_of(request: &ServiceRequest) -> String {
     base.unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
-trait HostOf {
-    /// `Host` as it was sent; never what a proxy says.
-    fn connection_info_host(&self) -> String;
-}
-
-impl HostOf for ServiceRequest {
-    fn connection_info_host(&self) -> String {
-        let host = self.headers().get(actix_web::http::header::HOST);
-        let host = host.and_then(|host| host.to_str().ok());
-        host.unwrap_or_default().to_owned()
-    }
+/// `Host` as it was sent; never what a proxy says.
+fn host_of(request: &ServiceRequest) -> &str {
+    let host = request.headers().get(HOST);
+    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 pub(super) fn is_secure(request: &actix_web::HttpRequest) -> bool {
