@@ -70,6 +70,7 @@ pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::picture::PictureError;
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
+pub use crate::domain::trace::{Hex, NoTraceParent, TraceParent};
 pub use crate::domain::trend::{Direction, Trend};
 pub use crate::fetch::PictureCache;
 use crate::store::QueueHome;

@@ -191,7 +191,7 @@ pub use engine::{
     BlockingEngine, BlockingTicket, Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle,
     Failure, Found, JobId, JobMoved, JobState, LivenessFound, LivenessReport, News, Report,
     ScoreFound, ScoreReport, Status, SubmitOptions, ThumbnailFound, ThumbnailItem,
-    ThumbnailsReport, Ticket, Work,
+    ThumbnailsReport, Ticket, TraceParent, Work,
 };
 #[doc(inline)]
 pub use engine::{LivenessJob as Liveness, ScoreJob as Score, ThumbnailsJob as Thumbnails};

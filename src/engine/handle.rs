@@ -8,6 +8,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::Instrument;
 
 use super::metrics::Sight;
 use super::ticket::Source;
@@ -16,6 +17,7 @@ use super::{
     SubmitOptions, Ticket, Work, events, resized,
 };
 use crate::actors::call_budget::CallBudget;
+use crate::actors::spans;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
 use crate::actors::supervisor::follow::EnqueueAndFollow;
 use crate::actors::supervisor::reload::Reload;
@@ -112,13 +114,15 @@ impl EngineHandle {
     ) -> Result<Ticket<W::Report>, EngineError> {
         let job = work.into_job();
         let asked = job.clone();
+        let span = spans::submit(1, options.traceparent);
         let source = if self.durable {
             let request = options.request(job);
-            let following = self.ask(EnqueueAndFollow(request)).await?;
+            let queueing = self.ask(EnqueueAndFollow(request));
+            let following = queueing.instrument(span).await?;
             Source::Durable(following)
         } else {
             let submit = options.submit(job)?;
-            Source::Own(self.ask(submit).await?)
+            Source::Own(self.ask(submit).instrument(span).await?)
         };
         let (supervisor, phase) = (self.supervisor.clone(), self.phase.clone());
         Ok(Ticket::new(asked, source, supervisor, phase))
@@ -150,7 +154,11 @@ impl EngineHandle {
         requests: Vec<JobRequest>,
         grouping: Grouping,
     ) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
-        self.ask(EnqueueJobs { requests, grouping }).await
+        let trace = requests.first().and_then(|first| first.trace);
+        let span = spans::submit(requests.len(), trace);
+        self.ask(EnqueueJobs { requests, grouping })
+            .instrument(span)
+            .await
     }
 
     /// Cancels jobs that have not ended, running ones too; those it cancelled.

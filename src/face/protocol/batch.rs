@@ -63,6 +63,10 @@ pub struct SubmitBatch {
     /// So long from now a batch that has ended keeps its key; for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_for: Option<Span>,
+    /// The trace it belongs to and the span that asks: W3C's `traceparent`, version 00. Over HTTP the
+    /// header of that name says so where this does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// What became of [`SubmitBatch`].

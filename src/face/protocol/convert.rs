@@ -10,7 +10,7 @@ use super::{
 use crate::config;
 use crate::engine::{
     self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobRequest, JobSummary,
-    Kind, LivenessJob, QueueSummary, ScoreJob, ThumbnailsJob,
+    Kind, LivenessJob, NoTraceParent, QueueSummary, ScoreJob, ThumbnailsJob, TraceParent,
 };
 use crate::face::batch_file::Plan;
 
@@ -56,6 +56,12 @@ fn unique_key(
     Ok((key, unique_for.map(|span| span.millis() / 1000)))
 }
 
+/// The trace that a parameter names.
+fn trace(traceparent: Option<&str>) -> Result<Option<TraceParent>, RpcError> {
+    let read = traceparent.map(str::parse).transpose();
+    read.map_err(|error: NoTraceParent| RpcError::params("traceparent", error))
+}
+
 /// Numbers of jobs, as many as one command may name.
 ///
 /// # Errors
@@ -88,6 +94,7 @@ impl Submit {
             delay_ms,
             unique_key,
             unique_for,
+            trace: trace(self.traceparent.as_deref())?,
         })
     }
 }
@@ -106,6 +113,7 @@ impl SubmitBatch {
         }
         let priority = priority(self.priority)?;
         let (unique_key, unique_for) = unique_key(self.unique_key, self.unique_for)?;
+        let trace = trace(self.traceparent.as_deref())?;
         if unique_key.is_some() && self.group.is_some() {
             return Err(RpcError::params(
                 "unique_key",
@@ -124,6 +132,7 @@ impl SubmitBatch {
             delay_ms: 0,
             unique_key: None,
             unique_for: None,
+            trace,
         });
         let mut requests: Vec<JobRequest> = requests.collect();
         // The first job has the key for all of them.
@@ -241,6 +250,7 @@ impl From<engine::JobDetail> for JobDetail {
             payload: job.payload.map_or(Value::Null, kept),
             remaining: job.remaining.map(kept),
             result: job.result.map(kept),
+            traceparent: job.trace.map(|trace| trace.to_string()),
         }
     }
 }

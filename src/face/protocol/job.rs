@@ -54,6 +54,9 @@ pub struct JobDetail {
     pub remaining: Option<Value>,
     /// What was found: `{"score": […]}`, `{"thumbnails": […]}` or `{"liveness": […]}`.
     pub result: Option<Value>,
+    /// The trace it belongs to, as W3C's `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// One of the jobs.
