@@ -25,6 +25,7 @@ pub fn submit(pieces: usize, trace: Option<TraceParent>) -> Span {
 #[must_use]
 pub fn attempt(claimed: &ClaimedJob) -> Span {
     tracing::error_span!(
+        parent: None,
         "job",
         id = %claimed.claim.job,
         kind = %claimed.kind,

@@ -2,6 +2,7 @@
 //! comes from outside is escaped and cut, so that no title or address can forge a line or flood
 //! the log. Only the program installs a subscriber; the library never does.
 
+use std::ffi::OsString;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -23,6 +24,8 @@ use crate::config::{Log, LogFormat};
 
 /// The most of one field that is logged, in bytes.
 const LONGEST_FIELD: usize = 512;
+/// A field of spans that is for who exports them: `trace_id` says the same to people.
+const FOR_EXPORT: &str = "traceparent";
 
 /// What is logged and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,16 +88,40 @@ pub fn install(settings: &Settings) -> Result<Level, ParseError> {
 }
 
 /// The same for a program that must go on whatever becomes of the log: lines are written by a
-/// thread of their own, and dropped and counted where they find no room.
+/// thread of their own, and dropped and counted where they find no room. With the feature `otlp` spans
+/// go to the collector that the environment names.
 ///
 /// # Errors
-/// When there is no thread to be had, or the filter is none.
-pub fn install_apart(settings: &Settings) -> anyhow::Result<(Level, Flush)> {
+/// When there is no thread to be had, the filter is none, or the collector's address is.
+pub fn install_apart(
+    settings: &Settings,
+    environment: &[(OsString, OsString)],
+) -> anyhow::Result<(Level, Outgoing)> {
     let json = settings.json;
-    let (writer, flush) = LogWriter::to(std::io::stderr(), move |count| dropped(count, json))?;
+    let (writer, lines) = LogWriter::to(std::io::stderr(), move |count| dropped(count, json))?;
     let (subscriber, level) = subscriber(settings, writer)?;
+    #[cfg(feature = "otlp")]
+    let (subscriber, spans) = {
+        let (layer, spans) = super::otlp::from_environment(environment)?.unzip();
+        (subscriber.with(layer), spans)
+    };
+    #[cfg(not(feature = "otlp"))]
+    let _ = environment;
     let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok((level, flush))
+    let outgoing = Outgoing {
+        #[cfg(feature = "otlp")]
+        _spans: spans,
+        _lines: lines,
+    };
+    Ok((level, outgoing))
+}
+
+/// Has the last spans and lines go out when it goes, for as long as that may take.
+#[must_use = "the last lines are lost without it"]
+pub struct Outgoing {
+    #[cfg(feature = "otlp")]
+    _spans: Option<super::otlp::FlushSpans>,
+    _lines: Flush,
 }
 
 /// Changes what is logged while the program runs.
@@ -121,7 +148,13 @@ impl Level {
 pub fn subscriber<W>(
     settings: &Settings,
     writer: W,
-) -> Result<(impl Subscriber + Send + Sync + use<W>, Level), ParseError>
+) -> Result<
+    (
+        impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync + use<W>,
+        Level,
+    ),
+    ParseError,
+>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -163,6 +196,9 @@ struct HumanVisitor<'writer> {
 
 impl HumanVisitor<'_> {
     fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if field.name() == FOR_EXPORT {
+            return;
+        }
         let space = if self.first { "" } else { " " };
         self.first = false;
         let value = plain(value, LONGEST_FIELD);
@@ -223,7 +259,9 @@ struct JsonVisitor(Map<String, Value>);
 
 impl JsonVisitor {
     fn put(&mut self, field: &Field, value: Value) {
-        self.0.insert(field.name().to_owned(), value);
+        if field.name() != FOR_EXPORT {
+            self.0.insert(field.name().to_owned(), value);
+        }
     }
 }
 
@@ -386,6 +424,29 @@ mod tests {
         );
         assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
         assert_eq!(line["target"], module_path!());
+    }
+
+    #[test]
+    fn a_line_of_a_traced_job_has_its_trace() {
+        for (format, has) in [
+            (LogFormat::Human, "job{id=7 trace_id=4bf9}: slow"),
+            (LogFormat::Json, "\"trace_id\":\"4bf9\""),
+        ] {
+            let text = logged(&settings("info", format), || {
+                let (trace_id, parent) = (Some("4bf9"), Some("00-4bf9"));
+                let (trace_id, traceparent) = (
+                    trace_id.map(tracing::field::display),
+                    parent.map(tracing::field::display),
+                );
+                let span = tracing::info_span!("job", id = 7, trace_id, traceparent);
+                let _entered = span.enter();
+                tracing::warn!("slow");
+            });
+            assert!(
+                text.contains(has) && !text.contains("traceparent"),
+                "{text}"
+            );
+        }
     }
 
     #[test]
