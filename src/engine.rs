@@ -106,6 +106,17 @@ enum Phase {
     Lost(Lost),
 }
 
+impl Phase {
+    /// Why an engine that does not answer any more does not.
+    fn gone(self) -> EngineError {
+        match self {
+            Self::Stopping => EngineError::Stopped,
+            Self::Running => EngineError::Lost,
+            Self::Lost(why) => why.into(),
+        }
+    }
+}
+
 type Ready = std_mpsc::Sender<Result<Addr<Supervisor>, EngineError>>;
 
 /// The engine's thread, from its first moment to its last.

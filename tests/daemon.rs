@@ -184,6 +184,9 @@ fn a_second_daemon_is_told_who_works_the_queue_off() {
         third.stderr.contains("another daemon answers there"),
         "{third:?}"
     );
+    assert!(third.stderr.contains(&holder), "{third:?}");
+    let ours = "SELECT count(*) FROM sqlite_master WHERE name GLOB 'vvv_*'";
+    assert_eq!(elsewhere.vault.ask(ours), "0", "it did not start");
     assert_eq!(daemon.call("daemon.status", json!({}))["state"], "running");
     assert!(!scene.path("other.sock").exists());
 }

@@ -246,6 +246,49 @@ fn a_daemon_of_another_database_is_told_nothing() {
 }
 
 #[test]
+fn what_was_not_done_is_named_and_what_is_there_is_shown() {
+    let scene = scene(1);
+    let daemon = Daemon::start(&scene, &[]);
+    for _ in 0..2 {
+        told(&scene, "submit liveness aaaaaaaaaaa --delay 1h");
+    }
+    let late = output(&scene, "job wait 1 2 --timeout 50ms --format human");
+    assert_eq!(late.stdout, "2 have not ended: 1, 2\n", "{late:?}");
+    let cancelled = output(&scene, "job cancel 9999 1 --format human");
+    assert_eq!(cancelled.code, Some(1), "{cancelled:?}");
+    let said = "cancelled: 1 of 2\nnot cancelled, for they have ended, or are not there: 9999\n";
+    assert_eq!(cancelled.stdout, said);
+    let shown = output(&scene, "job show 1 9999 2");
+    assert_eq!(
+        (shown.code, shown.stdout.lines().count()),
+        (Some(1), 2),
+        "{shown:?}"
+    );
+    assert!(shown.stderr.contains("9999"), "{shown:?}");
+    let paused = output(&scene, "queue pause cleanup liveness");
+    assert_eq!(paused.stdout.lines().count(), 1, "{paused:?}");
+    for (line, said) in [
+        ("job list --limit 0", "1 or more"),
+        ("submit score --all --limit 0", "1 or more"),
+        (
+            "submit batch x --only bogus",
+            "one of scoring, score, tasks.score",
+        ),
+    ] {
+        let refused = output(&scene, line);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+    let list = scene
+        .run(["submit", "batch", "-"])
+        .stdin("[null, [], [\"id\"]]")
+        .output();
+    assert_eq!(list.code, Some(2), "{list:?}");
+    assert!(list.stderr.contains("must be an object"), "{list:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
 fn a_lock_of_anothers_delays_and_fails_nothing() {
     let mut scene = Scene::with(PROGRAM, Journal::Delete, |_, path| {
         VaultSpec {

@@ -8,6 +8,7 @@ pub use super::kind::{Kind, Queue};
 
 /// One picture to check: the video it belongs to and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(expecting = "an object with video_id and thumbnail_url")]
 pub struct ThumbnailItem {
     /// The site's id of the video.
     pub video_id: String,
@@ -29,6 +30,7 @@ pub enum Job {
 /// Videos to score: the payload of [`Kind::Score`], and what a host submits as
 /// `vvv_actors::Score`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with video_ids")]
 pub struct ScoreJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,
@@ -37,6 +39,7 @@ pub struct ScoreJob {
 /// Thumbnails to check: the payload of [`Kind::Thumbnails`], and what a host submits as
 /// `vvv_actors::Thumbnails`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with videos")]
 pub struct ThumbnailsJob {
     /// The pictures, each with its video.
     pub videos: Vec<ThumbnailItem>,
@@ -45,6 +48,7 @@ pub struct ThumbnailsJob {
 /// Videos to ask for: the payload of [`Kind::Liveness`], and what a host submits as
 /// `vvv_actors::Liveness`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object with video_ids")]
 pub struct LivenessJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,

@@ -28,7 +28,7 @@ use super::{EngineError, EngineHandle, JobId, Status, SubmitOptions, Ticket, Wor
 ///
 /// Within an async runtime these calls work as well, for the engine needs nothing of that runtime;
 /// but they block its thread, as [`std::thread::sleep`] would. Tasks use the
-/// [`EngineHandle`](super::EngineHandle).
+/// [`EngineHandle`].
 #[derive(Clone)]
 pub struct BlockingEngine {
     handle: EngineHandle,

@@ -14,7 +14,7 @@ use super::metrics::Sight;
 use super::ticket::Source;
 use super::{
     BlockingEngine, EngineError, EngineEvent, JobEvents, Lost, Phase, Status, StopRequest,
-    SubmitOptions, Ticket, Work, events, resized,
+    SubmitOptions, Ticket, Work, events,
 };
 use crate::actors::call_budget::CallBudget;
 use crate::actors::spans;
@@ -51,28 +51,6 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
-    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
-    /// [`resized`](super::resized). May block for a moment.
-    #[must_use]
-    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
-        self.pictures.as_ref()?.get(video_id, url)
-    }
-
-    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
-    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
-    #[must_use]
-    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
-        let pictures = self.pictures.as_ref()?;
-        match resized(&pictures.get(video_id, url)?, max_side) {
-            Ok(small) => Some(small),
-            Err(error) => {
-                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
-                pictures.forget(video_id, url);
-                None
-            }
-        }
-    }
-
     /// What it was started with.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
@@ -212,7 +190,7 @@ impl EngineHandle {
                 Ok(reloaded)
             }
             Ok(Err(error)) => Err(EngineError::Config(error)),
-            Err(_) => Err(gone(&self.phase)),
+            Err(_) => Err(self.phase.borrow().gone()),
         }
     }
 
@@ -258,7 +236,7 @@ impl EngineHandle {
     {
         match self.supervisor.send(message).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(gone(&self.phase)),
+            Err(_) => Err(self.phase.borrow().gone()),
         }
     }
 
@@ -270,7 +248,7 @@ impl EngineHandle {
         self.supervisor
             .send(GetStatus)
             .await
-            .map_err(|_| gone(&self.phase))
+            .map_err(|_| self.phase.borrow().gone())
     }
 
     /// Whether the engine died.
@@ -285,7 +263,7 @@ impl EngineHandle {
     /// When the engine is lost.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
         let asked = self.supervisor.send(GetAlarms).await;
-        asked.map_err(|_| gone(&self.phase))
+        asked.map_err(|_| self.phase.borrow().gone())
     }
 
     /// Why the engine is no more, unless it was told to stop.
@@ -325,14 +303,5 @@ impl EngineHandle {
             // Its last act was to answer, so joining it blocks this thread for no time.
             let _ = thread.join();
         }
-    }
-}
-
-/// Why an engine that does not answer any more does not.
-pub(super) fn gone(phase: &watch::Receiver<Phase>) -> EngineError {
-    match *phase.borrow() {
-        Phase::Stopping => EngineError::Stopped,
-        Phase::Running => EngineError::Lost,
-        Phase::Lost(why) => why.into(),
     }
 }

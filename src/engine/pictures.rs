@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::process::geteuid;
 
+use super::EngineHandle;
 use crate::config::Config;
 use crate::domain::picture::{PictureError, shrink};
 use crate::fetch::{self, PictureCache};
@@ -39,6 +40,30 @@ pub fn open_pictures(config: &Config) -> Option<Arc<PictureCache>> {
             let folder = folder.display();
             tracing::warn!(%folder, %error, "no pictures are cached: the folder cannot be used");
             None
+        }
+    }
+}
+
+impl EngineHandle {
+    /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
+    /// [`resized`]. May block for a moment.
+    #[must_use]
+    pub fn picture(&self, video_id: &str, url: &str) -> Option<Vec<u8>> {
+        self.pictures.as_ref()?.get(video_id, url)
+    }
+
+    /// The same made small, a PNG with no side over `max_side`. One that cannot be decoded is
+    /// dropped from the cache. Blocks while it decodes, a few milliseconds.
+    #[must_use]
+    pub fn thumbnail(&self, video_id: &str, url: &str, max_side: u32) -> Option<Vec<u8>> {
+        let pictures = self.pictures.as_ref()?;
+        match resized(&pictures.get(video_id, url)?, max_side) {
+            Ok(small) => Some(small),
+            Err(error) => {
+                tracing::debug!(video_id, %error, "a cached picture cannot be shown");
+                pictures.forget(video_id, url);
+                None
+            }
         }
     }
 }

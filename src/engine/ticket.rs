@@ -10,7 +10,6 @@ use actix::Addr;
 use futures_util::Stream;
 use tokio::sync::watch;
 
-use super::handle::gone;
 use super::report::{Found, News, Report};
 use super::{EngineError, Phase, TicketEvent};
 use crate::actors::supervisor::durable::Cancel;
@@ -132,7 +131,7 @@ impl<R> Ticket<R> {
                     cancelled.map(|jobs| jobs.map(|jobs| jobs.len()))
                 }
             };
-            Ok(cancelled.map_err(|_| gone(&phase))??)
+            Ok(cancelled.map_err(|_| phase.borrow().gone())??)
         }
     }
 
@@ -152,7 +151,7 @@ impl<R> Ticket<R> {
             Some(Followed::Gone(id)) => Some(Err(EngineError::JobGone(id))),
             Some(Followed::Unreadable(error)) => Some(Err(error.into())),
             Some(Followed::End) => None,
-            None => Some(Err(gone(&self.phase))),
+            None => Some(Err(self.phase.borrow().gone())),
         })
     }
 

@@ -116,7 +116,10 @@ pub enum BatchError {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with new_videos, stale_ids or both"
+)]
 struct Document {
     db_path: Option<PathBuf>,
     new_videos: Option<Vec<NewVideo>>,
@@ -126,6 +129,7 @@ struct Document {
 /// The pipeline's own record of a video: whatever else it holds is its own business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(expecting = "an object with video_id")]
 pub struct NewVideo {
     /// The site's id.
     pub video_id: String,
@@ -181,6 +185,11 @@ fn parse(text: &[u8], file: &str) -> Result<Document, BatchError> {
         key,
         source,
     };
+    // A list would be read by position.
+    if text.trim_ascii_start().first() == Some(&b'[') {
+        let error = serde::de::Error::custom("must be an object, not a list");
+        return Err(malformed("top level".to_owned(), error));
+    }
     let mut json = serde_json::Deserializer::from_slice(text);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let key = error.path().to_string();

@@ -61,10 +61,15 @@ impl Follower {
         self.doubtful.extend(jobs);
     }
 
-    /// Jobs that have not ended.
+    /// How many jobs have not ended.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.len()
+    }
+
+    /// The jobs that have not ended.
+    pub fn unended(&self) -> impl Iterator<Item = i64> {
+        self.open.iter().copied()
     }
 
     /// Jobs that were deleted before their end was heard of.

@@ -114,10 +114,15 @@ fn read(row: &Row<'_>) -> Result<SiteRow, String> {
         .filter(|priority| *priority <= 9)
         .ok_or_else(|| format!("priority = {priority}: must be 0 to 9"))?;
     let run_at_ms = whole(4, "run_at_ms")?.unwrap_or_default();
-    whole(5, "unique_for")?;
+    if let Some(seconds) = whole(5, "unique_for")?
+        && seconds < 0
+    {
+        return Err(format!("unique_for = {seconds}: must not be negative"));
+    }
     match text(row, 6).as_deref() {
         Some("available" | "scheduled") => {}
-        state => return Err(format!("state = {state:?}: leave it to us")),
+        Some(state) => return Err(format!("state = {state:?}: leave it out, it is ours")),
+        None => return Err("state: leave it out, it is ours".to_owned()),
     }
     Ok(SiteRow {
         job,

@@ -8,7 +8,7 @@ use clap::Args;
 use super::selection::{FailOn, RunArgs};
 use super::{Console, Global};
 use crate::config::Loaded;
-use crate::engine::Kind;
+use crate::engine::{Kind, once_each};
 use crate::face::batch_file;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::OneShot;
@@ -78,16 +78,14 @@ pub fn run(
 
 pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
     Kind::from_name(text.trim()).ok_or_else(|| {
-        let names = Kind::ALL.map(|kind| {
-            let mut names = vec![
+        let names = Kind::ALL.into_iter().flat_map(|kind| {
+            [
                 kind.section(),
                 kind.name(),
                 kind.queue().name(),
                 kind.alias(),
-            ];
-            names.dedup();
-            names.join(", ")
+            ]
         });
-        format!("must be one of {}", names.join(", "))
+        format!("must be one of {}", once_each(names.collect()).join(", "))
     })
 }

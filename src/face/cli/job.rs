@@ -1,5 +1,6 @@
 //! `job`: looks at jobs of the durable queue, waits for them, cancels them or has them done again.
 
+mod outcome;
 mod poll;
 mod show;
 mod wait;
@@ -9,8 +10,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use self::outcome::tell;
 use super::daemon_link::{Source, connect_on, look, parse_queue, parse_state};
 use super::db::{json_line, print};
+use super::selection::parse_limit;
 use super::{Console, Format, Global};
 use crate::config::units::parse_duration;
 use crate::config::{Config, Loaded};
@@ -83,7 +86,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "JOB")]
     pub before: Option<i64>,
     /// How many at most
-    #[arg(long, value_name = "N", default_value = "50")]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = parse_limit)]
     pub limit: NonZeroUsize,
 }
 
@@ -137,11 +140,11 @@ pub fn run(
             for ids in ids.ids.chunks(MOST_IDS) {
                 cancelled.extend(client.ask(&Cancel { ids: ids.to_vec() })?.cancelled);
             }
-            tell("cancelled", &cancelled, ids.ids.len(), global, console)
+            tell("cancelled", &cancelled, &ids.ids, global, console)
         }
         JobAction::Retry(retry) => {
             let (retried, asked) = retry_jobs(retry, &mut connect_on(config)?)?;
-            tell("retried", &retried, asked, global, console)
+            tell("retried", &retried, &asked, global, console)
         }
     }
 }
@@ -213,10 +216,18 @@ fn show_jobs(
     config: &Config,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    let jobs = look(config, global, console, |mut source| {
-        ids.iter()
-            .map(|id| show::get(&mut source, *id))
-            .collect::<Result<Vec<JobDetail>, _>>()
+    // What is there is shown, whatever is not.
+    let (jobs, missing) = look(config, global, console, |mut source| {
+        let mut jobs: Vec<JobDetail> = Vec::new();
+        let mut missing = None;
+        for id in ids {
+            match show::get(&mut source, *id) {
+                Ok(job) => jobs.push(job),
+                Err(error) if error.code == Code::Failed => missing = missing.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((jobs, missing))
     })?;
     let format = global.format(console.stdout_is_terminal);
     let text: String = jobs
@@ -226,14 +237,15 @@ fn show_jobs(
             Format::Human => show::card(job),
         })
         .collect();
-    print(&text, console)
+    print(&text, console)?;
+    missing.map_or(Ok(Code::Success), Err)
 }
 
-/// Those that will be done again, and how many were asked for.
+/// Those that will be done again, and those that were asked for.
 fn retry_jobs(
     arguments: &RetryArgs,
     client: &mut Client,
-) -> Result<(Vec<i64>, usize), ClientError> {
+) -> Result<(Vec<i64>, Vec<i64>), ClientError> {
     let asked = if arguments.all_failed {
         let list = List {
             state: States(vec![State(JobState::Failed)]),
@@ -248,7 +260,7 @@ fn retry_jobs(
     for ids in asked.chunks(MOST_IDS) {
         retried.extend(client.ask(&Retry { ids: ids.to_vec() })?.retried);
     }
-    Ok((retried, asked.len()))
+    Ok((retried, asked))
 }
 
 /// The numbers of all jobs that a list is of.
@@ -266,24 +278,4 @@ pub(super) fn all_ids<E>(
             return Ok(ids);
         }
     }
-}
-
-fn tell(
-    what: &'static str,
-    ids: &[i64],
-    asked: usize,
-    global: &Global,
-    console: &mut Console<'_>,
-) -> Result<Code, Failure> {
-    let text = match global.format(console.stdout_is_terminal) {
-        Format::Json => json_line(&serde_json::json!({ what: ids })),
-        Format::Human => format!("{what}: {} of {asked}\n", ids.len()),
-    };
-    print(&text, console)?;
-    // Whoever named a job wants to know that it was not so.
-    Ok(if ids.len() < asked {
-        Code::Failed
-    } else {
-        Code::Success
-    })
 }

@@ -6,7 +6,7 @@ use super::daemon_link::{Source, connect_on, look, parse_queue, since};
 use super::db::{json_line, print};
 use super::{Console, Format, Global};
 use crate::config::Loaded;
-use crate::engine::Queue;
+use crate::engine::{Queue, once_each};
 use crate::face::client::Client;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::failure;
@@ -134,7 +134,8 @@ fn steer(
     act: impl Fn(&mut Client, QueueName) -> Result<Done, Failure>,
 ) -> Result<String, Failure> {
     let mut text = String::new();
-    for queue in &names.queues {
+    // One may have been named twice, by different names.
+    for queue in &once_each(names.queues.clone()) {
         let (json, words) = act(client, QueueName(*queue))?;
         match format {
             Format::Json => text.push_str(&json),

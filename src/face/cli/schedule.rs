@@ -11,8 +11,12 @@ use crate::engine::{Scheduled, scheduled};
 use crate::face::exit::{Code, Failure, printed};
 use crate::face::one_shot::failure;
 
+const AFTER_HELP: &str = "\
+last is the last tick that ran or, before any has, the one from which ticks are counted.";
+
 /// Arguments of `schedule`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct ScheduleArgs {}
 
 /// Shows every task with its line, zone, last and next tick.

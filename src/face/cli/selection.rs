@@ -32,8 +32,15 @@ pub struct SelectionArgs {
     #[arg(long, value_name = "XX", value_parser = NonEmptyStringValueParser::new())]
     pub region: Option<String>,
     /// At most this many videos, those longest not done first
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_limit)]
     pub limit: Option<NonZeroUsize>,
+}
+
+/// A number of things of which there is one at least.
+pub(super) fn parse_limit(text: &str) -> Result<NonZeroUsize, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| "must be a whole number, 1 or more".to_owned())
 }
 
 /// Limits of one run.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::daemon_link::say;
 use super::{Console, Global};
+use crate::engine::database::User;
 use crate::face::exit::{Code, Failure, printed};
 
 const PATTERN: &str = include_str!("../../../conf/vvv-actors.service");
@@ -30,7 +32,15 @@ pub fn run(
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
     let usage = |error: anyhow::Error| Failure::new(Code::Usage, error);
-    let unit = unit(arguments, global).map_err(usage)?;
+    // The daemon's own environment is not ours.
+    let database = match &global.db {
+        Some(named) => named.clone(),
+        None => global.load(Vec::new())?.config.database.path,
+    };
+    let unit = unit(arguments, global, &database).map_err(usage)?;
+    for note in notes(arguments, &database) {
+        say(&note, global, console);
+    }
     printed(
         console
             .stdout
@@ -39,9 +49,23 @@ pub fn run(
     )
 }
 
-fn unit(arguments: &UnitArgs, global: &Global) -> anyhow::Result<String> {
-    let named = global.db.as_ref();
-    let named = named.ok_or_else(|| anyhow::anyhow!("print a unit: --db names no database"))?;
+/// What is not there, or not yet: the unit is good all the same on the machine it is meant for.
+fn notes(arguments: &UnitArgs, database: &Path) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !database.is_file() {
+        notes.push(format!("there is no file {} here", database.display()));
+    }
+    if let Ok(None) = User::find(&arguments.user) {
+        notes.push(format!("there is no user {} here", arguments.user));
+    }
+    notes
+}
+
+fn unit(arguments: &UnitArgs, global: &Global, named: &Path) -> anyhow::Result<String> {
+    anyhow::ensure!(
+        !named.as_os_str().is_empty(),
+        "print a unit: neither --db nor a configuration names a database"
+    );
     let database = std::path::absolute(named)?;
     let folder = database
         .parent()
@@ -126,7 +150,11 @@ mod tests {
             db: Some(database.into()),
             ..Global::default()
         };
-        unit(&arguments, &global)
+        unit(
+            &arguments,
+            &global,
+            global.db.as_deref().unwrap_or(Path::new("")),
+        )
     }
 
     #[test]

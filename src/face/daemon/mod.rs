@@ -6,20 +6,19 @@
 
 mod journal;
 mod manager;
+mod place;
 mod stop;
 mod web;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use listenfd::ListenFd;
-use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::manager::Manager;
+use self::place::Place;
 use self::stop::{Told, stop};
 use self::web::{WebServer, pictures};
 use super::exit::{Code, Failure};
@@ -28,7 +27,7 @@ use super::one_shot::failure;
 use super::protocol::{ErrorCode, Reloaded, RpcError};
 use super::signals::Signals;
 use super::site::{Control, Facts, Site};
-use super::socket::{Bound, Doorman, bind, path_of, serve};
+use super::socket::{Bound, Doorman, serve};
 use crate::config::Config;
 use crate::engine::{Engine, EngineError, EngineHandle};
 
@@ -93,6 +92,9 @@ impl Daemon {
         mut hangups: Signal,
         began: Instant,
     ) -> Result<Code, Failure> {
+        // Whoever gets no socket changes no file.
+        let doorman = Doorman::new(&self.config.daemon).map_err(unstarted)?;
+        let place = Place::find(&self.config.daemon, &doorman)?;
         let start = Engine::builder()
             .config(self.config.clone())
             .pictures(pictures(&self.config))
@@ -107,7 +109,7 @@ impl Daemon {
                 return Ok(Code::Success);
             }
         };
-        match self.open(engine.clone(), began) {
+        match self.open(engine.clone(), place, doorman, began) {
             Ok(mut running) => {
                 let ended = running.work(&mut signals, &mut hangups).await;
                 running.end(ended, &mut signals).await
@@ -120,11 +122,15 @@ impl Daemon {
     }
 
     /// Opens the socket of a daemon whose engine runs.
-    fn open(self, engine: EngineHandle, began: Instant) -> Result<Running, Failure> {
+    fn open(
+        self,
+        engine: EngineHandle,
+        place: Place,
+        doorman: Doorman,
+        began: Instant,
+    ) -> Result<Running, Failure> {
         let config = self.config;
-        let doorman = Doorman::new(&config.daemon).map_err(unstarted)?;
-        let path = path_of(&config.daemon);
-        let (listener, socket, path) = listen(path, &doorman)?;
+        let (listener, socket, path) = place.listen()?;
         let (control, controls) = mpsc::unbounded_channel();
         let facts = Facts {
             // Whoever is told it may stand elsewhere.
@@ -261,29 +267,6 @@ impl Running {
             }
         }
     }
-}
-
-/// The socket the service manager gave us, else one of our own.
-fn listen(
-    path: PathBuf,
-    doorman: &Doorman,
-) -> Result<(UnixListener, Option<Bound>, PathBuf), Failure> {
-    let given = ListenFd::from_env().take_unix_listener(0);
-    let (listener, bound, path) = match given.map_err(unstarted)? {
-        Some(listener) => {
-            let address = listener.local_addr().map_err(unstarted)?;
-            let path = address.as_pathname().map_or(path, PathBuf::from);
-            (listener, None, path)
-        }
-        None => {
-            let (listener, bound) = bind(&path, doorman.group())
-                .map_err(|error| Failure::new(Code::Unusable, error))?;
-            (listener, Some(bound), path)
-        }
-    };
-    listener.set_nonblocking(true).map_err(unstarted)?;
-    let listener = UnixListener::from_std(listener).map_err(unstarted)?;
-    Ok((listener, bound, path))
 }
 
 fn unstarted(error: std::io::Error) -> Failure {

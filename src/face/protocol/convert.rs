@@ -17,6 +17,9 @@ use crate::face::batch_file::Plan;
 /// A payload as work of its kind.
 fn job(kind: Kind, payload: Value) -> Result<engine::Job, RpcError> {
     fn read<T: DeserializeOwned>(payload: Value) -> Result<T, RpcError> {
+        if payload.is_array() {
+            return Err(RpcError::params("payload", "must be an object, not a list"));
+        }
         serde_path_to_error::deserialize(payload).map_err(|error| {
             let path = error.path().to_string();
             let key = if path == "." {
@@ -338,6 +341,7 @@ mod tests {
                 "payload.video_ids[0]",
             ),
             (json!({"kind": "score", "payload": "[]"}), "payload"),
+            (json!({"kind": "score", "payload": [["a"]]}), "payload"),
             (
                 json!({"kind": "score", "payload": {"video_ids": []}, "priority": 10}),
                 "priority",

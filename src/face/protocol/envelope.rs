@@ -1,6 +1,10 @@
 //! The object around each command and each answer.
 
-use serde::de::IgnoredAny;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -78,7 +82,9 @@ impl Request {
 /// When they do not fit; the error names the key.
 pub fn params<C: Command>(line: &[u8]) -> Result<C, RpcError> {
     #[derive(Deserialize)]
+    #[serde(bound(deserialize = "C: Deserialize<'de>"))]
     struct Rest<C> {
+        #[serde(deserialize_with = "named")]
         params: C,
     }
     // Keeping the path is paid for at every value, so it is found only where it is needed.
@@ -105,6 +111,25 @@ pub fn params<C: Command>(line: &[u8]) -> Result<C, RpcError> {
             ))
         }
     }
+}
+
+/// Reads an object and nothing else: a list would be read by position.
+fn named<'de, D: Deserializer<'de>, C: Deserialize<'de>>(deserializer: D) -> Result<C, D::Error> {
+    struct Named<C>(PhantomData<C>);
+
+    impl<'de, C: Deserialize<'de>> Visitor<'de> for Named<C> {
+        type Value = C;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<C, A::Error> {
+            C::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Named(PhantomData))
 }
 
 /// A request on its way to the daemon.
@@ -270,7 +295,7 @@ mod tests {
         }
     }
 
-    fn bad_params<C: Command + std::fmt::Debug>(params: &str) -> RpcError {
+    fn bad_params<C: Command + fmt::Debug>(params: &str) -> RpcError {
         let line = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
         super::params::<C>(line.as_bytes()).unwrap_err()
     }
@@ -281,6 +306,7 @@ mod tests {
             (bad_params::<Get>(r#"{"id":"x"}"#), "id"),
             (bad_params::<Get>(r#"{"id":1,"di":2}"#), "di"),
             (bad_params::<Get>("[]"), "params"),
+            (bad_params::<Get>("[7]"), "params"),
             (bad_params::<Get>("{}"), "params"),
             (bad_params::<Submit>(r#"{"kind":"x","payload":{}}"#), "kind"),
             (

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -103,11 +104,42 @@ impl Drop for Bound {
     }
 }
 
+/// A path that is ours, and not yet listened on.
+#[derive(Debug)]
+pub struct Reserved {
+    socket: OwnedFd,
+    bound: Bound,
+}
+
+impl Reserved {
+    /// Lets clients in.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen(self) -> Result<(UnixListener, Bound), SocketError> {
+        let Self { socket, bound } = self;
+        listen(&socket, BACKLOG).map_err(|error| SocketError::Refused {
+            path: bound.path.clone(),
+            doing: "listen",
+            error: error.into(),
+        })?;
+        Ok((UnixListener::from(socket), bound))
+    }
+}
+
 /// Listens at a path, for its owner and root, and for a group if one is given.
 ///
 /// # Errors
 /// When somebody listens there, something else is there, or the system refuses.
 pub fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Bound), SocketError> {
+    reserve(path, group)?.listen()
+}
+
+/// The same without listening yet.
+///
+/// # Errors
+/// As [`bind`].
+pub fn reserve(path: &Path, group: Option<u32>) -> Result<Reserved, SocketError> {
     if path.as_os_str().len() > LONGEST_PATH {
         let path = path.to_owned();
         return Err(SocketError::TooLong { path });
@@ -149,8 +181,7 @@ pub fn bind(path: &Path, group: Option<u32>) -> Result<(UnixListener, Bound), So
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .map_err(refused("set its mode"))?;
     bound.identity = identity(path);
-    listen(&socket, BACKLOG).map_err(|error| refused("listen")(error.into()))?;
-    Ok((UnixListener::from(socket), bound))
+    Ok(Reserved { socket, bound })
 }
 
 /// The machine's folder of ours may be missing where no service manager made it.

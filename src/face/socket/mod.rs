@@ -10,6 +10,6 @@ mod peer;
 mod server;
 mod writer;
 
-pub use self::listen::{Bound, SocketError, bind, path_of};
+pub use self::listen::{Bound, Reserved, SocketError, bind, path_of, reserve};
 pub use self::peer::Doorman;
 pub use self::server::serve;

@@ -189,7 +189,7 @@ fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
         "priority = 10: must be 0 to 9",
         "priority: must be a whole number",
         "run_at_ms: must be a whole number",
-        "state = Some(\"on fire\"): leave it to us",
+        "state = \"on fire\": leave it out, it is ours",
     ];
     for (error, expected) in errors.iter().zip(expected) {
         assert!(error.starts_with(expected), "{error} / {expected}");
@@ -723,6 +723,32 @@ fn a_group_with_a_key_is_queued_once_and_found_by_it() {
         finish(&mut writer, job.claim, 3);
     }
     assert_ne!(run(&mut writer, later).unwrap().1, group);
+}
+
+#[test]
+fn what_is_wrong_with_a_row_is_said_in_words() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        "INSERT INTO vvv_jobs (kind, payload, unique_for, state) VALUES \
+         ('score', '{\"video_ids\": []}', -4, 'available'), \
+         ('score', '{\"video_ids\": []}', 4, 'running'), ('score', '7', 4, 'available')",
+    );
+    take_in(&mut writer, 1);
+    let errors: Vec<String> = listed(&fixture)
+        .into_iter()
+        .filter_map(|job| job.error)
+        .collect();
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    for said in [
+        "unique_for = -4: must not be negative",
+        "state = \"running\": leave it out, it is ours",
+        "expected an object with video_ids",
+    ] {
+        assert!(
+            errors.iter().any(|error| error.contains(said)),
+            "{said}: {errors:?}"
+        );
+    }
 }
 
 #[test]

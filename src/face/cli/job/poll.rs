@@ -33,6 +33,10 @@ impl Poll {
         self.open.len()
     }
 
+    pub(super) fn unended(&self) -> impl Iterator<Item = i64> {
+        self.open.iter().copied()
+    }
+
     pub(super) const fn gone(&self) -> usize {
         self.gone
     }

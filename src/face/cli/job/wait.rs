@@ -45,6 +45,13 @@ impl Teller {
         }
     }
 
+    fn unended(&self) -> Vec<i64> {
+        match self {
+            Self::Daemon(follower) => follower.unended().collect(),
+            Self::File(poll) => poll.unended().collect(),
+        }
+    }
+
     fn gone(&self) -> usize {
         match self {
             Self::Daemon(follower) => follower.gone(),
@@ -77,10 +84,14 @@ pub(super) fn run(
     }
     bar.finish_and_clear();
     jobs.sort_unstable_by_key(|job| job.id);
-    let (open, gone) = (teller.open(), teller.gone());
+    let (unended, gone) = (teller.unended(), teller.gone());
+    let open = unended.len();
     let text = match global.format(console.stdout_is_terminal) {
-        Format::Json => json_line(&json!({"ended": open == 0, "gone": gone, "jobs": jobs})),
-        Format::Human => format!("{}{}", show::of(&jobs), missing(open, gone)),
+        Format::Json => {
+            json_line(&json!({"ended": open == 0, "gone": gone, "unended": unended, "jobs": jobs}))
+        }
+        Format::Human if jobs.is_empty() => missing(&unended, gone),
+        Format::Human => format!("{}{}", show::of(&jobs), missing(&unended, gone)),
     };
     print(&text, console)?;
     let all_well = jobs.iter().all(|job| job.state.0 == JobState::Succeeded);
@@ -123,10 +134,20 @@ fn ids(arguments: &WaitArgs, source: &mut Source) -> Result<Vec<i64>, Failure> {
     Ok(ids)
 }
 
-fn missing(open: usize, gone: usize) -> String {
+/// Unended jobs that are named.
+const MOST_NAMED: usize = 20;
+
+fn missing(unended: &[i64], gone: usize) -> String {
     let mut text = String::new();
-    if open > 0 {
-        text += &format!("{open} have not ended\n");
+    if !unended.is_empty() {
+        let named = unended.iter().take(MOST_NAMED).map(i64::to_string);
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = if unended.len() > MOST_NAMED {
+            ", …"
+        } else {
+            ""
+        };
+        text += &format!("{} have not ended: {named}{more}\n", unended.len());
     }
     if gone > 0 {
         text += &format!("{gone} are not there\n");
