@@ -6,6 +6,7 @@
 //! the writer flushes → who waits for durable jobs hears of the last ends → threads are ended and
 //! joined → the System stops. Who asks once more to stop may bring the deadline forward.
 
+mod asking;
 mod blocking;
 mod builder;
 pub mod database;

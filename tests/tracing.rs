@@ -71,8 +71,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
         attributes.record(&mut fields);
         let place = |id: &Id| {
             let span = context.span(id)?;
-            let place = span.extensions().get::<Place>().map(|place| place.0);
-            place
+            span.extensions().get::<Place>().map(|place| place.0)
         };
         let parent = span.parent().and_then(|parent| place(&parent.id()));
         let mut all = seen();

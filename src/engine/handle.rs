@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, Message};
+use actix::Addr;
 use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::Instrument;
@@ -22,7 +21,7 @@ use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retr
 use crate::actors::supervisor::follow::EnqueueAndFollow;
 use crate::actors::supervisor::reload::Reload;
 use crate::actors::supervisor::upkeep::GetAlarms;
-use crate::actors::supervisor::{GetStatus, SubmitError, Supervisor};
+use crate::actors::supervisor::{GetStatus, Supervisor};
 use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
@@ -224,19 +223,6 @@ impl EngineHandle {
             Some(events) => events.subscribe(),
             // The engine has stopped: its end is all there is to hear.
             None => broadcast::channel(1).1,
-        }
-    }
-
-    async fn ask<M, T>(&self, message: M) -> Result<T, EngineError>
-    where
-        M: Message<Result = Result<T, SubmitError>> + Send + 'static,
-        T: Send + 'static,
-        Supervisor: Handler<M>,
-        <Supervisor as Actor>::Context: ToEnvelope<Supervisor, M>,
-    {
-        match self.supervisor.send(message).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(self.phase.borrow().gone()),
         }
     }
 

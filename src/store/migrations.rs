@@ -67,6 +67,7 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 mod tests {
     use std::thread;
 
+    use super::super::JobId;
     use super::super::fixture::{Fixture, JOURNALS};
 
     const OURS: &str = "SELECT type, name, sql FROM sqlite_master WHERE name LIKE 'vvv%'";
@@ -112,6 +113,19 @@ mod tests {
         assert_eq!(
             fixture.rows("SELECT * FROM vvv_meta"),
             ["schema_version|99"]
+        );
+    }
+
+    #[test]
+    fn a_file_that_nobody_migrated_yet_is_looked_into_all_the_same() {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        fixture.sql("INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{}')");
+        fixture.sql("ALTER TABLE vvv_jobs DROP COLUMN traceparent");
+        let job = fixture.reader().job(JobId(1)).unwrap().unwrap();
+        assert_eq!(
+            (job.trace, job.summary.kind.as_deref()),
+            (None, Some("score"))
         );
     }
 

@@ -21,23 +21,19 @@ pub(super) fn request(spans: &[Told]) -> Value {
 }
 
 fn span(told: &Told) -> Value {
-    let mut span = json!({
+    let status = |wrong: &String| json!({"code": ERROR, "message": wrong});
+    json!({
         "traceId": hex(told.trace_id),
         "spanId": hex(told.span_id),
+        "parentSpanId": told.parent_id.map(hex).unwrap_or_default(),
         "name": told.name,
         "kind": kind(told.name),
         "startTimeUnixNano": told.began_ns.to_string(),
         "endTimeUnixNano": told.ended_ns.to_string(),
         "attributes": attributes(&told.fields),
         "events": told.events.iter().map(event).collect::<Vec<Value>>(),
-    });
-    if let Some(parent) = told.parent_id {
-        span["parentSpanId"] = hex(parent).into();
-    }
-    if let Some(wrong) = &told.wrong {
-        span["status"] = json!({"code": ERROR, "message": wrong});
-    }
-    span
+        "status": told.wrong.as_ref().map_or_else(|| json!({}), status),
+    })
 }
 
 /// A status that something went wrong.

@@ -5,12 +5,11 @@ use serde_json::Value;
 
 use super::{
     FollowUp, GroupState, Job, JobDetail, LONGEST_PAGE, List, MOST_IDS, QueueName, QueueState,
-    Reloaded, RpcError, Span, State, Submit, SubmitBatch, Time, WaitedJob,
+    RpcError, Span, State, Submit, SubmitBatch, Time, Trace, WaitedJob,
 };
-use crate::config;
 use crate::engine::{
     self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobRequest, JobSummary,
-    Kind, LivenessJob, NoTraceParent, QueueSummary, ScoreJob, ThumbnailsJob, TraceParent,
+    Kind, LivenessJob, QueueSummary, ScoreJob, ThumbnailsJob,
 };
 use crate::face::batch_file::Plan;
 
@@ -59,12 +58,6 @@ fn unique_key(
     Ok((key, unique_for.map(|span| span.millis() / 1000)))
 }
 
-/// The trace that a parameter names.
-fn trace(traceparent: Option<&str>) -> Result<Option<TraceParent>, RpcError> {
-    let read = traceparent.map(str::parse).transpose();
-    read.map_err(|error: NoTraceParent| RpcError::params("traceparent", error))
-}
-
 /// Numbers of jobs, as many as one command may name.
 ///
 /// # Errors
@@ -97,7 +90,7 @@ impl Submit {
             delay_ms,
             unique_key,
             unique_for,
-            trace: trace(self.traceparent.as_deref())?,
+            trace: self.traceparent.map(|trace| trace.0),
         })
     }
 }
@@ -116,7 +109,6 @@ impl SubmitBatch {
         }
         let priority = priority(self.priority)?;
         let (unique_key, unique_for) = unique_key(self.unique_key, self.unique_for)?;
-        let trace = trace(self.traceparent.as_deref())?;
         if unique_key.is_some() && self.group.is_some() {
             return Err(RpcError::params(
                 "unique_key",
@@ -135,7 +127,7 @@ impl SubmitBatch {
             delay_ms: 0,
             unique_key: None,
             unique_for: None,
-            trace,
+            trace: self.traceparent.map(|trace| trace.0),
         });
         let mut requests: Vec<JobRequest> = requests.collect();
         // The first job has the key for all of them.
@@ -253,7 +245,7 @@ impl From<engine::JobDetail> for JobDetail {
             payload: job.payload.map_or(Value::Null, kept),
             remaining: job.remaining.map(kept),
             result: job.result.map(kept),
-            traceparent: job.trace.map(|trace| trace.to_string()),
+            traceparent: job.trace.map(Trace),
         }
     }
 }
@@ -293,15 +285,6 @@ impl From<QueueSummary> for QueueState {
             retryable: queue.retryable,
             running: queue.running,
             oldest_at: queue.oldest_ms.map(Time),
-        }
-    }
-}
-
-impl From<config::Reloaded> for Reloaded {
-    fn from(reloaded: config::Reloaded) -> Self {
-        Self {
-            applied: reloaded.applied,
-            needs_restart: reloaded.needs_restart,
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::de::value::{Error as ValueError, StringDeserializer};
 
 use super::problem::Problem;
 use crate::engine::TraceParent;
-use crate::face::protocol::LONGEST_LINE;
+use crate::face::protocol::{LONGEST_LINE, Trace};
 
 /// The keys of a query, each at most once. What is not taken is refused by name.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ fn read_value<T: for<'de> Deserialize<'de>>(text: String) -> Result<T, ValueErro
 }
 
 /// The trace that a request belongs to. By the rules of W3C a header that is none counts as absent.
-pub(super) fn traceparent(request: &HttpRequest) -> Option<String> {
+pub(super) fn traceparent(request: &HttpRequest) -> Option<Trace> {
     let mut headers = request.headers().get_all("traceparent");
     let header = headers.next()?;
     let read = header
@@ -104,7 +104,7 @@ pub(super) fn traceparent(request: &HttpRequest) -> Option<String> {
     if read.is_none() {
         tracing::debug!(?header, "a traceparent that is none is ignored");
     }
-    read.map(|trace| trace.to_string())
+    read.map(Trace)
 }
 
 /// The body of a request, 1 MiB at most.

@@ -101,8 +101,8 @@ pub(super) fn card(job: &JobDetail) -> String {
     if let Some(key) = &summary.unique_key {
         add("unique key", key);
     }
-    if let Some(traceparent) = &job.traceparent {
-        add("traceparent", traceparent);
+    if let Some(trace) = &job.traceparent {
+        add("traceparent", &trace.0);
     }
     for (name, time) in [
         ("queued", summary.queued_at),
