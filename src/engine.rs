@@ -6,6 +6,7 @@
 //! the writer flushes → who waits for durable jobs hears of the last ends → threads are ended and
 //! joined → the System stops. Who asks once more to stop may bring the deadline forward.
 
+mod asking;
 mod blocking;
 mod builder;
 pub mod database;
@@ -70,6 +71,7 @@ pub use crate::domain::liveness::{Judgement, Verdict};
 pub use crate::domain::picture::PictureError;
 pub use crate::domain::score::{Label, Score, Scored};
 pub use crate::domain::thumbnail::{Status as ThumbnailStatus, Verdict as ThumbnailVerdict};
+pub use crate::domain::trace::{Hex, NoTraceParent, TraceParent};
 pub use crate::domain::trend::{Direction, Trend};
 pub use crate::fetch::PictureCache;
 use crate::store::QueueHome;

@@ -64,6 +64,9 @@
 //!   job.
 //! - [`EngineHandle::blocking`] is the same for a plain thread.
 //!
+//! A `traceparent` among the [`SubmitOptions`] puts the spans of the work, from its submit to the commit
+//! of its outcome, into the host's own trace.
+//!
 //! Nothing global is installed: no tracing subscriber, signal handler, panic hook or metrics
 //! recorder. Engines share nothing; two on two files, or with TEMP queues on one, do not disturb
 //! each other. Panics are survived by unwinding, so [`EngineBuilder::start`] refuses where
@@ -191,7 +194,7 @@ pub use engine::{
     BlockingEngine, BlockingTicket, Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle,
     Failure, Found, JobId, JobMoved, JobState, LivenessFound, LivenessReport, News, Report,
     ScoreFound, ScoreReport, Status, SubmitOptions, ThumbnailFound, ThumbnailItem,
-    ThumbnailsReport, Ticket, Work,
+    ThumbnailsReport, Ticket, TraceParent, Work,
 };
 #[doc(inline)]
 pub use engine::{LivenessJob as Liveness, ScoreJob as Score, ThumbnailsJob as Thumbnails};

@@ -94,6 +94,7 @@ impl Scene {
             delay_ms,
             unique_key: None,
             unique_for: None,
+            trace: None,
         };
         let queued = self.engine.enqueue(vec![request], Grouping::None).await;
         queued.unwrap().0[0].ids[0].0

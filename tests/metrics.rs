@@ -94,6 +94,7 @@ impl Scene {
             delay_ms: 0,
             unique_key: None,
             unique_for: None,
+            trace: None,
         };
         let queued = engine.enqueue(vec![request], Grouping::None);
         let (mut queued, _) = self.runtime.block_on(queued).unwrap();

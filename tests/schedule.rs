@@ -84,6 +84,7 @@ impl Scene {
             delay_ms: 0,
             unique_key: None,
             unique_for: None,
+            trace: None,
         };
         let queued = engine.enqueue(vec![request], Grouping::None);
         Ok(self.runtime.block_on(queued)?.0[0].ids[0])

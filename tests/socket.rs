@@ -85,6 +85,52 @@ fn each_mistake_has_its_code_and_the_connection_goes_on() {
 }
 
 #[test]
+fn a_trace_is_kept_with_each_job_and_one_that_is_none_is_refused() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let scene = Scene::new(PROGRAM, 1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut client = daemon.client();
+    let job = |trace: &str| {
+        json!({"kind": "score", "payload": {"video_ids": ["a"]}, "delay": "1h",
+            "traceparent": trace})
+    };
+    let batch = |trace: &str| json!({"stale_ids": ["a"], "traceparent": trace});
+    let id = client.call("jobs.submit", job(TRACE))["ids"][0].clone();
+    let ids = client.call("jobs.submit_batch", batch(TRACE))["ids"].clone();
+    for id in [&id, &ids["liveness"][0]] {
+        let got = client.call("jobs.get", json!({"id": id}));
+        assert_eq!(got["job"]["traceparent"], TRACE);
+    }
+    let database = scene.vault.path.to_str().unwrap();
+    let shown = scene
+        .run([
+            "job",
+            "show",
+            &id.to_string(),
+            "--db",
+            database,
+            "--format",
+            "human",
+        ])
+        .env("VVV_DAEMON__SOCKET", &daemon.socket)
+        .start()
+        .wait();
+    assert!(
+        shown.stdout.contains(&format!("traceparent  {TRACE}")),
+        "{shown:?}"
+    );
+    for wrong in ["", "01", &TRACE.to_uppercase().replace("4BF", "4bf")] {
+        for (method, params) in [
+            ("jobs.submit", job(wrong)),
+            ("jobs.submit_batch", batch(wrong)),
+        ] {
+            let refused = client.refused(method, params);
+            assert_eq!(refused["data"]["key"], "traceparent", "{refused}");
+        }
+    }
+}
+
+#[test]
 fn a_line_without_an_end_is_refused_and_so_is_one_that_takes_too_long() {
     let scene = Scene::new(PROGRAM, 1);
     let daemon = Daemon::start(&scene, &[]);

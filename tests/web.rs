@@ -114,6 +114,44 @@ fn a_job_goes_from_submit_to_its_result() {
 }
 
 #[test]
+fn the_header_names_the_trace_and_a_wrong_one_is_ignored() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let scene = Scene::new();
+    let id = &scene.vault.ids[0];
+    let works = [
+        (
+            "/jobs".to_owned(),
+            json!({"kind": "score", "payload": {"video_ids": [id]}}),
+        ),
+        ("/batches".to_owned(), json!({"stale_ids": [id]})),
+        (format!("/videos/{id}/check"), json!({"kind": "score"})),
+    ];
+    for (path, work) in works {
+        for (header, kept) in [
+            (TRACE, json!(TRACE)),
+            ("00-4bf92f35-00f067aa0ba902b7-01", Value::Null),
+        ] {
+            let request = Request::new("POST", &format!("{API}{path}"));
+            let answer = scene
+                .server
+                .ask(&request.header("traceparent", header).json(&work))
+                .well();
+            let job = answer["ids"]
+                .get(0)
+                .unwrap_or(&answer["ids"]["liveness"][0]);
+            let job = scene.get(&format!("/jobs/{job}"));
+            assert_eq!(job["traceparent"], kept, "{path} {header}");
+        }
+    }
+    // In a body it is a parameter, and one that is none is a mistake.
+    let work = json!({"kind": "score", "payload": {"video_ids": [id]}, "traceparent": "00-1-2-3"});
+    let request = Request::new("POST", &format!("{API}/jobs")).json(&work);
+    let refused = scene.server.ask(&request).refused(400);
+    assert!(refused.contains("traceparent"), "{refused}");
+    scene.end();
+}
+
+#[test]
 fn lists_come_in_pages_and_are_not_sent_twice() {
     let scene = Scene::new();
     scene.post("/queues/scoring/pause", &Value::Null);

@@ -62,7 +62,7 @@ impl Handler<RunJob> for LivenessActor {
         }
         let tools = Tools::of(&mut self.tools, &self.deps);
         let deps = self.deps.clone();
-        let span = run.span();
+        let span = run.span.clone();
         let attempt = async move {
             let Job::Liveness(job) = run.job else {
                 return AttemptEnd::Failed("not a liveness job".to_owned());
@@ -123,7 +123,12 @@ impl Attempt {
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.cleanup.in_flight;
-        match work_through(to_ask, in_flight, control, |id| self.check(id, control)).await {
+        match work_through(to_ask, in_flight, control, |id| {
+            let span = tracing::debug_span!("video", id);
+            self.check(id, control).instrument(span)
+        })
+        .await
+        {
             Rest::None => AttemptEnd::Finished {
                 found: self.found(),
             },
@@ -197,7 +202,7 @@ impl Attempt {
                 None => return ItemEnd::Left(why),
             },
         };
-        let judgement = judge(&evidence, policy);
+        let judgement = tracing::debug_span!("judge").in_scope(|| judge(&evidence, policy));
         tracing::debug!(
             id,
             verdict = judgement.verdict.name(),
@@ -242,7 +247,8 @@ impl Attempt {
             Ok(url) => url,
             Err(error) => return failed(format!("build the oEmbed address: {error}")),
         };
-        let permit = match self.permit(control).await {
+        let wait = tracing::debug_span!("permit");
+        let permit = match self.permit(control).instrument(wait).await {
             Ok(permit) => permit,
             Err(why) => return Call::Held(why),
         };

@@ -18,6 +18,7 @@ pub mod rate_limiter;
 pub mod scheduler;
 pub mod scoring;
 pub mod slot;
+pub mod spans;
 pub mod supervisor;
 pub mod thumbnail;
 pub mod tickets;

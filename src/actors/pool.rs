@@ -21,6 +21,7 @@ pub use self::staffing::Reconfigure;
 use self::workers::WorkerSlot;
 use super::arbiters::Arbiters;
 use super::faults::Step;
+use super::spans;
 use super::worker::Deps;
 use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
@@ -260,7 +261,9 @@ impl Pool {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
-        let Some((run, request)) = slot.begin(claimed, job, last_try) else {
+        let span = spans::attempt(&claimed);
+        spans::queued(&claimed, &span, self.deps.queue_now());
+        let Some((run, request)) = slot.begin(claimed, job, last_try, span) else {
             return;
         };
         context.spawn(request.into_actor(self).map(move |answer, pool, context| {
@@ -268,11 +271,13 @@ impl Pool {
                 return;
             };
             // A slot that was written off has gone on to another job.
-            let Some(claimed) = slot.end(run) else { return };
-            match answer {
+            let Some((claimed, span)) = slot.end(run) else {
+                return;
+            };
+            span.in_scope(|| match answer {
                 Ok(end) => pool.attempt_ended(claimed, end, context),
                 Err(_) => pool.worker_died(index, claimed, context),
-            }
+            });
             pool.go_on(context);
         }));
     }

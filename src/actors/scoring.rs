@@ -28,6 +28,7 @@ impl ScoringActor {
 
     fn score_all(&mut self, video_ids: &[String], control: &JobControl) -> Attempt {
         self.deps.faults.strike(Step::ScoringWorks);
+        let _read = tracing::debug_span!("score", videos = video_ids.len()).entered();
         let mut scores = Vec::with_capacity(video_ids.len());
         loop {
             if control.is_dropped() {
@@ -95,7 +96,7 @@ impl Handler<RunJob> for ScoringActor {
         if self.deps.faults.strike_in(Step::ScoringReceives, context) {
             return AttemptEnd::Failed("the arbiter ended".to_owned());
         }
-        let _in_job = run.span().entered();
+        let _in_job = run.span.entered();
         let Job::Score(mut job) = run.job else {
             return AttemptEnd::Failed("not a scoring job".to_owned());
         };

@@ -32,6 +32,7 @@ use super::rate_limiter::RateLimiter;
 use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobMoved, JobNews};
 use crate::domain::job::{Job, Kind, Queue};
+use crate::domain::trace::TraceParent;
 use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
 /// How often the actors are looked after: each look wakes an idle daemon.
@@ -187,6 +188,8 @@ pub struct Submit {
     pub priority: u8,
     /// How long it waits before it may begin.
     pub delay: Duration,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// Work that was submitted.
@@ -246,6 +249,7 @@ impl Handler<Submit> for Supervisor {
                 priority: submit.priority,
                 run_at_ms,
                 origin: 0,
+                trace: submit.trace,
             };
             Ok::<Vec<NewJob>, SubmitError>(jobs.into_iter().map(new).collect())
         });

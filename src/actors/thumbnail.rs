@@ -54,7 +54,7 @@ impl Handler<RunJob> for ThumbnailActor {
         }
         let tools = Tools::of(&mut self.tools, &self.deps);
         let deps = self.deps.clone();
-        let span = run.span();
+        let span = run.span.clone();
         let attempt = async move {
             let Job::Thumbnails(job) = run.job else {
                 return AttemptEnd::Failed("not a thumbnails job".to_owned());
@@ -106,7 +106,8 @@ impl Attempt {
         };
         let in_flight = self.deps.config.queues.thumbnails.in_flight;
         match work_through(to_fetch, in_flight, control, |item| {
-            self.check(item, control)
+            let span = tracing::debug_span!("thumbnail", id = item.video_id);
+            self.check(item, control).instrument(span)
         })
         .await
         {
@@ -176,7 +177,7 @@ impl Attempt {
         let looked = AssertUnwindSafe(self.look_at(&item)).catch_unwind().await;
         let (evidence, retry_after) = looked
             .unwrap_or_else(|panic| (Evidence::Panicked(panic_message(panic.as_ref())), None));
-        let verdict = judge(&evidence, &self.rules());
+        let verdict = tracing::debug_span!("judge").in_scope(|| judge(&evidence, &self.rules()));
         tracing::debug!(
             id = item.video_id,
             status = verdict.status.name(),
@@ -220,7 +221,9 @@ impl Attempt {
             // What is left of the answer keeps a large body's place until the picture is decoded.
             Ok(answer) if answer.status == 200 => {
                 let kept = self.to_keep(&answer.body);
-                let evidence = self.deps.decoder.inspect(answer.body).await;
+                let decode = tracing::debug_span!("decode", bytes = answer.body.len());
+                let decoding = self.deps.decoder.inspect(answer.body);
+                let evidence = decoding.instrument(decode).await;
                 if let (Evidence::Decoded(_), Some((cache, body))) = (&evidence, kept) {
                     cache.put(&item.video_id, &item.thumbnail_url, body);
                 }

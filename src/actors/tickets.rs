@@ -265,6 +265,7 @@ mod tests {
             priority: 5,
             run_at_ms: 0,
             origin: 0,
+            trace: None,
         }
     }
 

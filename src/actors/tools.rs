@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tracing::Instrument;
+
 use super::control::JobControl;
 use super::meters::{Lane, Meters};
 use super::worker::Deps;
@@ -45,7 +47,8 @@ impl Tools {
     /// The client's.
     pub async fn get(&self, lane: Lane, request: Request<'_>) -> Result<Answer, FetchError> {
         let began = Instant::now();
-        let answer = self.client.get(request).await;
+        let span = tracing::debug_span!("fetch", url = request.url);
+        let answer = self.client.get(request).instrument(span).await;
         self.meters.fetches.ended(lane, &answer, began.elapsed());
         answer
     }

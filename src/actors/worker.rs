@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, Message, Recipient};
+use tracing::{Instrument, Span};
 
 use super::call_budget::CallBudget;
 use super::clock::Clock;
@@ -36,19 +37,10 @@ pub struct RunJob {
     pub origin: Origin,
     /// Whether no try follows: items without a definitive answer get their last verdict.
     pub last_try: bool,
-    /// The attempt's number, from 1.
-    pub attempt: u32,
+    /// What every line of the log about it is told under.
+    pub span: Span,
     /// How the attempt is asked to stop.
     pub control: Arc<JobControl>,
-}
-
-impl RunJob {
-    /// What every line of the log about this attempt is told under.
-    #[must_use]
-    pub fn span(&self) -> tracing::Span {
-        let (id, kind) = (self.claim.job, self.job.kind());
-        tracing::error_span!("job", %id, %kind, attempt = self.attempt)
-    }
 }
 
 /// How an attempt ended.
@@ -239,7 +231,8 @@ impl Deps {
         operation: O,
     ) -> Result<O::Output, StoreError> {
         let operation = Arc::new(operation);
-        let write = self.db.write(Arc::clone(&operation));
+        let commit = tracing::debug_span!("record");
+        let write = self.db.write(Arc::clone(&operation)).instrument(commit);
         tokio::pin!(write);
         let soon = tokio::time::timeout(FELT_WAIT, &mut write).await;
         let _waiting = control.waiting();

@@ -12,4 +12,5 @@ pub mod restart_budget;
 pub mod schedule;
 pub mod score;
 pub mod thumbnail;
+pub mod trace;
 pub mod trend;

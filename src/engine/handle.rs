@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, Addr, Handler, Message};
+use actix::Addr;
 use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::Instrument;
 
 use super::metrics::Sight;
 use super::ticket::Source;
@@ -16,11 +16,12 @@ use super::{
     SubmitOptions, Ticket, Work, events,
 };
 use crate::actors::call_budget::CallBudget;
+use crate::actors::spans;
 use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
 use crate::actors::supervisor::follow::EnqueueAndFollow;
 use crate::actors::supervisor::reload::Reload;
 use crate::actors::supervisor::upkeep::GetAlarms;
-use crate::actors::supervisor::{GetStatus, SubmitError, Supervisor};
+use crate::actors::supervisor::{GetStatus, Supervisor};
 use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
@@ -90,13 +91,15 @@ impl EngineHandle {
     ) -> Result<Ticket<W::Report>, EngineError> {
         let job = work.into_job();
         let asked = job.clone();
+        let span = spans::submit(1, options.traceparent);
         let source = if self.durable {
             let request = options.request(job);
-            let following = self.ask(EnqueueAndFollow(request)).await?;
+            let queueing = self.ask(EnqueueAndFollow(request));
+            let following = queueing.instrument(span).await?;
             Source::Durable(following)
         } else {
             let submit = options.submit(job)?;
-            Source::Own(self.ask(submit).await?)
+            Source::Own(self.ask(submit).instrument(span).await?)
         };
         let (supervisor, phase) = (self.supervisor.clone(), self.phase.clone());
         Ok(Ticket::new(asked, source, supervisor, phase))
@@ -128,7 +131,11 @@ impl EngineHandle {
         requests: Vec<JobRequest>,
         grouping: Grouping,
     ) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
-        self.ask(EnqueueJobs { requests, grouping }).await
+        let trace = requests.first().and_then(|first| first.trace);
+        let span = spans::submit(requests.len(), trace);
+        self.ask(EnqueueJobs { requests, grouping })
+            .instrument(span)
+            .await
     }
 
     /// Cancels jobs that have not ended, running ones too; those it cancelled.
@@ -216,19 +223,6 @@ impl EngineHandle {
             Some(events) => events.subscribe(),
             // The engine has stopped: its end is all there is to hear.
             None => broadcast::channel(1).1,
-        }
-    }
-
-    async fn ask<M, T>(&self, message: M) -> Result<T, EngineError>
-    where
-        M: Message<Result = Result<T, SubmitError>> + Send + 'static,
-        T: Send + 'static,
-        Supervisor: Handler<M>,
-        <Supervisor as Actor>::Context: ToEnvelope<Supervisor, M>,
-    {
-        match self.supervisor.send(message).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(self.phase.borrow().gone()),
         }
     }
 

@@ -6,6 +6,7 @@ use super::report::{LivenessReport, ScoreReport, ThumbnailsReport};
 use super::{EngineError, SubmitError};
 use crate::actors::supervisor::Submit;
 use crate::domain::job::{Job, LivenessJob, ScoreJob, ThumbnailsJob};
+use crate::domain::trace::TraceParent;
 use crate::store::JobRequest;
 
 /// Work an engine does: [`Score`](crate::Score), [`Thumbnails`](crate::Thumbnails) or
@@ -78,6 +79,9 @@ pub struct SubmitOptions {
     /// How long from now on a job that has ended keeps its key; without it as long as its row is
     /// there (`retention.results`).
     pub unique_for: Option<Duration>,
+    /// The trace it belongs to, and the span in it that submits it: W3C's `traceparent`, read by
+    /// [`str::parse`]. Each job's spans and lines in the log are of that trace.
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Default for SubmitOptions {
@@ -87,6 +91,7 @@ impl Default for SubmitOptions {
             delay: Duration::ZERO,
             unique_key: None,
             unique_for: None,
+            traceparent: None,
         }
     }
 }
@@ -103,6 +108,7 @@ impl SubmitOptions {
             delay_ms: i64::try_from(self.delay.as_millis()).unwrap_or(i64::MAX),
             unique_key: self.unique_key,
             unique_for: self.unique_for.map(seconds),
+            trace: self.traceparent,
         }
     }
 
@@ -115,6 +121,7 @@ impl SubmitOptions {
             job,
             priority: self.priority.min(Self::LAST_PRIORITY),
             delay: self.delay,
+            trace: self.traceparent,
         })
     }
 }

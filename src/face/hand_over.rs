@@ -112,6 +112,7 @@ fn into_file(
         delay_ms: 0,
         unique_key: None,
         unique_for: None,
+        trace: None,
     };
     let requests = rest.into_jobs().into_iter().map(request).collect();
     let (queued, group) = engine::enqueue_into_file(config, requests, within)?;

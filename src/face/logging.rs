@@ -2,27 +2,20 @@
 //! comes from outside is escaped and cut, so that no title or address can forge a line or flood
 //! the log. Only the program installs a subscriber; the library never does.
 
-use std::fmt;
+mod lines;
 
-use serde_json::{Map, Value};
-use tracing::field::{Field, Visit};
-use tracing::span::Record;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::field::RecordFields;
+use std::ffi::OsString;
+
+use tracing::Subscriber;
 use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
+use self::lines::{HumanFields, JsonFields, JsonLine};
 use super::log_writer::{Flush, LogWriter, dropped};
-use super::text::{Plain, plain};
 use crate::config::{Log, LogFormat};
-
-/// The most of one field that is logged, in bytes.
-const LONGEST_FIELD: usize = 512;
 
 /// What is logged and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,16 +78,40 @@ pub fn install(settings: &Settings) -> Result<Level, ParseError> {
 }
 
 /// The same for a program that must go on whatever becomes of the log: lines are written by a
-/// thread of their own, and dropped and counted where they find no room.
+/// thread of their own, and dropped and counted where they find no room. With the feature `otlp` spans
+/// go to the collector that the environment names.
 ///
 /// # Errors
-/// When there is no thread to be had, or the filter is none.
-pub fn install_apart(settings: &Settings) -> anyhow::Result<(Level, Flush)> {
+/// When there is no thread to be had, the filter is none, or the collector's address is.
+pub fn install_apart(
+    settings: &Settings,
+    environment: &[(OsString, OsString)],
+) -> anyhow::Result<(Level, Outgoing)> {
     let json = settings.json;
-    let (writer, flush) = LogWriter::to(std::io::stderr(), move |count| dropped(count, json))?;
+    let (writer, lines) = LogWriter::to(std::io::stderr(), move |count| dropped(count, json))?;
     let (subscriber, level) = subscriber(settings, writer)?;
+    #[cfg(feature = "otlp")]
+    let (subscriber, spans) = {
+        let (layer, spans) = super::otlp::from_environment(environment)?.unzip();
+        (subscriber.with(layer), spans)
+    };
+    #[cfg(not(feature = "otlp"))]
+    let _ = environment;
     let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok((level, flush))
+    let outgoing = Outgoing {
+        #[cfg(feature = "otlp")]
+        _spans: spans,
+        _lines: lines,
+    };
+    Ok((level, outgoing))
+}
+
+/// Has the last spans and lines go out when it goes, for as long as that may take.
+#[must_use = "the last lines are lost without it"]
+pub struct Outgoing {
+    #[cfg(feature = "otlp")]
+    _spans: Option<super::otlp::FlushSpans>,
+    _lines: Flush,
 }
 
 /// Changes what is logged while the program runs.
@@ -121,7 +138,13 @@ impl Level {
 pub fn subscriber<W>(
     settings: &Settings,
     writer: W,
-) -> Result<(impl Subscriber + Send + Sync + use<W>, Level), ParseError>
+) -> Result<
+    (
+        impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync + use<W>,
+        Level,
+    ),
+    ParseError,
+>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -140,167 +163,11 @@ where
     Ok((subscriber, Level(handle)))
 }
 
-/// `message key=value key=value`, each escaped and cut.
-struct HumanFields;
-
-impl<'writer> FormatFields<'writer> for HumanFields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut visitor = HumanVisitor {
-            writer,
-            first: true,
-            result: Ok(()),
-        };
-        fields.record(&mut visitor);
-        visitor.result
-    }
-}
-
-struct HumanVisitor<'writer> {
-    writer: Writer<'writer>,
-    first: bool,
-    result: fmt::Result,
-}
-
-impl HumanVisitor<'_> {
-    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        let space = if self.first { "" } else { " " };
-        self.first = false;
-        let value = plain(value, LONGEST_FIELD);
-        let written = match field.name() {
-            "message" => write!(self.writer, "{space}{value}"),
-            name => write!(self.writer, "{space}{name}={value}"),
-        };
-        self.result = self.result.and(written);
-    }
-}
-
-impl Visit for HumanVisitor<'_> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        // The quotes of a text field keep it from passing for the next field.
-        match field.name() {
-            "message" => self.write(field, format_args!("{value}")),
-            _ => self.write(field, format_args!("{value:?}")),
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, format_args!("{value:?}"));
-    }
-}
-
-/// A span's fields as one JSON object, kept as text until its events are written.
-struct JsonFields;
-
-impl<'writer> FormatFields<'writer> for JsonFields {
-    fn format_fields<R: RecordFields>(
-        &self,
-        mut writer: Writer<'writer>,
-        fields: R,
-    ) -> fmt::Result {
-        let mut values = JsonVisitor::default();
-        fields.record(&mut values);
-        write!(writer, "{}", Value::Object(values.0))
-    }
-
-    fn add_fields(
-        &self,
-        current: &'writer mut FormattedFields<Self>,
-        fields: &Record<'_>,
-    ) -> fmt::Result {
-        let mut values = JsonVisitor(parse(&current.fields));
-        fields.record(&mut values);
-        current.fields = Value::Object(values.0).to_string();
-        Ok(())
-    }
-}
-
-fn parse(fields: &str) -> Map<String, Value> {
-    serde_json::from_str(fields).unwrap_or_default()
-}
-
-#[derive(Default)]
-struct JsonVisitor(Map<String, Value>);
-
-impl JsonVisitor {
-    fn put(&mut self, field: &Field, value: Value) {
-        self.0.insert(field.name().to_owned(), value);
-    }
-}
-
-impl Visit for JsonVisitor {
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, plain(value, LONGEST_FIELD).into());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = Plain::new(LONGEST_FIELD);
-        let _ = fmt::write(&mut text, format_args!("{value:?}"));
-        self.put(field, text.finish().into());
-    }
-}
-
-/// One event as one JSON object on one line.
-struct JsonLine;
-
-impl<S, N> FormatEvent<S, N> for JsonLine
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut time = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let mut fields = JsonVisitor::default();
-        event.record(&mut fields);
-        let message = fields.0.remove("message").unwrap_or_default();
-        let spans: Vec<Value> = context
-            .event_scope()
-            .into_iter()
-            .flat_map(tracing_subscriber::registry::Scope::from_root)
-            .map(|span| {
-                let kept = span.extensions();
-                let text = kept.get::<FormattedFields<N>>();
-                let mut values = text.map_or_else(Map::new, |text| parse(&text.fields));
-                values.insert("span".to_owned(), span.name().into());
-                Value::Object(values)
-            })
-            .collect();
-        let line = serde_json::json!({
-            "time": time,
-            "level": event.metadata().level().as_str().to_ascii_lowercase(),
-            "target": event.metadata().target(),
-            "message": message,
-            "fields": fields.0,
-            "spans": spans,
-        });
-        writeln!(writer, "{line}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::lines::LONGEST_FIELD;
     use super::*;
+    use serde_json::Value;
     use std::io;
     use std::sync::{Arc, Mutex};
 
@@ -386,6 +253,29 @@ mod tests {
         );
         assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
         assert_eq!(line["target"], module_path!());
+    }
+
+    #[test]
+    fn a_line_of_a_traced_job_has_its_trace() {
+        for (format, has) in [
+            (LogFormat::Human, "job{id=7 trace_id=4bf9}: slow"),
+            (LogFormat::Json, "\"trace_id\":\"4bf9\""),
+        ] {
+            let text = logged(&settings("info", format), || {
+                let (trace_id, parent) = (Some("4bf9"), Some("00-4bf9"));
+                let (trace_id, traceparent) = (
+                    trace_id.map(tracing::field::display),
+                    parent.map(tracing::field::display),
+                );
+                let span = tracing::info_span!("job", id = 7, trace_id, traceparent);
+                let _entered = span.enter();
+                tracing::warn!("slow");
+            });
+            assert!(
+                text.contains(has) && !text.contains("traceparent"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

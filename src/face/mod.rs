@@ -11,6 +11,8 @@ pub mod hand_over;
 pub mod log_writer;
 pub mod logging;
 pub mod one_shot;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod progress;
 pub mod protocol;
 pub mod report;

@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::operation::{Operation, QueueHome, Scope};
 use super::queue::{Claim, JobId, JobState, Lease, Moment};
 use crate::domain::job::{Kind, Queue};
+use crate::domain::trace::TraceParent;
 
 /// Claims the next jobs of a queue that are due, by priority, then time, then number. A suspect
 /// goes before all others, and alone.
@@ -56,6 +57,8 @@ pub struct ClaimedJob {
     pub origin: i64,
     /// When it was due, by the queue's clock.
     pub due_ms: Option<i64>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
     /// When it was claimed.
     pub claimed_at: Instant,
 }
@@ -65,11 +68,11 @@ const fn claimable(home: QueueHome) -> &'static str {
     match home {
         QueueHome::Memory => {
             "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, origin, \
-             run_at_ms              FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' "
+             run_at_ms, traceparent FROM temp.vvv_jobs WHERE queue = ?1 AND state = 'available' "
         }
         QueueHome::File => {
             "SELECT id, kind, coalesce(remaining, payload), attempts + 1, priority, result, id, \
-             run_at_ms              FROM main.vvv_jobs WHERE queue = ?1 AND state = 'available' \
+             run_at_ms, traceparent FROM main.vvv_jobs WHERE queue = ?1 AND state = 'available' \
              AND queued_ms IS NOT NULL "
         }
     }
@@ -216,6 +219,8 @@ fn claimed(row: &Row<'_>, claim: Claim) -> Result<ClaimedJob, rusqlite::Error> {
         origin: row.get(6)?,
         // The site may have written anything there; it is only counted.
         due_ms: row.get(7).ok(),
+        // What is none was not written by us, and costs the job nothing.
+        trace: row.get(8).ok().and_then(|text: String| text.parse().ok()),
         claimed_at: Instant::now(),
     })
 }

@@ -8,6 +8,7 @@ use super::operation::{Operation, Scope};
 use super::placing::Placing;
 use super::queue::{JobId, Moment};
 use crate::domain::job::{Job, Queue};
+use crate::domain::trace::TraceParent;
 
 /// How many items a job of each queue holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct JobRequest {
     /// Seconds from now on after which a job that has ended gives its key up; none: when its
     /// row goes (`retention.results`).
     pub unique_for: Option<i64>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// What follows the last end of a group, once: a kind and a payload, JSON.
@@ -179,6 +182,7 @@ impl Enqueue {
             run_at_ms: self.now.0.saturating_add(request.delay_ms),
             unique_key: request.unique_key.as_deref(),
             unique_for: request.unique_for,
+            trace: request.trace,
             group,
             now: self.now,
         };

@@ -225,6 +225,7 @@ pub(super) fn claim(writer: &mut Writer, kind: Kind) -> Claim {
         priority: 5,
         run_at_ms: 0,
         origin: 0,
+        trace: None,
     };
     let jobs = vec![job];
     let now = Moment(0);

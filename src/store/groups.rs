@@ -131,7 +131,7 @@ fn close_if_ended(scope: &Scope<'_>, group: GroupId, now: Moment) -> Result<(), 
         )?
         .query_row([group.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     for spec in on_success.filter(|_| all_well).into_iter().chain(on_finish) {
-        queue_follow_up(scope, &spec)?;
+        queue_follow_up(scope, &spec, group)?;
     }
     Ok(())
 }
@@ -202,8 +202,9 @@ struct Spec {
     payload: serde_json::Value,
 }
 
-/// Puts it in as the site would: it is taken in, or refused, with the next rows.
-fn queue_follow_up(scope: &Scope<'_>, spec: &str) -> Result<(), StoreError> {
+/// Puts it in as the site would: it is taken in, or refused, with the next rows. It is of the trace
+/// that the group's first job is of.
+fn queue_follow_up(scope: &Scope<'_>, spec: &str, group: GroupId) -> Result<(), StoreError> {
     let (kind, payload) = match serde_json::from_str::<Spec>(spec) {
         Ok(Spec { kind, payload }) => (kind, payload.to_string()),
         Err(error) => (
@@ -212,8 +213,11 @@ fn queue_follow_up(scope: &Scope<'_>, spec: &str) -> Result<(), StoreError> {
         ),
     };
     scope
-        .prepare("INSERT INTO main.vvv_jobs (kind, payload) VALUES (?1, ?2)")?
-        .execute((kind, payload))?;
+        .prepare(
+            "INSERT INTO main.vvv_jobs (kind, payload, traceparent) VALUES (?1, ?2, \
+             (SELECT traceparent FROM main.vvv_jobs WHERE group_id = ?3 ORDER BY id LIMIT 1))",
+        )?
+        .execute((kind, payload, group.0))?;
     scope.new_rows.set(true);
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::operation::{Operation, Scope};
 use super::placing::{Placing, RESET};
 use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::{Job, Kind};
+use crate::domain::trace::TraceParent;
 
 /// Rows taken in by one operation, so that none holds the writer long.
 const ROWS_A_TURN: usize = 200;
@@ -48,6 +49,7 @@ impl Operation for TakeIn {
                         run_at_ms: row.run_at_ms,
                         unique_key: None,
                         unique_for: None,
+                        trace: row.trace,
                         group: None,
                         now: self.now,
                     };
@@ -66,8 +68,8 @@ impl Operation for TakeIn {
 /// The next rows, no more of them than a turn holds, and whether there may be more.
 fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
     let mut statement = scope.prepare(
-        "SELECT id, kind, payload, priority, run_at_ms, unique_for, state \
-         FROM main.vvv_jobs WHERE queued_ms IS NULL ORDER BY id",
+        "SELECT id, kind, payload, priority, run_at_ms, unique_for, state, \
+         traceparent FROM main.vvv_jobs WHERE queued_ms IS NULL ORDER BY id",
     )?;
     let mut found = statement.query([])?;
     let (mut turn, mut items) = (Turn::new(), 0);
@@ -89,6 +91,7 @@ struct SiteRow {
     job: Job,
     priority: u8,
     run_at_ms: i64,
+    trace: Option<TraceParent>,
 }
 
 /// Reads a row that anything may have been written to.
@@ -125,6 +128,8 @@ fn read(row: &Row<'_>) -> Result<SiteRow, String> {
         job,
         priority,
         run_at_ms,
+        // Of a job that follows a group; what is none is let go.
+        trace: text(row, 7).and_then(|text| text.parse().ok()),
     })
 }
 

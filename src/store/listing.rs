@@ -9,6 +9,7 @@ use super::groups::GroupId;
 use super::queue::{JobId, JobState};
 use super::reader::Reader;
 use crate::domain::job::Queue;
+use crate::domain::trace::TraceParent;
 
 /// Which jobs to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct JobDetail {
     pub remaining: Option<String>,
     /// What was found, JSON, as `domain::finding::Findings` has it.
     pub result: Option<String>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// A group.
@@ -187,7 +190,16 @@ impl Reader {
     /// # Errors
     /// When the file is locked or cannot be read.
     pub fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
-        let sql = SUMMARY.replace("ended_ms FROM", "ended_ms, payload, remaining, result FROM");
+        // Nobody may have migrated the file since an older program made it.
+        let traced = self
+            .connection
+            .prepare_cached(
+                "SELECT 1 FROM pragma_table_info('vvv_jobs', 'main') WHERE name = 'traceparent'",
+            )?
+            .exists([])?;
+        let trace = if traced { "traceparent" } else { "NULL" };
+        let columns = format!("ended_ms, payload, remaining, result, {trace} FROM");
+        let sql = SUMMARY.replace("ended_ms FROM", &columns);
         let job = self
             .connection
             .prepare_cached(&format!("{sql} WHERE id = ?1"))?
@@ -197,6 +209,7 @@ impl Reader {
                     payload: text(row, 15),
                     remaining: text(row, 16),
                     result: text(row, 17),
+                    trace: text(row, 18).and_then(|text| text.parse().ok()),
                 })
             })
             .optional()?;

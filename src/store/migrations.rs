@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::error::StoreError;
 
 /// The migrations in order; the first is number 1. One that was released is never edited.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_tables.sql"),
     include_str!("migrations/0002_score_tries.sql"),
     include_str!("migrations/0003_queue.sql"),
     include_str!("migrations/0004_pages.sql"),
+    include_str!("migrations/0005_traces.sql"),
 ];
 
 /// Runs the migrations the file has not seen, each in a transaction of its own.
@@ -66,6 +67,7 @@ fn version(connection: &Connection) -> Result<i64, StoreError> {
 mod tests {
     use std::thread;
 
+    use super::super::JobId;
     use super::super::fixture::{Fixture, JOURNALS};
 
     const OURS: &str = "SELECT type, name, sql FROM sqlite_master WHERE name LIKE 'vvv%'";
@@ -80,7 +82,7 @@ mod tests {
             assert!(made.len() >= 9, "{made:?}");
             fixture.writer().close();
             assert_eq!(fixture.rows(OURS), made);
-            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|4"]);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
             assert_eq!(fixture.rows("PRAGMA user_version"), ["42"]);
             assert_eq!(fixture.rows("PRAGMA application_id"), ["7"]);
         }
@@ -98,7 +100,7 @@ mod tests {
         fixture.writer().close();
         assert_eq!(fixture.rows("SELECT video_id FROM vvv_scores"), ["a"]);
         assert_eq!(fixture.rows("SELECT * FROM vvv_score_tries"), [""; 0]);
-        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|4"]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
     }
 
     #[test]
@@ -115,12 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_nobody_migrated_yet_is_looked_into_all_the_same() {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        fixture.sql("INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{}')");
+        fixture.sql("ALTER TABLE vvv_jobs DROP COLUMN traceparent");
+        let job = fixture.reader().job(JobId(1)).unwrap().unwrap();
+        assert_eq!(
+            (job.trace, job.summary.kind.as_deref()),
+            (None, Some("score"))
+        );
+    }
+
+    #[test]
     fn a_migration_that_was_cut_off_starts_over() {
         let fixture = Fixture::new("delete");
         // All of it is one transaction, so the most that can be there is the table before it.
         fixture.sql("CREATE TABLE vvv_meta (key TEXT PRIMARY KEY NOT NULL, value)");
         fixture.writer().close();
-        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|4"]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
     }
 
     #[test]
@@ -132,7 +147,7 @@ mod tests {
                     scope.spawn(|| fixture.writer().close());
                 }
             });
-            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|4"]);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
         }
     }
 }

@@ -9,8 +9,9 @@ use super::enqueue::{Chunks, FollowUps};
 use super::error::StoreError;
 use super::groups::{GroupId, open_group, widen_group};
 use super::operation::Scope;
-use super::queue::{JobId, JobState, Moment};
+use super::queue::{JobId, JobState, Moment, written};
 use crate::domain::job::{Job, Kind, Piece, ScoreJob};
+use crate::domain::trace::TraceParent;
 
 /// Whatever the site wrote to columns that are ours.
 pub(super) const RESET: &str = "attempts = 0, crashes = 0, suspect = 0, lease = NULL, \
@@ -29,6 +30,7 @@ pub(super) struct Placing<'a> {
     pub(super) run_at_ms: i64,
     pub(super) unique_key: Option<&'a str>,
     pub(super) unique_for: Option<i64>,
+    pub(super) trace: Option<TraceParent>,
     pub(super) group: Option<GroupId>,
     pub(super) now: Moment,
 }
@@ -102,7 +104,7 @@ impl Placing<'_> {
                 .prepare(&format!(
                     "UPDATE main.vvv_jobs SET {RESET}, kind = ?2, payload = ?3, priority = ?4, \
                      run_at_ms = ?5, queue = ?6, state = ?7, group_id = ?8, delay_ms = ?9, \
-                     items = ?10, queued_ms = ?11 WHERE id = ?1",
+                     items = ?10, queued_ms = ?11, traceparent = ?12 WHERE id = ?1",
                 ))?
                 .execute((
                     id,
@@ -116,6 +118,7 @@ impl Placing<'_> {
                     delay_ms,
                     items,
                     self.now.0,
+                    written(self.trace),
                 ))?;
             return Ok(JobId(id));
         }
@@ -123,8 +126,8 @@ impl Placing<'_> {
         let id = scope
             .prepare(
                 "INSERT INTO main.vvv_jobs (kind, payload, priority, run_at_ms, queue, state, \
-                 group_id, delay_ms, items, queued_ms, unique_key, unique_for) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                 group_id, delay_ms, items, queued_ms, unique_key, unique_for, traceparent) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .insert((
                 kind.name(),
@@ -139,6 +142,7 @@ impl Placing<'_> {
                 self.now.0,
                 key,
                 self.unique_for.filter(|_| first),
+                written(self.trace),
             ))?;
         Ok(JobId(id))
     }

@@ -11,10 +11,16 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::operation::{Operation, QueueHome, Scope};
 use crate::domain::job::{Kind, Queue};
+use crate::domain::trace::TraceParent;
 
 /// Makes the queue's table, empty.
 pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.execute_batch(include_str!("queue.sql"))?)
+}
+
+/// A trace as it is kept with a job.
+pub(super) fn written(trace: Option<TraceParent>) -> Option<String> {
+    trace.map(|trace| trace.to_string())
 }
 
 /// A job's number, unique within its queue's life.
@@ -121,6 +127,8 @@ pub struct NewJob {
     pub run_at_ms: i64,
     /// The submitter's own number for it, given back with each claim.
     pub origin: i64,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// Queues jobs; their numbers in the same order.
@@ -137,8 +145,8 @@ impl Operation for SubmitJobs {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let mut insert = scope.prepare(
-            "INSERT INTO temp.vvv_jobs (kind, queue, payload, state, priority, run_at_ms, origin) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO temp.vvv_jobs (kind, queue, payload, state, priority, run_at_ms, origin, \
+             traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         let submit = |job: &NewJob| {
             let state = if job.run_at_ms > self.now.0 {
@@ -154,6 +162,7 @@ impl Operation for SubmitJobs {
                 job.priority,
                 job.run_at_ms,
                 job.origin,
+                written(job.trace),
             ))?;
             Ok(JobId(id))
         };

@@ -20,7 +20,8 @@ CREATE TEMP TABLE vvv_jobs (
     result     TEXT,
     error      TEXT,
     origin     INTEGER NOT NULL,
-    started_ms INTEGER
+    started_ms INTEGER,
+    traceparent TEXT
 );
 -- What is claimed next.
 CREATE INDEX temp.vvv_jobs_by_priority ON vvv_jobs (queue, state, priority, run_at_ms, id);

@@ -64,6 +64,7 @@ impl Operation for RunTick {
             delay_ms: 0,
             unique_key: begun.is_none().then_some(unique_key),
             unique_for: None,
+            trace: None,
         });
         let (open, follow_ups) = (self.more, FollowUps::default());
         let enqueue = Enqueue {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use tracing::{Instrument, Span};
 
 use super::Pool;
 use crate::actors::meters::Outcome;
@@ -325,9 +326,11 @@ impl Pool {
             db.write_while(operation, |error| durable && again(error))
                 .await
         };
-        context.spawn(write.into_actor(self).map(move |written, pool, context| {
+        let (job, commit) = (Span::current(), tracing::debug_span!("commit"));
+        let write = write.instrument(commit).into_actor(self);
+        context.spawn(write.map(move |written, pool, context| {
             pool.uncommitted -= 1;
-            then(pool, written, context);
+            job.in_scope(|| then(pool, written, context));
             pool.go_on(context);
         }));
     }

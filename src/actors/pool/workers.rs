@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::dev::RecipientRequest;
 use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
+use tracing::Span;
 
 use super::RunningJob;
 use crate::actors::arbiters::Arbiters;
@@ -42,6 +43,7 @@ struct Running {
     items: usize,
     claimed: ClaimedJob,
     control: Arc<JobControl>,
+    span: Span,
 }
 
 impl WorkerSlot {
@@ -90,6 +92,7 @@ impl WorkerSlot {
         claimed: ClaimedJob,
         job: Job,
         last_try: bool,
+        span: Span,
     ) -> Option<(u64, RecipientRequest<RunJob>)> {
         let worker = self.worker.as_ref()?;
         self.runs += 1;
@@ -100,7 +103,7 @@ impl WorkerSlot {
             claim: claimed.claim,
             origin: Origin(claimed.origin),
             last_try,
-            attempt: claimed.attempts,
+            span: span.clone(),
             control: Arc::clone(&control),
         });
         self.running = Some(Running {
@@ -108,17 +111,19 @@ impl WorkerSlot {
             items,
             claimed,
             control,
+            span,
         });
         Some((self.runs, request))
     }
 
-    /// Ends the attempt with this number, if it still is the one that runs.
-    pub fn end(&mut self, run: u64) -> Option<ClaimedJob> {
+    /// Ends the attempt with this number, if it still is the one that runs; its span goes on until the
+    /// outcome is committed.
+    pub fn end(&mut self, run: u64) -> Option<(ClaimedJob, Span)> {
         let running = self.running.take_if(|running| running.run == run)?;
         if self.closed {
             self.retire();
         }
-        Some(running.claimed)
+        Some((running.claimed, running.span))
     }
 
     /// Gives up on a worker that does not answer: its job, if it had one.

@@ -313,6 +313,7 @@ mod tests {
             payload: Some(r#"{"video_ids":["a","b"]}"#.to_owned()),
             remaining: None,
             result: None,
+            trace: None,
         };
         let failed = failure(&job, Some(&found)).unwrap();
         assert_eq!(failed.left.unwrap().video_ids(), ["b"]);

@@ -35,6 +35,7 @@ pub fn run(
 ) -> Result<Code, Failure> {
     let (again, chosen) = (global.clone(), arguments.clone());
     let colours = may_colour(&environment);
+    let named = environment.clone();
     let read = move || {
         let mut config = again.load(environment.clone())?.config;
         chosen.apply(&mut config)?;
@@ -42,7 +43,7 @@ pub fn run(
     };
     let config: Config = read()?;
     let settings = logging::Settings::daemon(&config.log, console.stderr_is_terminal);
-    let (level, _flush) = logging::install_apart(&settings.with_colours(colours))
+    let (level, _outgoing) = logging::install_apart(&settings.with_colours(colours), &named)
         .map_err(|error| Failure::new(Code::Unusable, error))?;
     let daemon = Daemon {
         config,

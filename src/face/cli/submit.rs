@@ -185,6 +185,7 @@ fn request(job: &Job, arguments: &SubmitJobArgs) -> Result<Submit, Failure> {
         run_at: None,
         unique_key: arguments.unique_key.clone(),
         unique_for: arguments.unique_for.map(Span),
+        traceparent: None,
     })
 }
 

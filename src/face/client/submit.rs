@@ -52,6 +52,7 @@ impl Client {
                 only: kinds_of(plan),
                 group: taken.group,
                 more: parts.peek().is_some(),
+                traceparent: like.traceparent,
                 ..part
             };
             if taken.group.is_none() {

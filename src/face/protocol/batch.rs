@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::jobs::default_priority;
-use super::{Command, KindName, Method, Span};
+use super::{Command, KindName, Method, Span, Trace};
 use crate::face::batch_file::NewVideo;
 
 const fn is_false(value: &bool) -> bool {
@@ -63,6 +63,10 @@ pub struct SubmitBatch {
     /// So long from now a batch that has ended keeps its key; for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_for: Option<Span>,
+    /// The trace it belongs to and the span that asks: W3C's `traceparent`, version 00. Over HTTP the
+    /// header of that name says so where this does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Trace>,
 }
 
 /// What became of [`SubmitBatch`].

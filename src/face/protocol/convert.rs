@@ -5,9 +5,8 @@ use serde_json::Value;
 
 use super::{
     FollowUp, GroupState, Job, JobDetail, LONGEST_PAGE, List, MOST_IDS, QueueName, QueueState,
-    Reloaded, RpcError, Span, State, Submit, SubmitBatch, Time, WaitedJob,
+    RpcError, Span, State, Submit, SubmitBatch, Time, Trace, WaitedJob,
 };
-use crate::config;
 use crate::engine::{
     self, FollowUps, GroupId, GroupSummary, Grouping, JobFilter, JobId, JobRequest, JobSummary,
     Kind, LivenessJob, QueueSummary, ScoreJob, ThumbnailsJob,
@@ -91,6 +90,7 @@ impl Submit {
             delay_ms,
             unique_key,
             unique_for,
+            trace: self.traceparent.map(|trace| trace.0),
         })
     }
 }
@@ -127,6 +127,7 @@ impl SubmitBatch {
             delay_ms: 0,
             unique_key: None,
             unique_for: None,
+            trace: self.traceparent.map(|trace| trace.0),
         });
         let mut requests: Vec<JobRequest> = requests.collect();
         // The first job has the key for all of them.
@@ -244,6 +245,7 @@ impl From<engine::JobDetail> for JobDetail {
             payload: job.payload.map_or(Value::Null, kept),
             remaining: job.remaining.map(kept),
             result: job.result.map(kept),
+            traceparent: job.trace.map(Trace),
         }
     }
 }
@@ -283,15 +285,6 @@ impl From<QueueSummary> for QueueState {
             retryable: queue.retryable,
             running: queue.running,
             oldest_at: queue.oldest_ms.map(Time),
-        }
-    }
-}
-
-impl From<config::Reloaded> for Reloaded {
-    fn from(reloaded: config::Reloaded) -> Self {
-        Self {
-            applied: reloaded.applied,
-            needs_restart: reloaded.needs_restart,
         }
     }
 }

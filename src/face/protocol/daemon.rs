@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Command, Method, QueueName, QueueState};
+use crate::config;
 use crate::engine::{PoolStatus, RateStatus, RunningJob};
 
 /// Tells how the daemon fares.
@@ -163,6 +164,15 @@ pub struct Reloaded {
     pub applied: Vec<String>,
     /// Keys whose new value waits for a restart.
     pub needs_restart: Vec<String>,
+}
+
+impl From<config::Reloaded> for Reloaded {
+    fn from(reloaded: config::Reloaded) -> Self {
+        Self {
+            applied: reloaded.applied,
+            needs_restart: reloaded.needs_restart,
+        }
+    }
 }
 
 impl Command for Reload {

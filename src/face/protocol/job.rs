@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{QueueName, State, Time};
+use super::{QueueName, State, Time, Trace};
 
 /// A job in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct JobDetail {
     pub remaining: Option<Value>,
     /// What was found: `{"score": […]}`, `{"thumbnails": […]}` or `{"liveness": […]}`.
     pub result: Option<Value>,
+    /// The trace it belongs to, as W3C's `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Trace>,
 }
 
 /// One of the jobs.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Command, GroupState, Job, JobDetail, KindName, Method, QueueName, Span, States, Time, WaitedJob,
+    Command, GroupState, Job, JobDetail, KindName, Method, QueueName, Span, States, Time, Trace,
+    WaitedJob,
 };
 
 pub(super) const fn default_priority() -> u8 {
@@ -39,6 +40,10 @@ pub struct Submit {
     /// So long from now a job that has ended keeps its key; for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_for: Option<Span>,
+    /// The trace it belongs to and the span that asks: W3C's `traceparent`, version 00. Over HTTP the
+    /// header of that name says so where this does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Trace>,
 }
 
 /// What became of [`Submit`].

@@ -41,7 +41,7 @@ pub use self::jobs::{
 };
 pub use self::method::Method;
 pub use self::queues::{Changed, ListQueues, Pause, Purge, Purged, QueueState, Queues, Resume};
-pub use self::values::{KindName, QueueName, Span, State, States, Time};
+pub use self::values::{KindName, QueueName, Span, State, States, Time, Trace};
 
 /// The longest line that is read, its end included.
 pub const LONGEST_LINE: usize = 1024 * 1024;

@@ -8,7 +8,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::units;
-use crate::engine::{JobState, Kind, Queue};
+use crate::engine::{JobState, Kind, Queue, TraceParent};
 
 /// A kind of job, read by its name, its queue's or its task's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,24 @@ impl<'de> Deserialize<'de> for Time {
             .parse()
             .map_err(|_| de::Error::custom("must be a time such as \"2026-01-31T12:00:00Z\""))?;
         Ok(Self(time.as_millisecond()))
+    }
+}
+
+/// The trace that work belongs to: W3C's `traceparent`, version 00.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Trace(#[cfg_attr(test, schemars(with = "String"))] pub TraceParent);
+
+impl Serialize for Trace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Trace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
     }
 }
 

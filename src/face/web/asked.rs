@@ -13,7 +13,8 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StringDeserializer};
 
 use super::problem::Problem;
-use crate::face::protocol::LONGEST_LINE;
+use crate::engine::TraceParent;
+use crate::face::protocol::{LONGEST_LINE, Trace};
 
 /// The keys of a query, each at most once. What is not taken is refused by name.
 #[derive(Debug)]
@@ -89,6 +90,21 @@ impl Query {
 fn read_value<T: for<'de> Deserialize<'de>>(text: String) -> Result<T, ValueError> {
     let text: StringDeserializer<ValueError> = text.into_deserializer();
     T::deserialize(text)
+}
+
+/// The trace that a request belongs to. By the rules of W3C a header that is none counts as absent.
+pub(super) fn traceparent(request: &HttpRequest) -> Option<Trace> {
+    let mut headers = request.headers().get_all("traceparent");
+    let header = headers.next()?;
+    let read = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<TraceParent>().ok())
+        .filter(|_| headers.next().is_none());
+    if read.is_none() {
+        tracing::debug!(?header, "a traceparent that is none is ignored");
+    }
+    read.map(Trace)
 }
 
 /// The body of a request, 1 MiB at most.

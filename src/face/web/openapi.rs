@@ -103,6 +103,19 @@ impl Operation<'_> {
         self
     }
 
+    /// It may name the trace it belongs to.
+    pub(super) fn traced(mut self) -> Self {
+        if let Some(parameters) = self.described["parameters"].as_array_mut() {
+            parameters.push(json!({
+                "name": "traceparent", "in": "header",
+                "description": "W3C Trace Context, version 00: the trace the jobs belong to. One that \
+                    cannot be read is ignored.",
+                "schema": {"type": "string"},
+            }));
+        }
+        self
+    }
+
     pub(super) fn body<T: JsonSchema>(mut self) -> Self {
         let schema = self.document.takes.subschema_for::<T>();
         self.described["requestBody"] = json!({

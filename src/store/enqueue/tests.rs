@@ -41,6 +41,7 @@ fn request(job: Job) -> JobRequest {
         delay_ms: 0,
         unique_key: None,
         unique_for: None,
+        trace: None,
     }
 }
 

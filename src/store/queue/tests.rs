@@ -14,6 +14,7 @@ fn job(kind: Kind, priority: u8, run_at_ms: i64) -> NewJob {
         priority,
         run_at_ms,
         origin: run_at_ms,
+        trace: None,
     }
 }
 

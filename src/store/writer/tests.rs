@@ -212,6 +212,7 @@ fn what_is_only_in_memory_does_not_wait_for_the_file() {
             priority: 5,
             run_at_ms: 0,
             origin: 0,
+            trace: None,
         };
         let jobs = vec![job];
         let now = Moment(0);

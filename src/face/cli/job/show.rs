@@ -101,6 +101,9 @@ pub(super) fn card(job: &JobDetail) -> String {
     if let Some(key) = &summary.unique_key {
         add("unique key", key);
     }
+    if let Some(trace) = &job.traceparent {
+        add("traceparent", &trace.0);
+    }
     for (name, time) in [
         ("queued", summary.queued_at),
         ("not before", summary.run_at),

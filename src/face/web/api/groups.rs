@@ -4,12 +4,12 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::super::Shared;
-use super::super::asked::{Query, body};
+use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
 use super::super::seen::{accepted, seen};
 use super::jobs::timeout;
 use super::number;
-use crate::face::protocol::Wait;
+use crate::face::protocol::{SubmitBatch, Wait};
 
 /// Queues all that a batch file asks for.
 pub(super) async fn submit(
@@ -18,10 +18,9 @@ pub(super) async fn submit(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request)?.end()?;
-    let batch = shared
-        .site
-        .submit_batch(body(&request, payload).await?)
-        .await?;
+    let mut batch: SubmitBatch = body(&request, payload).await?;
+    batch.traceparent = batch.traceparent.or_else(|| traceparent(&request));
+    let batch = shared.site.submit_batch(batch).await?;
     let path = request.path();
     let at = path.strip_suffix("batches").unwrap_or(path);
     let at = format!("{at}groups/{}", batch.group);

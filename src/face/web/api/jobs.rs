@@ -5,11 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use std::time::Duration;
 
 use super::super::Shared;
-use super::super::asked::{Query, body};
+use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
 use super::super::seen::{accepted, done, seen};
 use super::number;
-use crate::face::protocol::{Get, List, Span, States, Wait};
+use crate::face::protocol::{Get, List, Span, States, Submit, Wait};
 
 /// How long a request waits for an end if it does not say.
 const WAITS: Duration = Duration::from_secs(30);
@@ -23,7 +23,9 @@ pub(super) async fn submit(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request)?.end()?;
-    let submitted = shared.site.submit(body(&request, payload).await?).await?;
+    let mut submit: Submit = body(&request, payload).await?;
+    submit.traceparent = submit.traceparent.or_else(|| traceparent(&request));
+    let submitted = shared.site.submit(submit).await?;
     let first = submitted.ids.first().copied().unwrap_or_default();
     let at = format!("{}/{first}", request.path());
     accepted(&submitted, &at)

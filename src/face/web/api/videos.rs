@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Shared;
-use super::super::asked::{Query, body};
+use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
 use super::super::seen::{accepted, if_new, seen};
 use super::wire::{Counts, History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
@@ -136,6 +136,7 @@ pub(super) async fn check(
     }
     let submit = json!({
         "kind": kind, "payload": {"video_ids": [video_id(&request)]}, "priority": priority,
+        "traceparent": traceparent(&request),
     });
     let submit: Submit =
         serde_json::from_value(submit).map_err(|error| Problem::params("body", error))?;

@@ -82,6 +82,7 @@ fn changes_of_jobs(document: &mut Document) {
             "/jobs",
             "Queues work; any number of items. Answered after the commit.",
         )
+        .traced()
         .body::<Submit>()
         .answer::<Submitted>("202", "Its jobs.")
         .end();
@@ -120,6 +121,7 @@ fn groups_and_queues(document: &mut Document) {
             "/batches",
             "Queues all that a batch file asks for, as one group.",
         )
+        .traced()
         .body::<SubmitBatch>()
         .answer::<Batch>("202", "The group and its jobs.")
         .end();
@@ -212,6 +214,7 @@ fn videos(document: &mut Document) {
             "/videos/{video_id}/check",
             "Has a video scored or asked for anew.",
         )
+        .traced()
         .body::<Check>()
         .answer::<Submitted>("202", "Its job.")
         .end();

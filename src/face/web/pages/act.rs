@@ -108,6 +108,7 @@ pub(super) async fn ask(
         run_at: None,
         unique_key: None,
         unique_for: None,
+        traceparent: None,
     };
     let submitted = shared.site.submit(submit).await?;
     let job = submitted.ids.first().copied().unwrap_or_default();

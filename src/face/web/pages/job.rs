@@ -104,6 +104,7 @@ fn shown(frame: Frame, detail: JobDetail, progress: Option<Progress>) -> Shown {
         payload,
         remaining,
         result,
+        traceparent: _,
     } = detail;
     let state = job.state.0;
     let waited = job.queued_at.zip(job.started_at);

@@ -1,0 +1,163 @@
+//! Sends spans from a thread of its own: nobody who works waits for the collector. Spans that find
+//! no room are dropped and counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use awc::http::header::CONTENT_TYPE;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+
+use super::layer::Told;
+use super::wire::request;
+
+/// Spans that wait to be sent.
+const WAITING: usize = 8_192;
+/// Spans in one request.
+const AT_ONCE: usize = 512;
+/// How long a span waits for others to go with.
+const GATHER: Duration = Duration::from_secs(1);
+/// How long the collector may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the last spans may take when the program ends.
+const TO_FLUSH: Duration = Duration::from_secs(2);
+
+enum Entry {
+    Span(Box<Told>),
+    /// All before it is sent.
+    Flush(SyncSender<()>),
+}
+
+/// Takes spans, without waiting.
+pub(super) struct Queue {
+    entries: SyncSender<Entry>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Queue {
+    pub(super) fn send(&self, told: Told) {
+        if let Err(TrySendError::Full(_)) = self.entries.try_send(Entry::Span(Box::new(told))) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Has the last spans sent when it goes, for as long as that may take.
+#[must_use = "the last spans are lost without it"]
+pub struct FlushSpans(SyncSender<Entry>);
+
+impl Drop for FlushSpans {
+    fn drop(&mut self) {
+        let (done, sent) = sync_channel(1);
+        if self.0.try_send(Entry::Flush(done)).is_ok() {
+            let _ = sent.recv_timeout(TO_FLUSH);
+        }
+    }
+}
+
+/// Starts the thread that sends to a collector.
+pub(super) fn start(collector: &Url) -> anyhow::Result<(Queue, FlushSpans)> {
+    let (entries, waiting) = sync_channel(WAITING);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let (missing, collector, tls) = (Arc::clone(&dropped), collector.to_string(), tls()?);
+    thread::Builder::new()
+        .name("vvv-otlp".to_owned())
+        .spawn(move || {
+            let system = actix_rt::System::new();
+            let client = system.block_on(async { client(tls) });
+            let mut told = Trouble::default();
+            while let Some((spans, flush)) = gather(&waiting) {
+                if !spans.is_empty() {
+                    let sent = system.block_on(post(&client, &collector, &spans));
+                    told.tell(sent, missing.swap(0, Ordering::Relaxed));
+                }
+                if let Some(done) = flush {
+                    let _ = done.try_send(());
+                }
+            }
+        })?;
+    let flush = FlushSpans(entries.clone());
+    Ok((Queue { entries, dropped }, flush))
+}
+
+/// The spans of one request, and who waits for them to be sent; none when nobody can send any more.
+fn gather(waiting: &Receiver<Entry>) -> Option<(Vec<Told>, Option<SyncSender<()>>)> {
+    let mut spans = Vec::new();
+    let mut until = None;
+    while spans.len() < AT_ONCE {
+        let entry = match until {
+            None => waiting.recv().ok()?,
+            Some(until) => {
+                let left = Instant::saturating_duration_since(&until, Instant::now());
+                match waiting.recv_timeout(left) {
+                    Ok(entry) => entry,
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        };
+        match entry {
+            Entry::Span(told) => spans.push(*told),
+            Entry::Flush(done) => return Some((spans, Some(done))),
+        }
+        until = until.or_else(|| Instant::now().checked_add(GATHER));
+    }
+    Some((spans, None))
+}
+
+/// Built-in roots and ring, and nothing of the system's or the process's.
+fn tls() -> anyhow::Result<Arc<ClientConfig>> {
+    let roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(tls))
+}
+
+fn client(tls: Arc<ClientConfig>) -> awc::Client {
+    awc::Client::builder()
+        .connector(awc::Connector::new().rustls_0_23(tls))
+        .timeout(TIMEOUT)
+        .disable_redirects()
+        .finish()
+}
+
+async fn post(client: &awc::Client, collector: &str, spans: &[Told]) -> Result<(), String> {
+    let body = request(spans).to_string();
+    let post = client
+        .post(collector)
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .force_close();
+    let answer = post.send_body(body).await;
+    let status = answer.map_err(|error| error.to_string())?.status();
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(format!("the collector answered {status}"))
+    }
+}
+
+/// Whether the last request went wrong: that is told when it changes, and not at each.
+#[derive(Default)]
+struct Trouble(bool);
+
+impl Trouble {
+    fn tell(&mut self, sent: Result<(), String>, dropped: u64) {
+        let was = std::mem::replace(&mut self.0, sent.is_err());
+        match sent {
+            Err(error) if !was => tracing::warn!(error, "spans are not exported"),
+            Ok(()) if was => tracing::info!("spans are exported again"),
+            Ok(()) | Err(_) => {}
+        }
+        if dropped > 0 {
+            tracing::warn!(dropped, "spans found no room and were dropped");
+        }
+    }
+}
