@@ -201,6 +201,16 @@ fn a_batch_is_a_group_that_can_be_waited_for() {
         (&json!(true), &json!(2))
     );
     assert!(scene.get(&format!("/groups/{group}"))["ended_at"].is_string());
+    let report = scene.get(&format!("/groups/{group}/report"));
+    assert!(report["scoring"][&ids[0]]["score"].is_number(), "{report}");
+    let (liveness, summary) = (&report["liveness"], &report["summary"]);
+    let asked = ["alive", "dead", "unknown", "invalid"].map(|verdict| liveness[verdict].as_u64());
+    assert_eq!(asked.into_iter().flatten().sum::<u64>(), 1, "{report}");
+    assert_eq!(
+        (&summary["jobs"], &summary["ended_by"]),
+        (&json!(2), &Value::Null)
+    );
+    assert_eq!(summary["not_done"]["scoring"], json!([]));
     scene.end();
 }
 

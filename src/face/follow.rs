@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::batch_file::Plan;
 use super::client::{Client, ClientError, Events};
 use super::protocol::{Get, JobDetail, State, States, Subscribe};
 use super::report::Collector;
 use crate::engine::{
-    Failure as JobFailure, Findings, JobState, Kind, Queue, ThumbnailItem, TicketEvent,
+    Failure as JobFailure, Findings, Job, JobState, Kind, LivenessJob, Queue, ScoreJob,
+    ThumbnailItem, ThumbnailsJob, TicketEvent,
 };
 
 /// How long a daemon may be away: it is being restarted, and its queue outlives it.
@@ -225,6 +227,27 @@ pub fn note(job: JobDetail, collector: &mut Collector) {
         let error = summary.error.unwrap_or_else(|| "failed".to_owned());
         let failure = JobFailure::of(kind, &payload.to_string(), error);
         collector.note(TicketEvent::Failed(failure));
+    }
+}
+
+/// Takes what a job is to do into a plan, so that its findings can be reported on. What cannot be
+/// read is nothing to report on; the job's failure says why.
+pub fn plan_too(plan: &mut Plan, job: &JobDetail) {
+    let kind = job.summary.kind.as_deref().and_then(Kind::from_name);
+    let Some(kind) = kind else {
+        return;
+    };
+    match Job::from_payload(kind, &job.payload.to_string()) {
+        Ok(Job::Score(ScoreJob { video_ids })) => {
+            plan.scoring.get_or_insert_default().extend(video_ids);
+        }
+        Ok(Job::Thumbnails(ThumbnailsJob { videos })) => {
+            plan.thumbnails.get_or_insert_default().extend(videos);
+        }
+        Ok(Job::Liveness(LivenessJob { video_ids })) => {
+            plan.liveness.get_or_insert_default().extend(video_ids);
+        }
+        Err(_) => {}
     }
 }
 

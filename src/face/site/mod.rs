@@ -2,6 +2,7 @@
 
 mod facts;
 mod news;
+mod report;
 mod views;
 mod wait;
 

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::job::all_ids;
-use crate::engine::{Job, Kind, LivenessJob, ScoreJob, ThumbnailsJob};
+use crate::engine::Kind;
 use crate::face::batch_file::Plan;
 use crate::face::client::{Client, ClientError};
 use crate::face::exit::{Code, Failure};
+use crate::face::follow::plan_too;
 use crate::face::protocol::{Get, JobDetail, KindName, List};
 
 /// How long a row of the site's may take to be taken in: before it is, nobody knows its parts.
@@ -63,7 +64,7 @@ fn held(client: &mut Client, ids: Vec<i64>, group: Option<i64>) -> Result<Held, 
     let mut plan = Plan::default();
     for id in &ids {
         match client.ask(&Get { id: *id }) {
-            Ok(got) => add(&mut plan, &got.job),
+            Ok(got) => plan_too(&mut plan, &got.job),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
@@ -84,23 +85,4 @@ fn taken_in(client: &mut Client, id: i64) -> Result<JobDetail, ClientError> {
 
 fn kind_of(name: Option<&str>) -> Option<Kind> {
     name.and_then(Kind::from_name)
-}
-
-/// What cannot be read is nothing to report on; the job's failure says why.
-fn add(plan: &mut Plan, job: &JobDetail) {
-    let Some(kind) = kind_of(job.summary.kind.as_deref()) else {
-        return;
-    };
-    match Job::from_payload(kind, &job.payload.to_string()) {
-        Ok(Job::Score(ScoreJob { video_ids })) => {
-            plan.scoring.get_or_insert_default().extend(video_ids);
-        }
-        Ok(Job::Thumbnails(ThumbnailsJob { videos })) => {
-            plan.thumbnails.get_or_insert_default().extend(videos);
-        }
-        Ok(Job::Liveness(LivenessJob { video_ids })) => {
-            plan.liveness.get_or_insert_default().extend(video_ids);
-        }
-        Err(_) => {}
-    }
 }

@@ -49,3 +49,13 @@ pub(super) async fn wait(
     };
     seen(&request, &shared.site.wait(wait).await?)
 }
+
+/// What its jobs found: the very report of `vvv-actors batch`.
+pub(super) async fn report(
+    shared: Data<Shared>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    Query::of(&request)?.end()?;
+    let id = number(&request, "group")?;
+    seen(&request, &shared.site.report(id).await?)
+}

@@ -42,6 +42,7 @@ pub(super) fn resources() -> Vec<Resource> {
         ("/batches", post(web::post().to(groups::submit))),
         ("/groups/{id}", get(web::get().to(groups::get))),
         ("/groups/{id}/wait", get(web::get().to(groups::wait))),
+        ("/groups/{id}/report", get(web::get().to(groups::report))),
         ("/queues", get(web::get().to(queues::list))),
         ("/queues/{queue}/pause", post(web::post().to(queues::pause))),
         (

@@ -24,7 +24,8 @@ fn whole(least: i64) -> Value {
 pub(super) fn describe(document: &mut Document) {
     jobs(document);
     changes_of_jobs(document);
-    groups_and_queues(document);
+    groups(document);
+    queues(document);
     videos(document);
     checks(document);
     rest(document);
@@ -114,7 +115,7 @@ fn waiting(document: &mut Document, path: &'static str, summary: &str) {
         .end();
 }
 
-fn groups_and_queues(document: &mut Document) {
+fn groups(document: &mut Document) {
     document
         .operation(
             "post",
@@ -130,6 +131,31 @@ fn groups_and_queues(document: &mut Document) {
         .answer::<GroupState>("200", "The group.")
         .end();
     waiting(document, "/groups/{id}/wait", "Waits for a group's end.");
+    document
+        .operation(
+            "get",
+            "/groups/{id}/report",
+            "What its jobs found: the report of `vvv-actors batch`.",
+        )
+        .answer_as(
+            "200",
+            "The report; what has no answer yet is not done.",
+            "application/json",
+            json!({
+                "type": "object",
+                "required": ["summary"],
+                "properties": {
+                    "scoring": {"type": "object"},
+                    "thumbnails": {"type": "object"},
+                    "liveness": {"type": "object"},
+                    "summary": {"type": "object"},
+                },
+            }),
+        )
+        .end();
+}
+
+fn queues(document: &mut Document) {
     document
         .operation("get", "/queues", "Every queue with what waits in it.")
         .answer::<Queues>("200", "The queues.")
