@@ -103,8 +103,14 @@ impl Scene {
     /// A job that waits for an hour.
     async fn waiting(&self) -> i64 {
         let video_ids = vec![self.vault.ids[0].clone()];
-        self.enqueue(Job::Liveness(LivenessJob { video_ids }), 3_600_000)
-            .await
+        self.enqueue(
+            Job::Liveness(LivenessJob {
+                video_ids,
+                fresh: false,
+            }),
+            3_600_000,
+        )
+        .await
     }
 
     fn state(&self, id: i64) -> JobState {

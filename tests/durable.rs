@@ -118,6 +118,7 @@ fn request(job: Job) -> JobRequest {
 fn liveness(ids: &[String]) -> Job {
     Job::Liveness(LivenessJob {
         video_ids: ids.to_vec(),
+        fresh: false,
     })
 }
 

@@ -112,6 +112,7 @@ fn alive(numbers: std::ops::Range<usize>) -> Vec<String> {
 fn liveness(video_ids: &[String]) -> Liveness {
     Liveness {
         video_ids: video_ids.to_vec(),
+        fresh: false,
     }
 }
 
@@ -584,7 +585,13 @@ fn an_engine_without_a_database_says_so() {
     let engine = scene.start(false);
     let held = engine.clone();
     is_sent(async move {
-        let mut ticket = held.submit(Liveness { video_ids: vec![] }).await.unwrap();
+        let mut ticket = held
+            .submit(Liveness {
+                video_ids: vec![],
+                fresh: false,
+            })
+            .await
+            .unwrap();
         let cancelled = ticket.cancel().await.unwrap();
         assert_eq!(
             (cancelled, ticket.wait().await.unwrap().found.len()),

@@ -118,6 +118,7 @@ impl Scene {
             }),
             Job::Liveness(LivenessJob {
                 video_ids: Self::asked(),
+                fresh: false,
             }),
         ]
     }

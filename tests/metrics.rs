@@ -150,6 +150,7 @@ impl Scene {
 fn liveness(ids: &[String]) -> Job {
     Job::Liveness(LivenessJob {
         video_ids: ids.to_vec(),
+        fresh: false,
     })
 }
 

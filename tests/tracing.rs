@@ -212,7 +212,13 @@ fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
         let videos = vec![picture];
         scene.submit(Thumbnails { videos }, pictures);
         let video_ids = vec![oembed::id("alive", 1)];
-        scene.submit(Liveness { video_ids }, links);
+        scene.submit(
+            Liveness {
+                video_ids,
+                fresh: false,
+            },
+            links,
+        );
         scene.end();
         for trace in [score, pictures, links] {
             assert_eq!(named(trace, "submit").len(), 1);

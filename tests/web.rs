@@ -483,6 +483,18 @@ fn a_link_is_asked_for_anew_and_exported() {
         scene.get(&format!("/jobs/{job}/wait?timeout=20s"))["ended"],
         true
     );
+    // A verdict of a moment ago is good enough for a job, not for whoever asks for this one.
+    let known = json!({"kind": "liveness", "payload": {"video_ids": [id]}});
+    let again = json!({"kind": "liveness"});
+    for (path, body, cached) in [
+        ("/jobs".to_owned(), &known, true),
+        (format!("/videos/{id}/check"), &again, false),
+    ] {
+        let job = scene.post(&path, body)["ids"][0].clone();
+        let waited = scene.get(&format!("/jobs/{job}/wait?timeout=20s"));
+        let found = &waited["jobs"][0]["result"]["liveness"][0];
+        assert_eq!(found["cached"], cached, "{path}: {waited}");
+    }
     let checks = scene.get("/liveness");
     assert_eq!(checks["rows"][0]["video_id"], json!(id));
     let verdict = checks["rows"][0]["verdict"].as_str().unwrap();

@@ -78,6 +78,7 @@ impl Handler<RunJob> for LivenessActor {
                 origin: run.origin,
                 last_try: run.last_try,
                 control: Arc::clone(&run.control),
+                fresh: job.fresh,
                 found: RefCell::default(),
             };
             attempt.run(job.video_ids, &run.control).await
@@ -94,6 +95,8 @@ struct Attempt {
     origin: Origin,
     last_try: bool,
     control: Arc<JobControl>,
+    /// Whether no earlier verdict will do.
+    fresh: bool,
     /// What was found, if it is to be kept with the job.
     found: RefCell<Vec<LivenessFound>>,
 }
@@ -115,7 +118,7 @@ impl Attempt {
             // Asked to stop while another process held the database.
             Err(StoreError::Locked) => {
                 return AttemptEnd::Unfinished {
-                    remaining: Job::Liveness(LivenessJob { video_ids: ids }),
+                    remaining: self.rest(ids),
                     why: Why::Stopped,
                     found: None,
                 };
@@ -133,13 +136,19 @@ impl Attempt {
                 found: self.found(),
             },
             Rest::Items(video_ids, why) => AttemptEnd::Unfinished {
-                remaining: Job::Liveness(LivenessJob { video_ids }),
+                remaining: self.rest(video_ids),
                 why,
                 found: self.found(),
             },
             Rest::Dropped => AttemptEnd::Dropped,
             Rest::Lost(error) => AttemptEnd::Failed(error),
         }
+    }
+
+    /// The job of those that are left.
+    fn rest(&self, video_ids: Vec<String>) -> Job {
+        let fresh = self.fresh;
+        Job::Liveness(LivenessJob { video_ids, fresh })
     }
 
     /// Answers what this run has recorded before, and what is fresh enough, without a call.
@@ -152,7 +161,7 @@ impl Attempt {
         let reader = self.tools.reader(&self.deps, control).await?;
         let marked = patiently(control, || reader.known_liveness(ids, Since::Mark(&mark))).await?;
         let settings = &self.deps.config.liveness;
-        let may_reuse = settings.policy == LivenessPolicy::Careful;
+        let may_reuse = settings.policy == LivenessPolicy::Careful && !self.fresh;
         let fresh = match self.deps.fresh_since(may_reuse, settings.fresh_for) {
             Some(since) => {
                 patiently(control, || {

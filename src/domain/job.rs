@@ -52,6 +52,14 @@ pub struct ThumbnailsJob {
 pub struct LivenessJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,
+    /// Whether no earlier verdict will do: each is asked for anew.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fresh: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A part of a job as stored in the queue.
@@ -96,9 +104,9 @@ impl Job {
     /// None in practice: strings always serialise.
     pub fn payload(&self) -> serde_json::Result<String> {
         match self {
-            Self::Score(job) => payload_of("video_ids", &job.video_ids),
-            Self::Thumbnails(job) => payload_of("videos", &job.videos),
-            Self::Liveness(job) => payload_of("video_ids", &job.video_ids),
+            Self::Score(job) => payload_of("video_ids", &job.video_ids, false),
+            Self::Thumbnails(job) => payload_of("videos", &job.videos, false),
+            Self::Liveness(job) => payload_of("video_ids", &job.video_ids, job.fresh),
         }
     }
 
@@ -108,9 +116,9 @@ impl Job {
     /// None in practice, as of [`Self::payload`].
     pub fn payloads(&self, size: usize) -> serde_json::Result<Vec<Piece>> {
         match self {
-            Self::Score(job) => payloads_of("video_ids", &job.video_ids, size),
-            Self::Thumbnails(job) => payloads_of("videos", &job.videos, size),
-            Self::Liveness(job) => payloads_of("video_ids", &job.video_ids, size),
+            Self::Score(job) => payloads_of("video_ids", &job.video_ids, false, size),
+            Self::Thumbnails(job) => payloads_of("videos", &job.videos, false, size),
+            Self::Liveness(job) => payloads_of("video_ids", &job.video_ids, job.fresh, size),
         }
     }
 
@@ -134,6 +142,7 @@ impl Job {
             Kind::Thumbnails => Self::Thumbnails(ThumbnailsJob { videos: Vec::new() }),
             Kind::Liveness => Self::Liveness(LivenessJob {
                 video_ids: Vec::new(),
+                fresh: false,
             }),
         }
     }
@@ -168,7 +177,7 @@ impl Job {
     #[must_use]
     pub fn without(mut self, videos: &HashSet<String>) -> Self {
         match &mut self {
-            Self::Score(ScoreJob { video_ids }) | Self::Liveness(LivenessJob { video_ids }) => {
+            Self::Score(ScoreJob { video_ids }) | Self::Liveness(LivenessJob { video_ids, .. }) => {
                 video_ids.retain(|id| !videos.contains(id));
             }
             Self::Thumbnails(ThumbnailsJob { videos: items }) => {
@@ -189,8 +198,8 @@ impl Job {
             Self::Thumbnails(job) => cut(job.videos, size, |videos| {
                 Self::Thumbnails(ThumbnailsJob { videos })
             }),
-            Self::Liveness(job) => cut(job.video_ids, size, |video_ids| {
-                Self::Liveness(LivenessJob { video_ids })
+            Self::Liveness(LivenessJob { video_ids, fresh }) => cut(video_ids, size, |video_ids| {
+                Self::Liveness(LivenessJob { video_ids, fresh })
             }),
         }
     }
@@ -210,11 +219,12 @@ pub fn once_each<T: Eq + std::hash::Hash>(values: Vec<T>) -> Vec<T> {
 fn payloads_of<T: Serialize + Eq + std::hash::Hash>(
     key: &str,
     items: &[T],
+    fresh: bool,
     size: usize,
 ) -> serde_json::Result<Vec<Piece>> {
     let items: Vec<&T> = once_each(items.iter().collect());
     let piece = |items: &[&T]| {
-        let payload = payload_of(key, items)?;
+        let payload = payload_of(key, items, fresh)?;
         Ok(Piece {
             items: items.len(),
             payload,
@@ -223,8 +233,16 @@ fn payloads_of<T: Serialize + Eq + std::hash::Hash>(
     items.chunks(size.max(1)).map(piece).collect()
 }
 
-fn payload_of<T: Serialize>(key: &str, items: &[T]) -> serde_json::Result<String> {
-    serde_json::to_string(&HashMap::from([(key, items)]))
+fn payload_of<T: Serialize>(key: &str, items: &[T], fresh: bool) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Payload<'a, T> {
+        #[serde(flatten)]
+        items: HashMap<&'a str, &'a [T]>,
+        #[serde(skip_serializing_if = "is_false")]
+        fresh: bool,
+    }
+    let items = HashMap::from([(key, items)]);
+    serde_json::to_string(&Payload { items, fresh })
 }
 
 fn cut<T>(items: Vec<T>, size: usize, make: impl Fn(Vec<T>) -> Job) -> Vec<Job> {
@@ -265,12 +283,20 @@ mod tests {
     #[test]
     fn pieces_hold_each_item_once() {
         let video_ids = ["b", "a", "b", "c", "a"].map(str::to_owned).to_vec();
-        let pieces = Job::Liveness(LivenessJob { video_ids }).payloads(2);
+        let pieces = Job::Liveness(LivenessJob {
+            video_ids,
+            fresh: true,
+        })
+        .payloads(2);
         let pieces = pieces.unwrap();
         let read: Vec<_> = pieces
             .iter()
             .map(|piece| {
                 let job = Job::from_payload(Kind::Liveness, &piece.payload).unwrap();
+                assert!(matches!(
+                    &job,
+                    Job::Liveness(LivenessJob { fresh: true, .. })
+                ));
                 (piece.items, job.video_ids())
             })
             .collect();

@@ -64,7 +64,7 @@ impl EngineHandle {
     /// use vvv_actors::Liveness;
     ///
     /// let video_ids = vec!["dQw4w9WgXcQ".to_owned()];
-    /// let report = engine.submit(Liveness { video_ids }).await?.wait().await?;
+    /// let report = engine.submit(Liveness { video_ids, fresh: false }).await?.wait().await?;
     /// for video in report.found {
     ///     println!("{} is {}", video.id, video.verdict);
     /// }

@@ -184,7 +184,10 @@ mod tests {
 
     fn job(ids: &[&str]) -> Job {
         let video_ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        Job::Liveness(LivenessJob { video_ids })
+        Job::Liveness(LivenessJob {
+            video_ids,
+            fresh: false,
+        })
     }
 
     #[test]

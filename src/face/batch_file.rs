@@ -53,8 +53,12 @@ impl Plan {
     #[must_use]
     pub fn into_jobs(self) -> Vec<Job> {
         let jobs = [
-            self.liveness
-                .map(|video_ids| Job::Liveness(LivenessJob { video_ids })),
+            self.liveness.map(|video_ids| {
+                Job::Liveness(LivenessJob {
+                    video_ids,
+                    fresh: false,
+                })
+            }),
             self.thumbnails
                 .map(|videos| Job::Thumbnails(ThumbnailsJob { videos })),
             self.scoring

@@ -244,7 +244,7 @@ pub fn plan_too(plan: &mut Plan, job: &JobDetail) {
         Ok(Job::Thumbnails(ThumbnailsJob { videos })) => {
             plan.thumbnails.get_or_insert_default().extend(videos);
         }
-        Ok(Job::Liveness(LivenessJob { video_ids })) => {
+        Ok(Job::Liveness(LivenessJob { video_ids, .. })) => {
             plan.liveness.get_or_insert_default().extend(video_ids);
         }
         Err(_) => {}

@@ -58,7 +58,10 @@ impl Reader {
             .max(0);
         let sql = due_for_liveness(&self.site.names);
         let video_ids = self.ids(&sql, (before, now, room))?;
-        Ok(Job::Liveness(LivenessJob { video_ids }))
+        Ok(Job::Liveness(LivenessJob {
+            video_ids,
+            fresh: false,
+        }))
     }
 
     /// The ids a statement answers. One that is no UTF-8 is none we could ask for.

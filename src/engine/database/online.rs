@@ -78,6 +78,7 @@ pub async fn ask_endpoint(config: &Config) -> OnlineCheck {
         Ok(engine) => {
             let job = Job::Liveness(LivenessJob {
                 video_ids: vec![KNOWN_GOOD_VIDEO.to_owned()],
+                fresh: false,
             });
             let answer = tokio::time::timeout(patience, async {
                 let mut ticket = engine

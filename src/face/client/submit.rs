@@ -133,8 +133,8 @@ pub fn jobs(plan: Plan) -> Vec<Job> {
         Job::Thumbnails(ThumbnailsJob { videos }) => parts(videos, written)
             .map(|videos| Job::Thumbnails(ThumbnailsJob { videos }))
             .collect(),
-        Job::Liveness(LivenessJob { video_ids }) => parts(video_ids, written)
-            .map(|video_ids| Job::Liveness(LivenessJob { video_ids }))
+        Job::Liveness(LivenessJob { video_ids, fresh }) => parts(video_ids, written)
+            .map(|video_ids| Job::Liveness(LivenessJob { video_ids, fresh }))
             .collect(),
     };
     plan.into_jobs().into_iter().flat_map(cut).collect()

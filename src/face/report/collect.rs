@@ -341,6 +341,7 @@ mod tests {
             kind: Kind::Liveness,
             left: Some(Job::Liveness(LivenessJob {
                 video_ids: ids.iter().map(ToString::to_string).collect(),
+                fresh: false,
             })),
             error: "panicked".to_owned(),
         })

@@ -31,6 +31,7 @@ fn queue(journal: &str) -> (Fixture, Writer) {
 fn liveness(ids: &[&str]) -> Job {
     Job::Liveness(LivenessJob {
         video_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        fresh: false,
     })
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn ask(
     }
     let submit = Submit {
         kind: KindName(Kind::Liveness),
-        payload: json!({"video_ids": video_ids}),
+        payload: json!({"video_ids": video_ids, "fresh": true}),
         priority: FIRST,
         delay: None,
         run_at: None,

@@ -187,10 +187,7 @@ pub(super) fn notice(done: &str) -> Option<String> {
         "resumed" => format!("The queue {} goes on.", queue()?),
         "asked" => {
             let job: u64 = of.parse().ok()?;
-            format!(
-                "Job {job} asks as soon as the window has room; a word younger than \
-                 liveness.fresh_for stands."
-            )
+            format!("Job {job} asks anew as soon as the window has room.")
         }
         _ => return None,
     })
