@@ -67,6 +67,21 @@ impl Plan {
         jobs.into_iter().flatten().collect()
     }
 
+    /// Takes in what a job is to do.
+    pub fn add(&mut self, job: Job) {
+        match job {
+            Job::Score(ScoreJob { video_ids }) => {
+                self.scoring.get_or_insert_default().extend(video_ids);
+            }
+            Job::Thumbnails(ThumbnailsJob { videos }) => {
+                self.thumbnails.get_or_insert_default().extend(videos);
+            }
+            Job::Liveness(LivenessJob { video_ids, .. }) => {
+                self.liveness.get_or_insert_default().extend(video_ids);
+            }
+        }
+    }
+
     /// Keeps only the sections of these kinds.
     pub fn keep_only(&mut self, kinds: &[Kind]) {
         if !kinds.contains(&Kind::Score) {

@@ -11,8 +11,7 @@ use super::client::{Client, ClientError, Events};
 use super::protocol::{Get, JobDetail, State, States, Subscribe};
 use super::report::Collector;
 use crate::engine::{
-    Failure as JobFailure, Findings, Job, JobState, Kind, LivenessJob, Queue, ScoreJob,
-    ThumbnailItem, ThumbnailsJob, TicketEvent,
+    Failure as JobFailure, Findings, Job, JobState, Kind, Queue, ThumbnailItem, TicketEvent,
 };
 
 /// How long a daemon may be away: it is being restarted, and its queue outlives it.
@@ -237,17 +236,8 @@ pub fn plan_too(plan: &mut Plan, job: &JobDetail) {
     let Some(kind) = kind else {
         return;
     };
-    match Job::from_payload(kind, &job.payload.to_string()) {
-        Ok(Job::Score(ScoreJob { video_ids })) => {
-            plan.scoring.get_or_insert_default().extend(video_ids);
-        }
-        Ok(Job::Thumbnails(ThumbnailsJob { videos })) => {
-            plan.thumbnails.get_or_insert_default().extend(videos);
-        }
-        Ok(Job::Liveness(LivenessJob { video_ids, .. })) => {
-            plan.liveness.get_or_insert_default().extend(video_ids);
-        }
-        Err(_) => {}
+    if let Ok(job) = Job::from_payload(kind, &job.payload.to_string()) {
+        plan.add(job);
     }
 }
 

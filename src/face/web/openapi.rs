@@ -7,6 +7,7 @@
 )]
 
 mod operations;
+mod videos;
 
 use std::path::Path;
 

@@ -134,11 +134,13 @@ pub(super) async fn check(
         let reason = "must be score or liveness: a thumbnail's job names its address";
         return Err(Problem::params("kind", reason));
     }
-    let mut asked = json!({"video_ids": [video_id(&request)]});
-    // Whoever asks for one video wants to know how it is now.
-    if kind.0 == Kind::Liveness {
-        asked["fresh"] = true.into();
-    }
+    let video_ids = [video_id(&request)];
+    let asked = if kind.0 == Kind::Liveness {
+        // Whoever asks for one video wants to know how it is now.
+        json!({"video_ids": video_ids, "fresh": true})
+    } else {
+        json!({"video_ids": video_ids})
+    };
     let submit = json!({
         "kind": kind, "payload": asked, "priority": priority,
         "traceparent": traceparent(&request),
