@@ -364,6 +364,13 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
         let said = scene.refused(&pause().header(header, value), 403);
         assert!(said.contains("X-CSRF-Token"), "{header}: {said}");
     }
+    // A browser adds a password it knows by itself, to a stranger's form too.
+    let form = Request::new("POST", "/background/act/queue")
+        .header("Authorization", "Basic dTpw")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(b"queue=scoring&do=pause");
+    assert_eq!(scene.server.ask(&form).status, 403);
+    assert!(scene.get("/queues")["queues"][0]["paused_at"].is_null());
     assert_eq!(scene.server.ask(&pause()).status, 200);
     let answer = scene.server.ask(&queues());
     let policy = &answer.headers["content-security-policy"];

@@ -1,12 +1,12 @@
 //! Forms: what they say, and whether they may.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::Payload;
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::face::web::asked::bytes;
-use crate::face::web::guard::Visitor;
+use crate::face::web::guard::{Visitor, bearer};
 use crate::face::web::options::Access;
 use crate::face::web::problem::Problem;
 
@@ -50,7 +50,7 @@ impl Form {
     /// That it comes from a page of ours.
     pub(super) fn is_of_ours(&self, request: &HttpRequest) -> Result<(), Problem> {
         // No page of a stranger's can send a token.
-        if request.headers().contains_key(AUTHORIZATION) {
+        if bearer(request.headers()).is_some() {
             return Ok(());
         }
         let session = visitor(request).and_then(|visitor| visitor.session);
