@@ -24,28 +24,31 @@ use std::time::{Duration, Instant};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use rusqlite::Connection;
 use vvv_actors::web::{Options, Web};
-use vvv_actors::{Engine, EngineHandle, Score};
+use vvv_actors::{Config, Engine, EngineHandle, Score};
 
 const VIDEOS: usize = 100_000;
 const A_SECOND: usize = 2_000;
 const CLIENTS: usize = 8;
-const IDLE: Duration = Duration::from_secs(15);
+const IDLE: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_secs(30);
 
 fn main() {
-    println!("journal   engine   p50 ms   p99 ms   videos scored a second");
-    for journal in ["WAL", "DELETE"] {
+    println!("journal   workers   engine   p50 ms   p99 ms   videos scored a second");
+    for (journal, workers) in [("WAL", 4), ("WAL", 1), ("DELETE", 4), ("DELETE", 1)] {
         let folder = tempfile::tempdir().unwrap();
         let vault = folder.path().join("vault.db");
         common::make_vault(&vault, VIDEOS, journal);
+        let mut config = Config::defaults().unwrap();
+        config.queues.scoring.workers = workers;
         let engine = Engine::builder()
+            .config(config)
             .database(&vault)
             .durable()
             .start()
             .unwrap();
         let host = serve(&engine, vault);
         let idle = visit(host, IDLE);
-        show(journal, "idle", &idle, None);
+        show(journal, workers, "idle", &idle, None);
         let (over, scored) = (AtomicBool::new(false), AtomicUsize::new(0));
         let busy = std::thread::scope(|scope| {
             scope.spawn(|| score(&engine, &over, &scored));
@@ -54,9 +57,9 @@ fn main() {
             busy
         });
         let rate = common::rate(scored.load(Ordering::Relaxed), BUSY);
-        show(journal, "busy", &busy, Some(rate));
+        show(journal, workers, "busy", &busy, Some(rate));
         let share = at(&busy, 99) / at(&idle, 99);
-        println!("{journal:8}  p99 busy / idle: {share:.2}");
+        println!("{journal:8}  {workers:7}   p99 busy / idle: {share:.2}");
         engine.blocking().shutdown(Duration::from_secs(10));
     }
 }
@@ -171,10 +174,10 @@ fn at(sorted: &[Duration], share: usize) -> f64 {
     sorted[(sorted.len() - 1) * share / 100].as_secs_f64() * 1e3
 }
 
-fn show(journal: &str, engine: &str, waited: &[Duration], rate: Option<f64>) {
+fn show(journal: &str, workers: usize, engine: &str, waited: &[Duration], rate: Option<f64>) {
     let rate = rate.map(|rate| format!("{rate:10.0}")).unwrap_or_default();
     println!(
-        "{journal:8}  {engine:6}  {:7.2}  {:7.2}  {rate}",
+        "{journal:8}  {workers:7}   {engine:6}  {:7.2}  {:7.2}  {rate}",
         at(waited, 50),
         at(waited, 99)
     );
