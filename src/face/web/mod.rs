@@ -31,7 +31,7 @@ pub use self::options::{Access, Options, OptionsError, hash_of};
 pub use self::server::{ServeError, Served, serve};
 use self::session::Sessions;
 pub use self::session::secret as new_token;
-use crate::engine::{EngineHandle, SiteView};
+use crate::engine::EngineHandle;
 use crate::face::site::{Facts, Site};
 
 /// What all requests share, whichever of the server's threads they are on.

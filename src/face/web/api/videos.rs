@@ -11,7 +11,8 @@ use super::super::problem::Problem;
 use super::super::seen::{accepted, if_new, seen};
 use super::wire::{Counts, History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
 use crate::engine::{
-    CheckFilter, Kind, Label, LeaderboardFilter, PageCursor, ThumbnailStatus, Verdict,
+    CheckFilter, EngineError, Kind, Label, LeaderboardFilter, PageCursor, SiteView, Tally,
+    ThumbnailStatus, Verdict,
 };
 use crate::face::protocol::{KindName, Submit};
 
@@ -58,14 +59,19 @@ pub(super) async fn regions(
     shared: Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request)?.end()?;
-    let tallies = shared
-        .site
-        .videos
-        .look(super::super::SiteView::regions)
-        .await?;
+    counts(&shared, &request, SiteView::regions).await
+}
+
+/// How many there are of each, as a look tells.
+async fn counts(
+    shared: &Shared,
+    request: &HttpRequest,
+    look: impl FnOnce(&SiteView) -> Result<Vec<Tally>, EngineError> + Send + 'static,
+) -> Result<HttpResponse, Problem> {
+    Query::of(request)?.end()?;
+    let tallies = shared.site.videos.look(look).await?;
     let counts = tallies.into_iter().map(Into::into).collect();
-    seen(&request, &Counts { counts })
+    seen(request, &Counts { counts })
 }
 
 fn video_id(request: &HttpRequest) -> String {
@@ -159,13 +165,7 @@ pub(super) async fn thumbnails(
     shared: Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let mut query = Query::of(&request)?;
-    let filter = CheckFilter {
-        found: named(&mut query, "status", ThumbnailStatus::from_name)?,
-        before: query.value::<PageCursor>("after")?,
-        limit: limit(&mut query)?,
-    };
-    query.end()?;
+    let filter = checks(&request, "status", ThumbnailStatus::from_name)?;
     let page = shared
         .site
         .videos
@@ -179,14 +179,23 @@ pub(super) async fn thumbnail_counts(
     shared: Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request)?.end()?;
-    let tallies = shared
-        .site
-        .videos
-        .look(super::super::SiteView::thumbnail_counts)
-        .await?;
-    let counts = tallies.into_iter().map(Into::into).collect();
-    seen(&request, &Counts { counts })
+    counts(&shared, &request, SiteView::thumbnail_counts).await
+}
+
+/// A page of checks, of those that came out as the query names.
+fn checks<T>(
+    request: &HttpRequest,
+    key: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<CheckFilter<T>, Problem> {
+    let mut query = Query::of(request)?;
+    let filter = CheckFilter {
+        found: named(&mut query, key, read)?,
+        before: query.value::<PageCursor>("after")?,
+        limit: limit(&mut query)?,
+    };
+    query.end()?;
+    Ok(filter)
 }
 
 fn named<T>(
@@ -208,7 +217,7 @@ pub(super) async fn liveness(
     shared: Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let filter = liveness_filter(&request)?;
+    let filter = checks(&request, "verdict", Verdict::from_name)?;
     let page = shared
         .site
         .videos
@@ -217,30 +226,12 @@ pub(super) async fn liveness(
     seen(&request, &Paged::<LivenessCheck>::of(page))
 }
 
-fn liveness_filter(request: &HttpRequest) -> Result<CheckFilter<Verdict>, Problem> {
-    let mut query = Query::of(request)?;
-    let filter = CheckFilter {
-        found: named(&mut query, "verdict", Verdict::from_name)?,
-        before: query.value::<PageCursor>("after")?,
-        limit: limit(&mut query)?,
-    };
-    query.end()?;
-    Ok(filter)
-}
-
 /// How many checks of videos came out how.
 pub(super) async fn liveness_counts(
     shared: Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Query::of(&request)?.end()?;
-    let tallies = shared
-        .site
-        .videos
-        .look(super::super::SiteView::liveness_counts)
-        .await?;
-    let counts = tallies.into_iter().map(Into::into).collect();
-    seen(&request, &Counts { counts })
+    counts(&shared, &request, SiteView::liveness_counts).await
 }
 
 /// The checks of videos as CSV, all of them up to 100,000.
