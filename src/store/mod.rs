@@ -25,6 +25,7 @@ mod intake;
 mod integrity;
 
 mod job_filter;
+mod job_state;
 mod known;
 mod leaderboard;
 mod listing;
@@ -72,8 +73,8 @@ pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
 pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
 pub use facts::{
-    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
-    VideoFacts,
+    Known, KnownSnapshot, LivenessCheck, SiteTable, SiteVideo, StoredScore, StoredStatus,
+    ThumbnailCheck, VideoFacts,
 };
 pub use groups::{GroupId, LetGroupsGo};
 pub use identity::FileIdentity;
