@@ -294,7 +294,7 @@ impl Attempt {
             answered: verdict != Verdict::Unknown,
         });
         if matches!(evidence, Evidence::Answer { status: 429, .. }) {
-            return self.park(retry_after).await;
+            return self.park(id, retry_after).await;
         }
         Call::Answered {
             evidence,
@@ -343,7 +343,9 @@ impl Attempt {
         }
     }
 
-    async fn park(&self, retry_after: Option<Duration>) -> Call {
+    async fn park(&self, id: &str, retry_after: Option<Duration>) -> Call {
+        let why = "http 429, so nothing more is asked for now";
+        self.deps.note_item(Queue::Cleanup, self.claim.job, id, why);
         match self.deps.limiter.get().send(Park { retry_after }).await {
             Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
             Ok(Err(error)) => failed(format!("note a 429: {error}")),
