@@ -21,13 +21,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use futures_util::future::LocalBoxFuture;
-use support::site::{Reply, Site};
+use support::site::{Reply, Site, oembed};
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineHandle, Grouping, Job, JobRequest, JobState, LivenessJob, Queue, QueueView,
-    ThumbnailItem, ThumbnailsJob, open_pictures,
+    Engine, EngineHandle, Grouping, Job, JobId, JobRequest, JobState, LivenessJob, Queue,
+    QueueView, ThumbnailItem, ThumbnailsJob, open_pictures,
 };
 use vvv_actors::web::{Access, Options, Web, hash_of};
 
@@ -119,11 +119,21 @@ impl Scene {
 
     fn state(&self, id: i64) -> JobState {
         let view = QueueView::open(&self.config).unwrap();
-        view.job(vvv_actors::engine::JobId(id))
-            .unwrap()
-            .unwrap()
-            .summary
-            .state
+        view.job(JobId(id)).unwrap().unwrap().summary.state
+    }
+
+    /// The lines about a job, once the last one holds this.
+    async fn told(&self, id: i64, last: &str) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let lines = self.engine.job_log(JobId(id));
+            let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+            if lines.last().is_some_and(|line| line.contains(last)) {
+                return lines;
+            }
+            assert!(Instant::now() < deadline, "{lines:?}");
+            actix_rt::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn is_paused(&self, queue: Queue) -> bool {
@@ -528,11 +538,7 @@ async fn a_jobs_page_tells_what_became_of_each_attempt() {
     };
     let job = Job::Thumbnails(ThumbnailsJob { videos: vec![item] });
     let id = scene.enqueue(job, 0).await;
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while scene.state(id) != JobState::Retryable {
-        assert!(Instant::now() < deadline, "it does not go back");
-        actix_rt::time::sleep(Duration::from_millis(20)).await;
-    }
+    scene.told(id, "goes on in").await;
     let api = get(&format!("/api/v1/jobs/{id}"));
     let found = pages.ask(api, Some(&cookie)).await;
     let found: serde_json::Value = serde_json::from_str(&found.body).unwrap();
@@ -564,6 +570,26 @@ async fn a_jobs_page_tells_what_became_of_each_attempt() {
         page.body
             .contains("kept in memory since the program started")
     );
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn why_a_job_waits_for_its_provider_has_a_line() {
+    let scene = Scene::new();
+    let video_ids = vec![oembed::id("s429_", 1)];
+    let job = Job::Liveness(LivenessJob {
+        video_ids,
+        fresh: true,
+    });
+    let id = scene.enqueue(job, 0).await;
+    scene.told(id, "upstream parked; goes on in").await;
+    scene.engine.cancel(vec![JobId(id)]).await.unwrap();
+    let lines = scene.told(id, "cancelled").await;
+    let [begins, item, _, _] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(begins, "attempt 1 begins, 1 items");
+    assert!(item.contains("http 429"), "{item}");
     scene.end().await;
 }
 
