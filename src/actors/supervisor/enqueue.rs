@@ -38,12 +38,11 @@ impl Operation for TellingEnqueue {
         let mut told = Vec::new();
         for (request, queued) in self.enqueue.requests.iter().zip(queued) {
             let queue = request.job.kind().queue();
-            let Some(first) = queued.ids.first().filter(|_| !queued.duplicate) else {
+            // Work without items has ended already.
+            let is_new = !queued.duplicate && !request.job.is_empty() && !told.contains(&queue);
+            let Some(first) = queued.ids.first().filter(|_| is_new) else {
                 continue;
             };
-            if told.contains(&queue) {
-                continue;
-            }
             told.push(queue);
             let waits = request.delay_ms > 0;
             self.moves.do_send(JobMoved {
