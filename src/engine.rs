@@ -56,6 +56,7 @@ pub use self::work::{SubmitOptions, Work};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
 use crate::actors::decoder::Decoder;
+pub use crate::actors::job_log::{LINES_KEPT, LogLevel, LogLine};
 pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::supervisor::{Launch, Supervisor};
 pub use crate::actors::supervisor::{Lost, Status, SubmitError};
@@ -213,6 +214,7 @@ fn launch(
         faults: setup.faults,
         pictures: setup.pictures,
         meters: setup.meters,
+        log: setup.log,
         events,
         unclean,
         alive,

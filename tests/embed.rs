@@ -526,7 +526,9 @@ async fn events_are_a_stream_that_ends_with_the_engine() {
     assert!(soon(ticket.wait()).await.unwrap().is_complete());
     stop(&engine).await;
     let heard: Vec<EngineEvent> = soon(events.collect()).await;
-    for id in ids {
+    // Of what was handed in together the first is told of.
+    let expected = [JobState::Available, JobState::Running, JobState::Succeeded];
+    for (place, id) in ids.into_iter().enumerate() {
         let states: Vec<JobState> = heard
             .iter()
             .filter_map(|event| match event {
@@ -534,7 +536,7 @@ async fn events_are_a_stream_that_ends_with_the_engine() {
                 EngineEvent::Missed(missed) => panic!("{missed} missed"),
             })
             .collect();
-        assert_eq!(states, [JobState::Running, JobState::Succeeded]);
+        assert_eq!(states, expected[place.min(1)..]);
     }
     assert_eq!(soon(engine.events().count()).await, 0);
 }

@@ -20,7 +20,7 @@ use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why};
 use crate::config::LivenessPolicy;
 use crate::domain::finding::{Findings, LivenessFound};
-use crate::domain::job::{Job, LivenessJob};
+use crate::domain::job::{Job, LivenessJob, Queue};
 use crate::domain::liveness::{
     Evidence, Judgement, Policy, Verdict, is_oembed, is_possible_id, is_reusable, is_transient,
     judge,
@@ -218,11 +218,15 @@ impl Attempt {
             reason = judgement.reason,
             "asked for a video"
         );
-        if is_transient(&evidence, policy) && self.deps.may_try_again(self.last_try, retry_after) {
-            return ItemEnd::Left(Why::Transient {
-                error: judgement.reason,
-                retry_after,
-            });
+        if is_transient(&evidence, policy) {
+            let (job, why) = (self.claim.job, &judgement.reason);
+            self.deps.note_item(Queue::Cleanup, job, &id, why);
+            if self.deps.may_try_again(self.last_try, retry_after) {
+                return ItemEnd::Left(Why::Transient {
+                    error: judgement.reason,
+                    retry_after,
+                });
+            }
         }
         match self.record(&id, &judgement, control).await {
             Ok(()) => {
@@ -290,7 +294,7 @@ impl Attempt {
             answered: verdict != Verdict::Unknown,
         });
         if matches!(evidence, Evidence::Answer { status: 429, .. }) {
-            return self.park(retry_after).await;
+            return self.park(id, retry_after).await;
         }
         Call::Answered {
             evidence,
@@ -339,7 +343,9 @@ impl Attempt {
         }
     }
 
-    async fn park(&self, retry_after: Option<Duration>) -> Call {
+    async fn park(&self, id: &str, retry_after: Option<Duration>) -> Call {
+        let why = "http 429, so nothing more is asked for now";
+        self.deps.note_item(Queue::Cleanup, self.claim.job, id, why);
         match self.deps.limiter.get().send(Park { retry_after }).await {
             Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
             Ok(Err(error)) => failed(format!("note a 429: {error}")),

@@ -21,6 +21,7 @@ pub use self::staffing::Reconfigure;
 use self::workers::WorkerSlot;
 use super::arbiters::Arbiters;
 use super::faults::Step;
+use super::job_log::LogLevel;
 use super::spans;
 use super::worker::Deps;
 use crate::config::QueueSettings;
@@ -258,6 +259,12 @@ impl Pool {
 
     fn run(&mut self, index: usize, claimed: ClaimedJob, job: Job, context: &mut Context<Self>) {
         let last_try = claimed.attempts > self.settings().max_retries;
+        // One line a chunk is enough where there are thousands a second: its end.
+        if self.queue != Queue::Scoring {
+            self.note(&claimed, LogLevel::Info, || {
+                format!("attempt {} begins, {} items", claimed.attempts, job.len())
+            });
+        }
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };

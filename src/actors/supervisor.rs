@@ -2,6 +2,7 @@
 //! for which job.
 
 pub mod durable;
+pub mod enqueue;
 mod factories;
 pub mod follow;
 pub mod reload;

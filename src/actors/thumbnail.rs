@@ -22,7 +22,7 @@ use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
 use crate::config::ThumbnailPolicy;
 use crate::domain::finding::{Findings, ThumbnailFound};
-use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
+use crate::domain::job::{Job, Queue, ThumbnailItem, ThumbnailsJob};
 use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
 use crate::fetch::{self, Redirects, Request};
 use crate::store::{Claim, RecordThumbnail, Since, StoreError};
@@ -184,11 +184,15 @@ impl Attempt {
             reason = verdict.reason,
             "looked at a thumbnail"
         );
-        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
-            let error = verdict
-                .reason
-                .unwrap_or_else(|| verdict.status.name().to_owned());
-            return ItemEnd::Left(Why::Transient { error, retry_after });
+        if is_transient(&evidence) {
+            let why = verdict.reason.as_deref().unwrap_or(verdict.status.name());
+            let job = self.claim.job;
+            self.deps
+                .note_item(Queue::Thumbnails, job, &item.video_id, why);
+            if self.deps.may_try_again(self.last_try, retry_after) {
+                let error = why.to_owned();
+                return ItemEnd::Left(Why::Transient { error, retry_after });
+            }
         }
         match self.record(&item, &verdict, control).await {
             Ok(()) => {

@@ -13,6 +13,7 @@ use super::control::JobControl;
 use super::db::Db;
 use super::decoder::Decoder;
 use super::faults::Faults;
+use super::job_log::JobLog;
 use super::meters::Meters;
 use super::rate_limiter::RateLimiter;
 use super::slot::Slot;
@@ -174,6 +175,8 @@ pub struct Deps {
     pub pictures: Option<Arc<fetch::PictureCache>>,
     /// What is counted and timed.
     pub meters: Meters,
+    /// What is told of each job.
+    pub log: JobLog,
     /// Faults a test brings.
     pub faults: Faults,
 }

@@ -11,6 +11,7 @@ use super::metrics::Sight;
 use super::{EngineError, EngineHandle, Phase, live};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
+use crate::actors::job_log::JobLog;
 use crate::actors::meters::Meters;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub(super) struct Setup {
     pub(super) run: RunOptions,
     pub(super) faults: Faults,
     pub(super) meters: Meters,
+    pub(super) log: JobLog,
     pub(super) open_within: Option<Duration>,
     pub(super) pictures: Option<Arc<PictureCache>>,
 }
@@ -146,7 +148,7 @@ impl EngineBuilder {
         let made = calls.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.downgrade();
-        let pictures = setup.pictures.clone();
+        let (pictures, log) = (setup.pictures.clone(), setup.log.clone());
         let sight = Sight::new(
             setup.meters.clone(),
             Arc::new(setup.config.clone()),
@@ -167,6 +169,7 @@ impl EngineBuilder {
                 thread: Arc::new(Mutex::new(Some(thread))),
                 config: sight.config(),
                 pictures,
+                log,
                 sight,
             }),
             Ok(Err(error)) => {
@@ -193,6 +196,7 @@ impl EngineBuilder {
             run: self.run,
             faults: self.faults,
             meters: Meters::default(),
+            log: JobLog::default(),
             pictures: self.pictures,
             open_within: self.open_within,
         })

@@ -16,8 +16,10 @@ use super::{
     SubmitOptions, Ticket, Work, events,
 };
 use crate::actors::call_budget::CallBudget;
+use crate::actors::job_log::JobLog;
 use crate::actors::spans;
-use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
+use crate::actors::supervisor::durable::{Cancel, Pause, Purge, Retry};
+use crate::actors::supervisor::enqueue::EnqueueJobs;
 use crate::actors::supervisor::follow::EnqueueAndFollow;
 use crate::actors::supervisor::reload::Reload;
 use crate::actors::supervisor::upkeep::GetAlarms;
@@ -46,6 +48,7 @@ pub struct EngineHandle {
     pub(super) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     pub(super) config: Arc<Config>,
     pub(super) pictures: Option<Arc<PictureCache>>,
+    pub(super) log: JobLog,
     pub(super) sight: Sight,
 }
 
@@ -194,7 +197,7 @@ impl EngineHandle {
     }
 
     /// The moves of every job of the durable queue from now on, whoever queued it, each after the
-    /// commit that says so. The stream ends with the engine. Who reads slowly misses some and is
+    /// commit that says so; of jobs that are handed in together, the first of each queue. The stream ends with the engine. Who reads slowly misses some and is
     /// told how many.
     ///
     /// Jobs of a temporary queue are known to their tickets alone.

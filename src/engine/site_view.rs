@@ -93,7 +93,8 @@ impl SiteView {
         self.look(Reader::regions)
     }
 
-    /// All that is known of a video; none: nobody knows it.
+    /// All that is known of a video, without reading a table of the site's from end to end; none:
+    /// nobody knows it.
     ///
     /// # Errors
     /// As [`Self::leaderboard`].
@@ -113,6 +114,13 @@ impl SiteView {
         let before = snapshots.iter().skip(1).map(Some).chain([None]);
         let points = snapshots.iter().zip(before).take(limit);
         Ok(points.map(|(known, before)| point(known, before)).collect())
+    }
+
+    /// Whether a video's snapshots are read at all: only where an index leads to them.
+    #[must_use]
+    pub fn reads_snapshots(&self) -> bool {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        reader.reads_snapshots()
     }
 
     /// A page of the checks of thumbnails, newest first; empty where none were made.

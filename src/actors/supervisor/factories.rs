@@ -15,6 +15,7 @@ use crate::actors::clock::Clock;
 use crate::actors::db::{Db, DbActor, Troubles};
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
+use crate::actors::job_log::JobLog;
 use crate::actors::meters::Meters;
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
@@ -49,6 +50,8 @@ pub struct Launch {
     pub arbiters: Arbiters,
     /// What is counted and timed.
     pub meters: Meters,
+    /// What is told of each job.
+    pub log: JobLog,
     /// Faults a test brings.
     pub faults: Faults,
     /// Where fetched pictures are kept for pages.
@@ -149,6 +152,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         writer,
         writer_arbiter,
         meters,
+        log,
         faults,
         pictures,
         ..
@@ -194,6 +198,7 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
         store,
         file,
         meters,
+        log,
         faults,
         pictures,
     }

@@ -60,6 +60,11 @@ impl Problem {
         self.status
     }
 
+    /// Whether it may go better in a moment; what asked for too much does not.
+    pub(super) fn may_pass(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE && self.name != ErrorCode::Timeout.name()
+    }
+
     pub(super) fn detail(&self) -> &str {
         &self.detail
     }
