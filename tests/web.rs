@@ -9,10 +9,10 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::http::{Events, Request, Server};
+use support::http::{Answer, Events, Request, Server};
 use support::site::{Gate, Site};
 use support::vault::{Vault, VaultSpec};
 use tempfile::TempDir;
@@ -26,6 +26,7 @@ struct Scene {
     _folder: TempDir,
     vault: Vault,
     engine: EngineHandle,
+    web: Web,
     server: Server,
     _site: Site,
 }
@@ -55,7 +56,8 @@ impl Scene {
             _folder: folder,
             vault,
             engine,
-            server: Server::start(web, "/background"),
+            server: Server::start(web.clone(), "/background"),
+            web,
             _site: site,
         }
     }
@@ -82,14 +84,18 @@ impl Scene {
     fn end(self) {
         let Self { engine, server, .. } = self;
         drop(server);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime
-            .unwrap()
-            .block_on(engine.shutdown(Duration::from_secs(5)));
-        assert!(!engine.is_lost());
+        shut_down(&engine);
     }
+}
+
+fn shut_down(engine: &EngineHandle) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .unwrap()
+        .block_on(engine.shutdown(Duration::from_secs(5)));
+    assert!(!engine.is_lost());
 }
 
 #[test]
@@ -316,6 +322,28 @@ fn events_go_on_where_one_was() {
 }
 
 #[test]
+fn a_host_that_stops_waits_for_nobody_who_listens() {
+    let scene = Scene::new();
+    scene.post("/queues/scoring/pause", &Value::Null);
+    let id = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    let stream = Request::new("GET", &format!("{API}/events"));
+    let mut events = Events::of(scene.server.send(&stream));
+    let wait = Request::new("GET", &format!("{API}/jobs/{id}/wait?timeout=60s"));
+    let waiting = scene.server.send(&wait);
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    assert_eq!(events.next().unwrap().name, "queue");
+    // Whoever comes after that is let go of as well, so it does not matter how far the request is.
+    scene.web.close();
+    assert_eq!(events.next(), None);
+    assert_eq!(Answer::of(waiting).refused(503), "the server is closing");
+    let began = Instant::now();
+    let Scene { server, engine, .. } = scene;
+    server.stop();
+    assert!(began.elapsed() < Duration::from_secs(15), "it waited");
+    shut_down(&engine);
+}
+
+#[test]
 fn only_who_has_a_token_is_let_in() {
     let options = Options::default()
         .token(&hash_of("look"), Access::Read)
@@ -418,12 +446,7 @@ fn a_stuck_actor_turns_ready_off() {
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .unwrap()
-        .block_on(engine.shutdown(Duration::from_secs(5)));
+    shut_down(&engine);
 }
 
 #[test]

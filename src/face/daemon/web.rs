@@ -22,6 +22,7 @@ pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
 
 /// A web server that runs.
 pub(super) struct WebServer {
+    web: Web,
     handle: ServerHandle,
     running: JoinHandle<()>,
     _socket: Option<Bound>,
@@ -37,8 +38,8 @@ impl WebServer {
         let web = Options::of(&config.http)
             .and_then(|options| Web::over(Arc::clone(site), options))
             .map_err(|error| Failure::new(Code::Unusable, error))?;
-        let served =
-            serve(web, &config.http, group).map_err(|error| Failure::new(Code::Unusable, error))?;
+        let served = serve(web.clone(), &config.http, group)
+            .map_err(|error| Failure::new(Code::Unusable, error))?;
         let Some(served) = served else {
             return Ok(None);
         };
@@ -57,6 +58,7 @@ impl WebServer {
             }
         });
         Ok(Some(Self {
+            web,
             handle,
             running,
             _socket: socket,
@@ -65,6 +67,7 @@ impl WebServer {
 
     /// Lets open requests end, and ends it.
     pub(super) async fn stop(self) {
+        self.web.close();
         self.handle.stop(true).await;
         let _ = self.running.await;
     }

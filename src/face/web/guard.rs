@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use actix_web::body::BoxBody;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName,
@@ -13,7 +13,7 @@ use actix_web::http::header::{
     X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use super::Shared;
 use super::options::{Access, Options};
@@ -41,6 +41,11 @@ pub(super) struct Visitor {
     pub(super) session: Option<Session>,
     /// The path under which all is served, without a slash at its end.
     pub(super) base: String,
+}
+
+/// Who asks.
+pub(super) fn visitor(request: &HttpRequest) -> Option<Visitor> {
+    request.extensions().get::<Visitor>().cloned()
 }
 
 /// How much a path lets those do who are not known.
@@ -123,7 +128,7 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<S
     let base = base_of(request);
     let path = request.match_info().unprocessed().to_owned();
     let door = door(&path);
-    let host = host_of(request);
+    let host = host_of(request.head());
     if !options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
@@ -199,7 +204,7 @@ fn from_this_machine(request: &ServiceRequest) -> Result<(), Problem> {
         IpAddr::V4(address) => address.is_loopback(),
         IpAddr::V6(address) => address.to_canonical().is_loopback(),
     });
-    if !is_near || !Options::names_loopback(host_of(request)) {
+    if !is_near || !Options::names_loopback(host_of(request.head())) {
         let detail = "without a token only this machine is let in: configure one";
         return Err(Problem::forbidden(detail));
     }
@@ -253,13 +258,16 @@ fn base_of(request: &ServiceRequest) -> String {
     base.unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
-/// `Host` as it was sent; never what a proxy says.
-fn host_of(request: &ServiceRequest) -> &str {
-    let host = request.headers().get(HOST);
-    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
+/// The host that is asked, as it was sent: HTTP/2 has it in the address and need not send `Host`.
+/// Never what a proxy says.
+pub(super) fn host_of(head: &RequestHead) -> &str {
+    match head.headers.get(HOST) {
+        Some(host) => host.to_str().unwrap_or_default(),
+        None => head.uri.authority().map_or("", |named| named.as_str()),
+    }
 }
 
-pub(super) fn is_secure(request: &actix_web::HttpRequest) -> bool {
+pub(super) fn is_secure(request: &HttpRequest) -> bool {
     request.connection_info().scheme() == "https"
 }
 
@@ -289,5 +297,28 @@ fn protect(headers: &mut HeaderMap) {
     }
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn the_host_is_named_by_its_header_or_by_an_address_of_http_2() {
+        let named = |uri: &str, host: Option<&'static str>| {
+            let request = TestRequest::get().uri(uri);
+            let request = match host {
+                Some(host) => request.insert_header((HOST, host)),
+                None => request,
+            };
+            host_of(request.to_http_request().head()).to_owned()
+        };
+        assert_eq!(named("/jobs", Some("localhost:1")), "localhost:1");
+        let http2 = "https://vault.example:8443/jobs";
+        assert_eq!(named(http2, None), "vault.example:8443");
+        assert_eq!(named(http2, Some("evil.example")), "evil.example");
+        assert_eq!(named("/jobs", None), "");
     }
 }

@@ -25,7 +25,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
 pub use self::server::{ServeError, Served, serve};
@@ -41,6 +41,8 @@ struct Shared {
     sessions: Sessions,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    /// Whether what goes on by itself is to end.
+    closing: watch::Sender<bool>,
     metrics: Arc<Registry>,
 }
 
@@ -77,7 +79,15 @@ impl Web {
             options,
             sessions: Sessions::default(),
             streams: api::event_places(),
+            closing: watch::Sender::new(false),
         })))
+    }
+
+    /// Ends the streams of events and the requests that wait for an end, now and from now on. A host
+    /// calls it when it begins to stop: the stop of a server lets open requests end, and a page in
+    /// somebody's browser keeps a stream open for as long as it is looked at.
+    pub fn close(&self) {
+        self.0.closing.send_replace(true);
     }
 
     /// All of it, under this path; `""` is the whole of a server.

@@ -1,12 +1,12 @@
 //! Forms: what they say, and whether they may.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::Payload;
-use actix_web::{HttpMessage, HttpRequest};
 
 use crate::face::web::asked::bytes;
-use crate::face::web::guard::{Visitor, bearer};
+use crate::face::web::guard::{bearer, visitor};
 use crate::face::web::options::Access;
 use crate::face::web::problem::Problem;
 
@@ -62,11 +62,6 @@ impl Form {
              repeat what you did",
         ))
     }
-}
-
-/// Who asks.
-pub(super) fn visitor(request: &HttpRequest) -> Option<Visitor> {
-    request.extensions().get::<Visitor>().cloned()
 }
 
 /// The path under which all is served.

@@ -1,17 +1,18 @@
 //! Logging in with a token, and out.
 
 use actix_web::cookie::{Cookie, time::Duration};
+use actix_web::dev::RequestHead;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::http::header::{HeaderValue, ORIGIN};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::form::{Form, base, visitor};
+use super::form::{Form, base};
 use super::frame::{Frame, Tab};
 use super::{html_of, page as shown, see};
 use crate::face::web::Shared;
-use crate::face::web::guard::{COOKIE, is_secure, session_cookie};
+use crate::face::web::guard::{COOKIE, host_of, is_secure, session_cookie, visitor};
 use crate::face::web::problem::Problem;
 
 #[derive(Template)]
@@ -46,7 +47,7 @@ pub(super) async fn begin(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    if !is_from_here(request.headers()) {
+    if !is_from_here(request.head()) {
         let detail = "another site's page sent this: log in on a page of ours";
         return Err(Problem::forbidden(detail));
     }
@@ -96,19 +97,17 @@ fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
 }
 
 /// Whether a page of ours sent it, as far as a browser says; a program says nothing.
-fn is_from_here(headers: &HeaderMap) -> bool {
-    let text =
-        |value: &actix_web::http::header::HeaderValue| value.to_str().map(str::to_owned).ok();
+fn is_from_here(head: &RequestHead) -> bool {
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
     // Where it is said it is right; a proxy may have changed the host since.
-    if let Some(site) = headers.get("sec-fetch-site").and_then(text) {
+    if let Some(site) = head.headers.get("sec-fetch-site").and_then(text) {
         return site == "same-origin" || site == "none";
     }
-    let Some(origin) = headers.get(ORIGIN).and_then(text) else {
+    let Some(origin) = head.headers.get(ORIGIN).and_then(text) else {
         return true;
     };
-    let host = headers.get(HOST).and_then(text).unwrap_or_default();
     let named = origin.split_once("://").map(|(_, name)| name);
-    named.is_some_and(|name| name.eq_ignore_ascii_case(&host))
+    named.is_some_and(|name| name.eq_ignore_ascii_case(host_of(head)))
 }
 
 #[cfg(test)]
@@ -123,7 +122,7 @@ mod tests {
             let request = pairs
                 .iter()
                 .fold(request, |request, pair| request.insert_header(*pair));
-            is_from_here(request.to_http_request().headers())
+            is_from_here(request.to_http_request().head())
         };
         assert!(from_here(&[]));
         assert!(from_here(&[("sec-fetch-site", "same-origin")]));
@@ -132,5 +131,9 @@ mod tests {
         assert!(!from_here(&[("sec-fetch-site", "same-site")]));
         assert!(!from_here(&[("origin", "null")]));
         assert!(!from_here(&[("origin", "http://127.0.0.1:9")]));
+        // HTTP/2 names the host in the address.
+        let of_http2 = TestRequest::post().uri("https://vault.example/login");
+        let of_http2 = of_http2.insert_header(("origin", "https://vault.example"));
+        assert!(is_from_here(of_http2.to_http_request().head()));
     }
 }
