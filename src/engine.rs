@@ -58,7 +58,7 @@ use crate::actors::call_budget::CallBudget;
 use crate::actors::decoder::Decoder;
 pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::supervisor::{Launch, Supervisor};
-pub use crate::actors::supervisor::{Lost, Status, SubmitError};
+pub use crate::actors::supervisor::{Lost, SeatStatus, Status, SubmitError};
 pub use crate::actors::tickets::{Failure, TicketEvent};
 pub use crate::actors::worker::JobMoved;
 use crate::config::Config;

@@ -17,6 +17,7 @@ use support::site::{Gate, Site};
 use support::vault::{Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::Config;
+use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::engine::{Engine, EngineHandle};
 use vvv_actors::web::{Access, Options, Web, hash_of};
 
@@ -371,6 +372,8 @@ fn only_who_has_a_token_is_let_in() {
     assert!(scene.refused(&rebound, 403).contains("no name of ours"));
     for open in ["/background/healthz", "/background/readyz"] {
         assert_eq!(scene.server.get(open).status, 200);
+        let stale = bearer(Request::new("GET", open), "guess");
+        assert_eq!(scene.server.ask(&stale).status, 200);
     }
     scene.end();
 }
@@ -382,16 +385,31 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
     for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"] {
         let said = scene.refused(&queues().header(header, "192.0.2.1"), 403);
         assert!(said.contains("proxy"), "{header}: {said}");
+        // Its probe is answered all the same.
+        let probe = Request::new("GET", "/background/healthz").header(header, "192.0.2.1");
+        assert_eq!(scene.server.ask(&probe).status, 200);
     }
     scene.refused(&queues().header("Host", "rebound.example"), 403);
     let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
-    for (header, value) in [
-        ("Origin", "http://evil.example"),
-        ("Sec-Fetch-Site", "cross-site"),
+    for (header, value, why) in [
+        ("Origin", "http://evil.example", "X-CSRF-Token"),
+        ("Sec-Fetch-Site", "same-origin", "X-CSRF-Token"),
+        ("Sec-Fetch-Site", "cross-site", "another site's page"),
     ] {
         let said = scene.refused(&pause().header(header, value), 403);
-        assert!(said.contains("X-CSRF-Token"), "{header}: {said}");
+        assert!(said.contains(why), "{header}: {said}");
     }
+    // A stranger's page may lead here, and not have ours work for it.
+    let page = |mode| {
+        let request = Request::new("GET", "/background/videos");
+        let request = request.header("Sec-Fetch-Site", "cross-site");
+        scene.server.ask(&request.header("Sec-Fetch-Mode", mode))
+    };
+    assert_eq!(
+        page("no-cors").refused(403),
+        "another site's page asks for this"
+    );
+    assert_eq!(page("navigate").status, 200);
     // A browser adds a password it knows by itself, to a stranger's form too.
     let form = Request::new("POST", "/background/act/queue")
         .header("Authorization", "Basic dTpw")
@@ -412,41 +430,97 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
 
 #[test]
 fn a_stuck_actor_turns_ready_off() {
-    use vvv_actors::actors::faults::{Faults, Step};
     let gate = Gate::closed();
     let held = gate.clone();
-    let folder = tempfile::tempdir().unwrap();
-    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
     let stuck = Faults::new(move |step| {
         if step == Step::DbWrites {
             while !held.passes_within(Duration::from_secs(1)) {}
         }
         None
     });
-    let engine = Engine::builder()
-        .config(config)
-        .durable()
-        .faults(stuck)
-        .start()
-        .unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
-    assert_eq!(server.get("/background/healthz").status, 200);
+    let (_folder, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
-    loop {
-        let answer = server.get("/background/readyz");
-        if answer.status == 503 {
-            assert!(answer.refused(503).contains("do not answer"));
-            break;
-        }
-    }
-    assert_eq!(server.get("/background/healthz").status, 200);
+    assert!(unready(&server).contains("do not answer"));
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
     shut_down(&engine);
+}
+
+#[test]
+fn a_dead_actor_turns_ready_off() {
+    let killed = Faults::new(|step| (step == Step::LimiterAcquires).then_some(Fault::Panic));
+    let (_folder, engine, server) = faulty(killed);
+    server
+        .post(
+            &format!("{API}/jobs"),
+            &json!({"kind": "liveness", "payload": {"video_ids": ["AAAAAAAAAAA"]}}),
+        )
+        .well();
+    let said = unready(&server);
+    assert!(said.contains("the rate limiter "), "{said}");
+    drop(server);
+    shut_down(&engine);
+}
+
+/// An engine to which things happen.
+fn faulty(faults: Faults) -> (TempDir, EngineHandle, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
+    let mut config = Config::defaults().unwrap();
+    config.database.path.clone_from(&vault.path);
+    config.engine.max_restarts = 0;
+    let engine = Engine::builder().config(config).durable().faults(faults);
+    let engine = engine.start().unwrap();
+    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
+    let server = Server::start(web, "/background");
+    (folder, engine, server)
+}
+
+/// Waits until a server is not ready, though it lives; why.
+fn unready(server: &Server) -> String {
+    loop {
+        assert_eq!(server.get("/background/healthz").status, 200);
+        let answer = server.get("/background/readyz");
+        if answer.status == 503 {
+            return answer.refused(503);
+        }
+    }
+}
+
+#[test]
+fn every_resource_says_what_it_takes_and_head_is_get_without_its_body() {
+    let scene = Scene::new();
+    let ask = |method, path: &str| {
+        let request = Request::new(method, &format!("/background{path}"));
+        scene.server.ask(&request)
+    };
+    for path in [
+        "/healthz",
+        "/metrics",
+        "/api/v1/queues",
+        "/api/v1/events",
+        "/videos",
+    ] {
+        let answer = ask("HEAD", path);
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
+    }
+    let (got, told) = (ask("GET", "/api/v1/queues"), ask("HEAD", "/api/v1/queues"));
+    for header in ["content-type", "etag", "content-length"] {
+        assert_eq!(told.headers[header], got.headers[header], "{header}");
+    }
+    for (method, path, taken) in [
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/metrics", "GET, HEAD"),
+        ("DELETE", "/api/v1/jobs", "GET, HEAD, POST"),
+        ("GET", "/api/v1/jobs/cancel", "POST"),
+    ] {
+        let answer = ask(method, path);
+        assert_eq!(answer.headers["allow"], taken, "{method} {path}");
+        answer.refused(405);
+    }
+    ask("GET", "/api/v2/jobs").refused(404);
+    scene.end();
 }
 
 #[test]

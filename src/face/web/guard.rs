@@ -2,10 +2,12 @@
 //! from a page of ours.
 
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ResponseHead, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName,
@@ -13,6 +15,7 @@ use actix_web::http::header::{
     X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use super::Shared;
@@ -20,12 +23,11 @@ use super::options::{Access, Options};
 use super::problem::Problem;
 use super::session::Session;
 
-/// The cookie of a session.
-pub(super) const COOKIE: &str = "vvv_session";
 /// The header by which a page of ours shows that it is one.
 pub(super) const CSRF: &str = "x-csrf-token";
 /// What only browsers send: where the page that asks comes from.
-const FETCH_SITE: &str = "sec-fetch-site";
+pub(super) const FETCH_SITE: &str = "sec-fetch-site";
+const FETCH_MODE: &str = "sec-fetch-mode";
 const REAL_IP: &str = "x-real-ip";
 
 /// Nothing of a third party's, nothing within a page, and no page within another's.
@@ -75,19 +77,18 @@ fn door(path: &str) -> Door {
 /// Lets a request pass, or answers it.
 pub(super) async fn guard(
     shared: &Shared,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        // Whatever answers GET answers HEAD, and no handler has to know.
+        request.head_mut().method = Method::GET;
+    }
     let mut response = match admit(shared, &request) {
-        Ok((visitor, cookie)) => {
-            request.extensions_mut().insert(visitor.clone());
-            let mut response = next.call(request).await?;
-            if let Some(cookie) = cookie {
-                let cookie = session_cookie(&visitor.base, cookie, is_secure(response.request()));
-                // Our own value: it fits a header.
-                let _ = response.response_mut().add_cookie(&cookie);
-            }
-            response
+        Ok(visitor) => {
+            request.extensions_mut().insert(visitor);
+            next.call(request).await?
         }
         Err(refusal) => {
             let (request, _) = request.into_parts();
@@ -95,7 +96,29 @@ pub(super) async fn guard(
         }
     };
     protect(response.headers_mut());
+    if is_head {
+        let told = |_: &mut ResponseHead, body: BoxBody| BoxBody::new(Untold(body.size()));
+        response = response.map_body(told);
+    }
     Ok(response)
+}
+
+/// A body whose size is told and none of which is sent: a stream would never end.
+struct Untold(BodySize);
+
+impl MessageBody for Untold {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
 }
 
 /// Why a request goes no further.
@@ -122,27 +145,28 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// Who asks; the cookie of the session that was begun for it, if one was.
-fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<String>), Refusal> {
-    let options = &shared.options;
-    let base = base_of(request);
-    let path = request.match_info().unprocessed().to_owned();
-    let door = door(&path);
+/// Who asks, if it may go on.
+fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> {
+    let door = door(request.match_info().unprocessed());
     let host = host_of(request.head());
-    if !options.is_ours(host) {
+    if !shared.options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
         ))
         .into());
     }
-    let (access, session, begun) = known(shared, request, door)?;
+    let (access, session) = match known(shared, request) {
+        // Who asks whether we live need not be anybody, nor who logs in.
+        Err(_) if door == Door::Open => (None, None),
+        known => known?,
+    };
     let visitor = Visitor {
         access,
         session,
-        base,
+        base: base_of(request),
     };
     match (door, access) {
-        (Door::Open, _) => return Ok((visitor, begun)),
+        (Door::Open, _) => return Ok(visitor),
         // A form of a session that is over: its person logs in and repeats it.
         (Door::Page | Door::Form, None) => return Err(Refusal::Login(visitor.base)),
         (Door::Closed, None) => {
@@ -151,38 +175,30 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<S
         }
         (Door::Form | Door::Page | Door::Closed, Some(_)) => {}
     }
+    // A form's proof is in its body.
     if is_write(request.method()) {
-        may_write(request, &visitor, door)?;
+        may_write(request, &visitor, door == Door::Form, shared.open.is_some())?;
     }
-    Ok((visitor, begun))
+    Ok(visitor)
 }
 
-type Known = (Option<Access>, Option<Session>, Option<String>);
+type Known = (Option<Access>, Option<Session>);
 
 /// By its token, its session, or because it is on this machine.
-fn known(shared: &Shared, request: &ServiceRequest, door: Door) -> Result<Known, Refusal> {
+fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
     if let Some(token) = bearer(request.headers()) {
         return match shared.options.access_of(token) {
-            Some(access) => Ok((Some(access), None, None)),
-            None => Err(Problem::unauthorized("the token is none of ours").into()),
+            Some(access) => Ok((Some(access), None)),
+            None => Err(Problem::unauthorized("the token is none of ours")),
         };
     }
-    let cookie = request.cookie(COOKIE);
-    if let Some(session) = cookie.and_then(|cookie| shared.sessions.of(cookie.value())) {
-        return Ok((Some(session.access), Some(session), None));
+    if let Some(open) = &shared.open {
+        from_this_machine(request)?;
+        return Ok((Some(open.access), Some(open.clone())));
     }
-    if !shared.options.is_open_on_loopback() {
-        return Ok((None, None, None));
-    }
-    from_this_machine(request)?;
-    // Pages need a session to prove that they are ours.
-    if door == Door::Page && !is_write(request.method()) {
-        let Some((cookie, session)) = shared.sessions.begin(Access::Write) else {
-            return Err(Problem::forbidden("the system has no random bytes").into());
-        };
-        return Ok((Some(Access::Write), Some(session), Some(cookie)));
-    }
-    Ok((Some(Access::Write), None, None))
+    let cookie = request.cookie(&shared.cookie);
+    let session = cookie.and_then(|cookie| shared.sessions.of(cookie.value()));
+    Ok((session.as_ref().map(|session| session.access), session))
 }
 
 /// Without tokens only who is on this machine is let in, as far as that can be told.
@@ -208,35 +224,39 @@ fn from_this_machine(request: &ServiceRequest) -> Result<(), Problem> {
         let detail = "without a token only this machine is let in: configure one";
         return Err(Problem::forbidden(detail));
     }
+    // A stranger's page can send what it likes here, though not read the answer. It may lead here.
+    let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_strangers = says(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
+    if is_strangers && says(FETCH_MODE) != Some("navigate") {
+        return Err(Problem::forbidden("another site's page asks for this"));
+    }
     Ok(())
 }
 
-fn may_write(request: &ServiceRequest, visitor: &Visitor, door: Door) -> Result<(), Problem> {
+fn may_write(
+    request: &ServiceRequest,
+    visitor: &Visitor,
+    is_form: bool,
+    is_open: bool,
+) -> Result<(), Problem> {
     if visitor.access < Some(Access::Write) {
         return Err(Problem::forbidden("this token may only look"));
     }
     let headers = request.headers();
-    if bearer(headers).is_some() || door == Door::Form {
+    if bearer(headers).is_some() || is_form {
         return Ok(());
     }
-    let forged = || {
-        Problem::forbidden(
-            "the request has no X-CSRF-Token of its session; a program sends a token instead",
-        )
-    };
-    let Some(session) = &visitor.session else {
-        // A program on this machine; a browser would say where it comes from.
-        let is_browser = [ORIGIN, HeaderName::from_static(FETCH_SITE)]
-            .iter()
-            .any(|header| headers.contains_key(header));
-        return if is_browser { Err(forged()) } else { Ok(()) };
-    };
     let csrf = headers.get(CSRF).and_then(|csrf| csrf.to_str().ok());
-    if csrf.is_some_and(|csrf| session.knows(csrf)) {
-        Ok(())
-    } else {
-        Err(forged())
+    let proof = visitor.session.as_ref().zip(csrf);
+    let is_ours = proof.is_some_and(|(session, csrf)| session.knows(csrf));
+    // A program on this machine has no proof; a browser would say where it comes from.
+    let mut tells = [ORIGIN, HeaderName::from_static(FETCH_SITE)].into_iter();
+    let is_program = is_open && !tells.any(|header| headers.contains_key(header));
+    if is_ours || is_program {
+        return Ok(());
     }
+    let detail = "the request has no X-CSRF-Token of its session; a program sends a token instead";
+    Err(Problem::forbidden(detail))
 }
 
 fn is_write(method: &Method) -> bool {
@@ -267,21 +287,19 @@ pub(super) fn host_of(head: &RequestHead) -> &str {
     }
 }
 
-pub(super) fn is_secure(request: &HttpRequest) -> bool {
-    request.connection_info().scheme() == "https"
-}
-
 /// A cookie that no script reads and no other site's page sends.
-pub(super) fn session_cookie(base: &str, value: String, secure: bool) -> Cookie<'static> {
-    Cookie::build(COOKIE, value)
-        .path(if base.is_empty() {
-            "/".to_owned()
-        } else {
-            base.to_owned()
-        })
+pub(super) fn session_cookie(
+    shared: &Shared,
+    request: &HttpRequest,
+    value: String,
+) -> Cookie<'static> {
+    let base = visitor(request).map(|visitor| visitor.base);
+    let base = base.filter(|base| !base.is_empty());
+    Cookie::build(shared.cookie.clone(), value)
+        .path(base.unwrap_or_else(|| "/".to_owned()))
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(secure)
+        .secure(request.connection_info().scheme() == "https")
         .finish()
 }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::Shared;
 use super::super::asked::Query;
-use super::super::guard::{COOKIE, visitor};
+use super::super::guard::visitor;
 use super::super::problem::Problem;
 use crate::engine::JobMoved;
 use crate::face::protocol::{Lagged, QueueEvent, QueueName, State, States};
@@ -91,7 +91,8 @@ fn following(shared: &Shared, wanted: Wanted, place: OwnedSemaphorePermit) -> Fo
 /// Who is let in by a session is so no longer than that.
 fn stays(shared: Data<Shared>, request: &HttpRequest) -> Box<dyn Fn() -> bool> {
     let session = visitor(request).and_then(|visitor| visitor.session);
-    let cookie = session.and_then(|_| request.cookie(COOKIE));
+    let session = session.filter(|_| shared.open.is_none());
+    let cookie = session.and_then(|_| request.cookie(&shared.cookie));
     match cookie {
         None => Box::new(|| true),
         Some(cookie) => Box::new(move || shared.sessions.of(cookie.value()).is_some()),

@@ -12,7 +12,7 @@ use super::form::{Form, base};
 use super::frame::{Frame, Tab};
 use super::{html_of, page as shown, see};
 use crate::face::web::Shared;
-use crate::face::web::guard::{COOKIE, host_of, is_secure, session_cookie, visitor};
+use crate::face::web::guard::{FETCH_SITE, host_of, session_cookie, visitor};
 use crate::face::web::problem::Problem;
 
 #[derive(Template)]
@@ -58,17 +58,13 @@ pub(super) async fn begin(
         return Ok(html_of(StatusCode::FORBIDDEN, String::new()).set_body(body));
     };
     // Whoever was in here before is out.
-    if let Some(cookie) = request.cookie(COOKIE) {
+    if let Some(cookie) = request.cookie(&shared.cookie) {
         shared.sessions.end(cookie.value());
     }
     let begun = shared.sessions.begin(access);
     let (cookie, _) = begun.ok_or_else(|| Problem::forbidden("the system has no random bytes"))?;
-    let base = base(&request);
-    let mut response = see(&format!("{base}/"));
-    add(
-        &mut response,
-        &session_cookie(&base, cookie, is_secure(&request)),
-    );
+    let mut response = see(&format!("{}/", base(&request)));
+    add(&mut response, &session_cookie(&shared, &request, cookie));
     Ok(response)
 }
 
@@ -80,13 +76,12 @@ pub(super) async fn end(
 ) -> Result<HttpResponse, Problem> {
     let form = Form::read(&request, payload).await?;
     form.is_of_ours(&request)?;
-    if let Some(cookie) = request.cookie(COOKIE) {
+    if let Some(cookie) = request.cookie(&shared.cookie) {
         shared.sessions.end(cookie.value());
     }
-    let base = base(&request);
-    let mut over = session_cookie(&base, String::new(), is_secure(&request));
+    let mut over = session_cookie(&shared, &request, String::new());
     over.set_max_age(Duration::ZERO);
-    let mut response = see(&format!("{base}/login"));
+    let mut response = see(&format!("{}/login", base(&request)));
     add(&mut response, &over);
     Ok(response)
 }
@@ -100,7 +95,7 @@ fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
 fn is_from_here(head: &RequestHead) -> bool {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
     // Where it is said it is right; a proxy may have changed the host since.
-    if let Some(site) = head.headers.get("sec-fetch-site").and_then(text) {
+    if let Some(site) = head.headers.get(FETCH_SITE).and_then(text) {
         return site == "same-origin" || site == "none";
     }
     let Some(origin) = head.headers.get(ORIGIN).and_then(text) else {
