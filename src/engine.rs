@@ -22,6 +22,7 @@ mod queue;
 mod report;
 mod schedule;
 mod selection;
+mod sight;
 mod site_view;
 mod stop;
 mod ticket;

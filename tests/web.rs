@@ -9,12 +9,13 @@
 
 mod support;
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::http::{Answer, Events, Request, Server};
 use support::site::{Gate, Site};
-use support::vault::{Vault, VaultSpec};
+use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::Config;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
@@ -219,6 +220,47 @@ fn a_batch_is_a_group_that_can_be_waited_for() {
     );
     assert_eq!(summary["not_done"]["scoring"], json!([]));
     scene.end();
+}
+
+#[test]
+fn a_group_that_is_too_large_for_a_report_is_refused() {
+    let scene = Scene::new();
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    let ids: Vec<String> = (0..50_001).map(|id| format!("{id:011}")).collect();
+    let group = scene.post("/batches", &json!({"stale_ids": ids}))["group"].clone();
+    let report = Request::new("GET", &format!("{API}/groups/{group}/report"));
+    let said = scene.refused(&report, 400);
+    assert!(said.contains("more than 50000 items"), "{said}");
+    scene.end();
+}
+
+#[test]
+fn a_lock_delays_a_look_at_the_videos() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = VaultSpec {
+        journal: Journal::Delete,
+        ..VaultSpec::new(10)
+    };
+    let vault = spec.create(&folder.path().join("vault.db"));
+    let mut config = Config::defaults().unwrap();
+    config.database.path.clone_from(&vault.path);
+    let engine = Engine::builder().config(config).durable().start().unwrap();
+    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
+    let server = Server::start(web, "/background");
+    let locked = vault.connect();
+    locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let regions = Request::new("GET", &format!("{API}/regions"));
+    let mut looking = server.send(&regions);
+    let second = Some(Duration::from_secs(1));
+    looking.set_read_timeout(second).unwrap();
+    assert!(looking.read(&mut [0]).is_err(), "it does not wait");
+    locked.execute_batch("ROLLBACK").unwrap();
+    looking
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    Answer::of(looking).well();
+    drop(server);
+    shut_down(&engine);
 }
 
 #[test]

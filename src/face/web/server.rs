@@ -11,7 +11,7 @@ use crate::face::socket::{Bound, SocketError, bind};
 
 /// Requests wait for the engine and the file, not for a processor: two threads are plenty.
 const WORKERS: usize = 2;
-/// Connections at once; the rest wait.
+/// Connections at once, of all threads; the rest wait.
 const CONNECTIONS: usize = 256;
 /// Seconds that open requests may take to end at a stop.
 const TO_END: u64 = 2;
@@ -55,7 +55,7 @@ pub struct Served {
 pub fn serve(web: Web, http: &Http, group: Option<u32>) -> Result<Option<Served>, ServeError> {
     let server = HttpServer::new(move || App::new().service(web.scope("")))
         .workers(WORKERS)
-        .max_connections(CONNECTIONS)
+        .max_connections(CONNECTIONS / WORKERS)
         .shutdown_timeout(TO_END)
         .disable_signals();
     let (server, socket) = match http.place() {

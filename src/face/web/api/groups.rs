@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::super::Shared;
 use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
-use super::super::seen::{accepted, seen};
+use super::super::seen::{accepted, seen, seen_large};
 use super::jobs::{timeout, waited};
 use super::number;
 use crate::face::protocol::{SubmitBatch, Wait};
@@ -57,5 +57,5 @@ pub(super) async fn report(
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request)?.end()?;
     let id = number(&request, "group")?;
-    seen(&request, &shared.site.report(id).await?)
+    seen_large(&request, shared.site.report(id).await?).await
 }
