@@ -620,6 +620,29 @@ fn videos_are_told_with_their_scores_and_checks() {
 }
 
 #[test]
+fn an_id_in_a_path_may_be_any_text() {
+    let scene = Scene::new();
+    let odd = "a/videos/b c%é";
+    let site = scene.vault.connect();
+    let insert = "INSERT INTO videos (video_id, title) VALUES (?1, 'odd')";
+    site.execute(insert, [odd]).unwrap();
+    let path = format!("{API}/videos/a%2Fvideos%2Fb%20c%25%C3%A9");
+    assert_eq!(scene.server.get(&path).well()["video_id"], odd);
+    let check = scene
+        .server
+        .post(&format!("{path}/check"), &json!({"kind": "score"}));
+    let place = check.headers["location"].clone();
+    let job = check.well()["ids"][0].clone();
+    assert_eq!(place, format!("{API}/jobs/{job}"));
+    assert_eq!(
+        scene.server.get(&place).well()["payload"]["video_ids"][0],
+        odd
+    );
+    scene.refused(&Request::new("GET", &format!("{API}/videos/%FF")), 404);
+    scene.end();
+}
+
+#[test]
 fn a_link_is_asked_for_anew_and_exported() {
     let scene = Scene::new();
     let id = &scene.vault.ids[0];
@@ -653,7 +676,7 @@ fn a_link_is_asked_for_anew_and_exported() {
     );
     assert_eq!(scene.get("/liveness/counts")["counts"][0]["count"], 1);
     let csv = scene.server.get(&format!("{API}/liveness.csv"));
-    assert!(csv.headers["content-disposition"].contains("links.csv"));
+    assert!(csv.headers["content-disposition"].contains("links-all.csv"));
     let text = csv.text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
@@ -664,6 +687,7 @@ fn a_link_is_asked_for_anew_and_exported() {
         lines[1].contains(&**id) && lines[1].contains(verdict),
         "{text}"
     );
+    assert!(lines[1].starts_with(&format!("\"{id}\",")), "{text}");
     let wrong = Request::new("GET", &format!("{API}/liveness?verdict=gone"));
     assert_eq!(
         scene.refused(&wrong, 400),

@@ -14,6 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 pub(super) use self::events::places as event_places;
 use super::Shared;
 use super::asked::Query;
+use super::pages::checks_as_csv;
 use super::problem::Problem;
 use super::route::{Does, get, post, resource};
 use super::seen::seen;
@@ -49,7 +50,7 @@ pub(super) fn resources() -> Vec<Resource> {
         ("/thumbnails/counts", vec![get(videos::thumbnail_counts)]),
         ("/liveness", vec![get(videos::liveness)]),
         ("/liveness/counts", vec![get(videos::liveness_counts)]),
-        ("/liveness.csv", vec![get(videos::liveness_csv)]),
+        ("/liveness.csv", vec![get(checks_as_csv)]),
         ("/status", vec![get(status)]),
         ("/events", vec![get(events::events)]),
         ("/openapi.json", vec![get(openapi)]),

@@ -31,6 +31,7 @@ use actix_web::web::{self, Data};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use askama::Template;
 
+pub(super) use self::export::csv as checks_as_csv;
 use self::frame::{Frame, Tab};
 use super::problem::Problem;
 use crate::face::protocol::{ErrorCode, RpcError};
