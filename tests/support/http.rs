@@ -148,6 +148,20 @@ impl Answer {
         Self::read(&bytes)
     }
 
+    /// The same, of a stream of events only how it begins.
+    pub fn begun(mut stream: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            bytes.push(byte[0]);
+        }
+        if !String::from_utf8_lossy(&bytes).contains("text/event-stream") {
+            stream.read_to_end(&mut bytes).unwrap();
+        }
+        Self::read(&bytes)
+    }
+
     fn read(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
         let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));

@@ -2,23 +2,19 @@
 //! from a page of ours.
 
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::BoxBody;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::dev::{RequestHead, ResponseHead, ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, REFERRER_POLICY, VIA, X_CONTENT_TYPE_OPTIONS, X_FORWARDED_FOR,
-    X_FRAME_OPTIONS,
+    AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA, X_FORWARDED_FOR,
 };
 use actix_web::middleware::Next;
-use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use super::Shared;
+use super::answered::{protect, without_body};
 use super::options::{Access, Options};
 use super::problem::Problem;
 use super::session::Session;
@@ -29,10 +25,6 @@ pub(super) const CSRF: &str = "x-csrf-token";
 pub(super) const FETCH_SITE: &str = "sec-fetch-site";
 const FETCH_MODE: &str = "sec-fetch-mode";
 const REAL_IP: &str = "x-real-ip";
-
-/// Nothing of a third party's, nothing within a page, and no page within another's.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What is known of who asks. Handlers find it in the request's extensions.
 #[derive(Debug, Clone)]
@@ -96,29 +88,11 @@ pub(super) async fn guard(
         }
     };
     protect(response.headers_mut());
-    if is_head {
-        let told = |_: &mut ResponseHead, body: BoxBody| BoxBody::new(Untold(body.size()));
-        response = response.map_body(told);
-    }
-    Ok(response)
-}
-
-/// A body whose size is told and none of which is sent: a stream would never end.
-struct Untold(BodySize);
-
-impl MessageBody for Untold {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        self.0
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Poll::Ready(None)
-    }
+    Ok(if is_head {
+        without_body(response)
+    } else {
+        response
+    })
 }
 
 /// Why a request goes no further.
@@ -301,21 +275,6 @@ pub(super) fn session_cookie(
         .same_site(SameSite::Strict)
         .secure(request.connection_info().scheme() == "https")
         .finish()
-}
-
-fn protect(headers: &mut HeaderMap) {
-    let fixed = [
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "same-origin"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
 }
 
 #[cfg(test)]

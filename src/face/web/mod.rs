@@ -4,6 +4,7 @@
 //! Everything that is shown came from strangers: titles, addresses, errors. Templates escape it,
 //! pictures come from our own cache, and a policy keeps a page from loading anything else.
 
+mod answered;
 mod api;
 mod asked;
 mod guard;

@@ -131,6 +131,7 @@ pub(in super::super) struct Check {
     kind: KindName,
     /// 0 (first) to 9.
     #[serde(default)]
+    #[cfg_attr(test, schemars(range(max = 9)))]
     priority: u8,
 }
 
