@@ -53,6 +53,7 @@ struct Shared {
     /// Whether what goes on by itself is to end.
     closing: watch::Sender<bool>,
     metrics: Arc<Registry>,
+    counted: api::AllCounted,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -95,6 +96,7 @@ impl Web {
             options,
             sessions: Sessions::default(),
             streams: api::event_places(),
+            counted: api::AllCounted::default(),
             closing: watch::Sender::new(false),
         })))
     }

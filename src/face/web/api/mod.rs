@@ -1,5 +1,6 @@
 //! The JSON API: the commands of the socket as resources, and what the dashboard shows.
 
+mod counts;
 mod events;
 mod groups;
 mod jobs;
@@ -11,6 +12,7 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
+pub(super) use self::counts::AllCounted;
 pub(super) use self::events::places as event_places;
 use super::Shared;
 use super::asked::Query;
@@ -45,11 +47,11 @@ pub(super) fn resources() -> Vec<Resource> {
         ("/videos/{video_id}", vec![get(videos::get)]),
         ("/videos/{video_id}/history", vec![get(videos::history)]),
         ("/videos/{video_id}/check", vec![post(videos::check)]),
-        ("/regions", vec![get(videos::regions)]),
+        ("/regions", vec![get(counts::regions)]),
         ("/thumbnails", vec![get(videos::thumbnails)]),
-        ("/thumbnails/counts", vec![get(videos::thumbnail_counts)]),
+        ("/thumbnails/counts", vec![get(counts::thumbnails)]),
         ("/liveness", vec![get(videos::liveness)]),
-        ("/liveness/counts", vec![get(videos::liveness_counts)]),
+        ("/liveness/counts", vec![get(counts::liveness)]),
         ("/liveness.csv", vec![get(checks_as_csv)]),
         ("/status", vec![get(status)]),
         ("/events", vec![get(events::events)]),

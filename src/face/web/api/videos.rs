@@ -9,10 +9,9 @@ use super::super::Shared;
 use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
 use super::super::seen::{accepted, seen};
-use super::wire::{Counts, History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
+use super::wire::{History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
 use crate::engine::{
-    CheckFilter, EngineError, Kind, Label, LeaderboardFilter, PageCursor, SiteView, Tally,
-    ThumbnailStatus, Verdict,
+    CheckFilter, Kind, Label, LeaderboardFilter, PageCursor, ThumbnailStatus, Verdict,
 };
 use crate::face::protocol::{KindName, Submit};
 
@@ -50,26 +49,6 @@ fn limit(query: &mut Query) -> Result<usize, Problem> {
     } else {
         Err(Problem::params("limit", "must be 1 to 1000"))
     }
-}
-
-/// How many scores each region has.
-pub(super) async fn regions(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    counts(&shared, &request, SiteView::regions).await
-}
-
-/// How many there are of each, as a look tells.
-async fn counts(
-    shared: &Shared,
-    request: &HttpRequest,
-    look: impl FnOnce(&SiteView) -> Result<Vec<Tally>, EngineError> + Send + 'static,
-) -> Result<HttpResponse, Problem> {
-    Query::of(request)?.end()?;
-    let tallies = shared.site.videos.look(look).await?;
-    let counts = tallies.into_iter().map(Into::into).collect();
-    seen(request, &Counts { counts })
 }
 
 /// The video that a path names. Any text can be an id, so what is written as %2F is read.
@@ -182,14 +161,6 @@ pub(super) async fn thumbnails(
     seen(&request, &Paged::<ThumbnailCheck>::of(page))
 }
 
-/// How many checks of thumbnails came out how.
-pub(super) async fn thumbnail_counts(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    counts(&shared, &request, SiteView::thumbnail_counts).await
-}
-
 /// A page of checks, of those that came out as the query names.
 fn checks<T>(
     request: &HttpRequest,
@@ -232,12 +203,4 @@ pub(super) async fn liveness(
         .look(move |view| view.liveness_checks(&filter))
         .await?;
     seen(&request, &Paged::<LivenessCheck>::of(page))
-}
-
-/// How many checks of videos came out how.
-pub(super) async fn liveness_counts(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    counts(&shared, &request, SiteView::liveness_counts).await
 }
