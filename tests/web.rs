@@ -9,10 +9,14 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use support::daemon::DaemonScene;
 use support::http::{Answer, Events, Request, Server};
 use support::site::{Gate, Site};
 use support::vault::{Journal, Vault, VaultSpec};
@@ -384,6 +388,63 @@ fn a_host_that_stops_waits_for_nobody_who_listens() {
     server.stop();
     assert!(began.elapsed() < Duration::from_secs(15), "it waited");
     shut_down(&engine);
+}
+
+#[test]
+fn a_daemon_serves_on_an_address_or_a_socket_and_stops_though_somebody_listens() {
+    const ASK: &str = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let scene = DaemonScene::new(Journal::Wal, 1);
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (address, path) = (free.to_string(), scene.beside("h"));
+    for place in [address.as_str(), path.to_str().unwrap()] {
+        let program = env!("CARGO_BIN_EXE_vvv-actors");
+        let daemon = scene.start(program, &[("VVV_HTTP__LISTEN", place)]);
+        let mut stream = connect(place);
+        stream.write_all(ASK.as_bytes()).unwrap();
+        let mut begins = [0; 15];
+        stream.read_exact(&mut begins).unwrap();
+        assert_eq!(&begins, b"HTTP/1.1 200 OK");
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.wait().code, Some(0));
+        assert!(!path.exists());
+    }
+}
+
+/// Connects as soon as somebody listens there.
+fn connect(place: &str) -> Box<dyn ReadWrite> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        if let Ok(stream) = UnixStream::connect(place) {
+            return Box::new(stream);
+        }
+        if let Ok(stream) = TcpStream::connect(place) {
+            return Box::new(stream);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nobody listens on {place}");
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
+#[test]
+fn a_daemon_whose_address_is_taken_says_so_before_it_waits_for_the_database() {
+    let scene = DaemonScene::new(Journal::Delete, 1);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let locked = scene.vault.connect();
+    locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let settings = [("VVV_HTTP__LISTEN", address.as_str())];
+    let daemon = scene.daemon(env!("CARGO_BIN_EXE_vvv-actors"), &settings);
+    let output = daemon.timeout(Duration::from_secs(20)).output();
+    assert!(!output.timed_out, "{output:?}");
+    let said = format!("serve HTTP on {address}: ");
+    assert!(output.stderr.contains(&said), "{output:?}");
 }
 
 #[test]

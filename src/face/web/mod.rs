@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
 use self::route::{get, resource};
-pub use self::server::{ServeError, Served, serve};
+pub use self::server::{ServeError, Served, Taken, serve, take};
 pub use self::session::secret as new_token;
 use self::session::{Session, Sessions};
 use crate::engine::EngineHandle;
