@@ -15,7 +15,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Connection::open(DATABASE)?.execute_batch(include_str!("embed.sql"))?;
     let engine = Engine::builder().database(DATABASE).durable().start()?;
     let background = Web::new(&engine, Options::default().open_on_loopback())?;
-    let host = engine.clone();
+    let (host, open) = (engine.clone(), background.clone());
+    // A page that somebody looks at would hold up the stop of the server, which Ctrl-C begins.
+    actix_web::rt::spawn(async move {
+        if actix_web::rt::signal::ctrl_c().await.is_ok() {
+            open.close();
+        }
+    });
     HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(host.clone()))

@@ -9,14 +9,20 @@
 
 mod support;
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::http::{Events, Request, Server};
+use support::daemon::DaemonScene;
+use support::http::{Answer, Events, Request, Server};
 use support::site::{Gate, Site};
-use support::vault::{Vault, VaultSpec};
+use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::Config;
+use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::engine::{Engine, EngineHandle};
 use vvv_actors::web::{Access, Options, Web, hash_of};
 
@@ -26,6 +32,7 @@ struct Scene {
     _folder: TempDir,
     vault: Vault,
     engine: EngineHandle,
+    web: Web,
     server: Server,
     _site: Site,
 }
@@ -55,7 +62,8 @@ impl Scene {
             _folder: folder,
             vault,
             engine,
-            server: Server::start(web, "/background"),
+            server: Server::start(web.clone(), "/background"),
+            web,
             _site: site,
         }
     }
@@ -82,14 +90,18 @@ impl Scene {
     fn end(self) {
         let Self { engine, server, .. } = self;
         drop(server);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime
-            .unwrap()
-            .block_on(engine.shutdown(Duration::from_secs(5)));
-        assert!(!engine.is_lost());
+        shut_down(&engine);
     }
+}
+
+fn shut_down(engine: &EngineHandle) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .unwrap()
+        .block_on(engine.shutdown(Duration::from_secs(5)));
+    assert!(!engine.is_lost());
 }
 
 #[test]
@@ -215,6 +227,47 @@ fn a_batch_is_a_group_that_can_be_waited_for() {
 }
 
 #[test]
+fn a_group_that_is_too_large_for_a_report_is_refused() {
+    let scene = Scene::new();
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    let ids: Vec<String> = (0..50_001).map(|id| format!("{id:011}")).collect();
+    let group = scene.post("/batches", &json!({"stale_ids": ids}))["group"].clone();
+    let report = Request::new("GET", &format!("{API}/groups/{group}/report"));
+    let said = scene.refused(&report, 400);
+    assert!(said.contains("more than 50000 items"), "{said}");
+    scene.end();
+}
+
+#[test]
+fn a_lock_delays_a_look_at_the_videos() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = VaultSpec {
+        journal: Journal::Delete,
+        ..VaultSpec::new(10)
+    };
+    let vault = spec.create(&folder.path().join("vault.db"));
+    let mut config = Config::defaults().unwrap();
+    config.database.path.clone_from(&vault.path);
+    let engine = Engine::builder().config(config).durable().start().unwrap();
+    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
+    let server = Server::start(web, "/background");
+    let locked = vault.connect();
+    locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let regions = Request::new("GET", &format!("{API}/regions"));
+    let mut looking = server.send(&regions);
+    let second = Some(Duration::from_secs(1));
+    looking.set_read_timeout(second).unwrap();
+    assert!(looking.read(&mut [0]).is_err(), "it does not wait");
+    locked.execute_batch("ROLLBACK").unwrap();
+    looking
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    Answer::of(looking).well();
+    drop(server);
+    shut_down(&engine);
+}
+
+#[test]
 fn a_wait_ends_when_it_is_over() {
     let scene = Scene::new();
     scene.post("/queues/scoring/pause", &Value::Null);
@@ -316,6 +369,85 @@ fn events_go_on_where_one_was() {
 }
 
 #[test]
+fn a_host_that_stops_waits_for_nobody_who_listens() {
+    let scene = Scene::new();
+    scene.post("/queues/scoring/pause", &Value::Null);
+    let id = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    let stream = Request::new("GET", &format!("{API}/events"));
+    let mut events = Events::of(scene.server.send(&stream));
+    let wait = Request::new("GET", &format!("{API}/jobs/{id}/wait?timeout=60s"));
+    let waiting = scene.server.send(&wait);
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    assert_eq!(events.next().unwrap().name, "queue");
+    // Whoever comes after that is let go of as well, so it does not matter how far the request is.
+    scene.web.close();
+    assert_eq!(events.next(), None);
+    assert_eq!(Answer::of(waiting).refused(503), "the server is closing");
+    let began = Instant::now();
+    let Scene { server, engine, .. } = scene;
+    server.stop();
+    assert!(began.elapsed() < Duration::from_secs(15), "it waited");
+    shut_down(&engine);
+}
+
+#[test]
+fn a_daemon_serves_on_an_address_or_a_socket_and_stops_though_somebody_listens() {
+    const ASK: &str = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let scene = DaemonScene::new(Journal::Wal, 1);
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (address, path) = (free.to_string(), scene.beside("h"));
+    for place in [address.as_str(), path.to_str().unwrap()] {
+        let program = env!("CARGO_BIN_EXE_vvv-actors");
+        let daemon = scene.start(program, &[("VVV_HTTP__LISTEN", place)]);
+        let mut stream = connect(place);
+        stream.write_all(ASK.as_bytes()).unwrap();
+        let mut begins = [0; 15];
+        stream.read_exact(&mut begins).unwrap();
+        assert_eq!(&begins, b"HTTP/1.1 200 OK");
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.wait().code, Some(0));
+        assert!(!path.exists());
+    }
+}
+
+/// Connects as soon as somebody listens there.
+fn connect(place: &str) -> Box<dyn ReadWrite> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        if let Ok(stream) = UnixStream::connect(place) {
+            return Box::new(stream);
+        }
+        if let Ok(stream) = TcpStream::connect(place) {
+            return Box::new(stream);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nobody listens on {place}");
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
+#[test]
+fn a_daemon_whose_address_is_taken_says_so_before_it_waits_for_the_database() {
+    let scene = DaemonScene::new(Journal::Delete, 1);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let locked = scene.vault.connect();
+    locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let settings = [("VVV_HTTP__LISTEN", address.as_str())];
+    let daemon = scene.daemon(env!("CARGO_BIN_EXE_vvv-actors"), &settings);
+    let output = daemon.timeout(Duration::from_secs(20)).output();
+    assert!(!output.timed_out, "{output:?}");
+    let said = format!("serve HTTP on {address}: ");
+    assert!(output.stderr.contains(&said), "{output:?}");
+}
+
+#[test]
 fn only_who_has_a_token_is_let_in() {
     let options = Options::default()
         .token(&hash_of("look"), Access::Read)
@@ -343,6 +475,8 @@ fn only_who_has_a_token_is_let_in() {
     assert!(scene.refused(&rebound, 403).contains("no name of ours"));
     for open in ["/background/healthz", "/background/readyz"] {
         assert_eq!(scene.server.get(open).status, 200);
+        let stale = bearer(Request::new("GET", open), "guess");
+        assert_eq!(scene.server.ask(&stale).status, 200);
     }
     scene.end();
 }
@@ -354,16 +488,31 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
     for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"] {
         let said = scene.refused(&queues().header(header, "192.0.2.1"), 403);
         assert!(said.contains("proxy"), "{header}: {said}");
+        // Its probe is answered all the same.
+        let probe = Request::new("GET", "/background/healthz").header(header, "192.0.2.1");
+        assert_eq!(scene.server.ask(&probe).status, 200);
     }
     scene.refused(&queues().header("Host", "rebound.example"), 403);
     let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
-    for (header, value) in [
-        ("Origin", "http://evil.example"),
-        ("Sec-Fetch-Site", "cross-site"),
+    for (header, value, why) in [
+        ("Origin", "http://evil.example", "X-CSRF-Token"),
+        ("Sec-Fetch-Site", "same-origin", "X-CSRF-Token"),
+        ("Sec-Fetch-Site", "cross-site", "another site's page"),
     ] {
         let said = scene.refused(&pause().header(header, value), 403);
-        assert!(said.contains("X-CSRF-Token"), "{header}: {said}");
+        assert!(said.contains(why), "{header}: {said}");
     }
+    // A stranger's page may lead here, and not have ours work for it.
+    let page = |mode| {
+        let request = Request::new("GET", "/background/videos");
+        let request = request.header("Sec-Fetch-Site", "cross-site");
+        scene.server.ask(&request.header("Sec-Fetch-Mode", mode))
+    };
+    assert_eq!(
+        page("no-cors").refused(403),
+        "another site's page asks for this"
+    );
+    assert_eq!(page("navigate").status, 200);
     // A browser adds a password it knows by itself, to a stranger's form too.
     let form = Request::new("POST", "/background/act/queue")
         .header("Authorization", "Basic dTpw")
@@ -384,46 +533,97 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
 
 #[test]
 fn a_stuck_actor_turns_ready_off() {
-    use vvv_actors::actors::faults::{Faults, Step};
     let gate = Gate::closed();
     let held = gate.clone();
-    let folder = tempfile::tempdir().unwrap();
-    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
     let stuck = Faults::new(move |step| {
         if step == Step::DbWrites {
             while !held.passes_within(Duration::from_secs(1)) {}
         }
         None
     });
-    let engine = Engine::builder()
-        .config(config)
-        .durable()
-        .faults(stuck)
-        .start()
-        .unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
-    assert_eq!(server.get("/background/healthz").status, 200);
+    let (_folder, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
-    loop {
-        let answer = server.get("/background/readyz");
-        if answer.status == 503 {
-            assert!(answer.refused(503).contains("do not answer"));
-            break;
-        }
-    }
-    assert_eq!(server.get("/background/healthz").status, 200);
+    assert!(unready(&server).contains("do not answer"));
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .unwrap()
-        .block_on(engine.shutdown(Duration::from_secs(5)));
+    shut_down(&engine);
+}
+
+#[test]
+fn a_dead_actor_turns_ready_off() {
+    let killed = Faults::new(|step| (step == Step::LimiterAcquires).then_some(Fault::Panic));
+    let (_folder, engine, server) = faulty(killed);
+    server
+        .post(
+            &format!("{API}/jobs"),
+            &json!({"kind": "liveness", "payload": {"video_ids": ["AAAAAAAAAAA"]}}),
+        )
+        .well();
+    let said = unready(&server);
+    assert!(said.contains("the rate limiter "), "{said}");
+    drop(server);
+    shut_down(&engine);
+}
+
+/// An engine to which things happen.
+fn faulty(faults: Faults) -> (TempDir, EngineHandle, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
+    let mut config = Config::defaults().unwrap();
+    config.database.path.clone_from(&vault.path);
+    config.engine.max_restarts = 0;
+    let engine = Engine::builder().config(config).durable().faults(faults);
+    let engine = engine.start().unwrap();
+    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
+    let server = Server::start(web, "/background");
+    (folder, engine, server)
+}
+
+/// Waits until a server is not ready, though it lives; why.
+fn unready(server: &Server) -> String {
+    loop {
+        assert_eq!(server.get("/background/healthz").status, 200);
+        let answer = server.get("/background/readyz");
+        if answer.status == 503 {
+            return answer.refused(503);
+        }
+    }
+}
+
+#[test]
+fn every_resource_says_what_it_takes_and_head_is_get_without_its_body() {
+    let scene = Scene::new();
+    let ask = |method, path: &str| {
+        let request = Request::new(method, &format!("/background{path}"));
+        scene.server.ask(&request)
+    };
+    for path in [
+        "/healthz",
+        "/metrics",
+        "/api/v1/queues",
+        "/api/v1/events",
+        "/videos",
+    ] {
+        let answer = ask("HEAD", path);
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
+    }
+    let (got, told) = (ask("GET", "/api/v1/queues"), ask("HEAD", "/api/v1/queues"));
+    for header in ["content-type", "etag", "content-length"] {
+        assert_eq!(told.headers[header], got.headers[header], "{header}");
+    }
+    for (method, path, taken) in [
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/metrics", "GET, HEAD"),
+        ("DELETE", "/api/v1/jobs", "GET, HEAD, POST"),
+        ("GET", "/api/v1/jobs/cancel", "POST"),
+    ] {
+        let answer = ask(method, path);
+        assert_eq!(answer.headers["allow"], taken, "{method} {path}");
+        answer.refused(405);
+    }
+    ask("GET", "/api/v2/jobs").refused(404);
+    scene.end();
 }
 
 #[test]
@@ -481,6 +681,29 @@ fn videos_are_told_with_their_scores_and_checks() {
 }
 
 #[test]
+fn an_id_in_a_path_may_be_any_text() {
+    let scene = Scene::new();
+    let odd = "a/videos/b c%é";
+    let site = scene.vault.connect();
+    let insert = "INSERT INTO videos (video_id, title) VALUES (?1, 'odd')";
+    site.execute(insert, [odd]).unwrap();
+    let path = format!("{API}/videos/a%2Fvideos%2Fb%20c%25%C3%A9");
+    assert_eq!(scene.server.get(&path).well()["video_id"], odd);
+    let check = scene
+        .server
+        .post(&format!("{path}/check"), &json!({"kind": "score"}));
+    let place = check.headers["location"].clone();
+    let job = check.well()["ids"][0].clone();
+    assert_eq!(place, format!("{API}/jobs/{job}"));
+    assert_eq!(
+        scene.server.get(&place).well()["payload"]["video_ids"][0],
+        odd
+    );
+    scene.refused(&Request::new("GET", &format!("{API}/videos/%FF")), 404);
+    scene.end();
+}
+
+#[test]
 fn a_link_is_asked_for_anew_and_exported() {
     let scene = Scene::new();
     let id = &scene.vault.ids[0];
@@ -514,7 +737,7 @@ fn a_link_is_asked_for_anew_and_exported() {
     );
     assert_eq!(scene.get("/liveness/counts")["counts"][0]["count"], 1);
     let csv = scene.server.get(&format!("{API}/liveness.csv"));
-    assert!(csv.headers["content-disposition"].contains("links.csv"));
+    assert!(csv.headers["content-disposition"].contains("links-all.csv"));
     let text = csv.text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
@@ -525,6 +748,7 @@ fn a_link_is_asked_for_anew_and_exported() {
         lines[1].contains(&**id) && lines[1].contains(verdict),
         "{text}"
     );
+    assert!(lines[1].starts_with(&format!("\"{id}\",")), "{text}");
     let wrong = Request::new("GET", &format!("{API}/liveness?verdict=gone"));
     assert_eq!(
         scene.refused(&wrong, 400),

@@ -351,6 +351,17 @@ impl Handler<ChangeLimit> for RateLimiter {
     }
 }
 
+/// Asks whether it lives.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Ping;
+
+impl Handler<Ping> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
 /// Grants nothing more: the engine is stopping.
 #[derive(Message)]
 #[rtype(result = "()")]

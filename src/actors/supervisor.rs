@@ -27,9 +27,9 @@ use self::follow::Followers;
 pub use self::upkeep::Lost;
 use self::upkeep::Upkeep;
 use super::arbiters::Arbiters;
-use super::db::{DbActor, GetWriterState, WriterReopened, WriterState};
+use super::db::{DbActor, GetWriterState, WriterReopened};
 use super::pool::{Dismiss, ForgetClaims, GetPoolStatus, Pool, PoolStatus, Wake};
-use super::rate_limiter::RateLimiter;
+use super::rate_limiter::{Ping, RateLimiter};
 use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobMoved, JobNews};
 use crate::domain::job::{Job, Kind, Queue};
@@ -338,6 +338,8 @@ pub struct Status {
     pub restarts: u64,
     /// Where each actor sits that is replaced when it dies.
     pub seats: Vec<SeatStatus>,
+    /// Actors that did not answer: they are dead, and perhaps about to be replaced.
+    pub silent: Vec<String>,
 }
 
 /// Where an actor sits.
@@ -379,24 +381,37 @@ impl Handler<GetStatus> for Supervisor {
     type Result = ResponseFuture<Status>;
 
     fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
-        let asked: Vec<_> = self
-            .pools
-            .iter()
-            .map(|(_, seat)| seat.slot.get().send(GetPoolStatus))
-            .collect();
+        let asked = self.pools.iter().map(|(queue, seat)| {
+            let status = seat.slot.get().send(GetPoolStatus);
+            let queue = *queue;
+            async move { status.await.map_err(|_| format!("{queue} pool")) }
+        });
+        let asked: Vec<_> = asked.collect();
         let writer = self.writer.slot.get().send(GetWriterState);
+        let limiter = self.limiter.slot.get().send(Ping);
         let open_jobs = self.tickets.outstanding();
         let seats = self.seats();
         let restarts = seats.iter().map(|seat| seat.restarts).sum();
         Box::pin(async move {
-            let writer: WriterState = writer.await.unwrap_or_default();
+            let (asked, writer, limiter) = tokio::join!(join_all(asked), writer, limiter);
+            let (mut pools, mut silent) = (Vec::new(), Vec::new());
+            for answer in asked {
+                match answer {
+                    Ok(status) => pools.push(status),
+                    Err(name) => silent.push(name),
+                }
+            }
+            silent.extend(limiter.is_err().then(|| "rate limiter".to_owned()));
+            silent.extend(writer.is_err().then(|| "database actor".to_owned()));
+            let writer = writer.unwrap_or_default();
             Status {
-                pools: join_all(asked).await.into_iter().flatten().collect(),
+                pools,
                 open_jobs,
                 writes_waiting: writer.waiting,
                 waiting_for_lock_s: writer.locked_for.map(|wait| wait.as_secs()),
                 restarts,
                 seats,
+                silent,
             }
         })
     }

@@ -1,12 +1,11 @@
 //! The durable queue from outside, with or without a daemon that works it off: looking into it, and
 //! putting work there.
 
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::sight::Sight;
 use super::waiting::patiently;
 use super::{EngineError, store_options};
 use crate::actors::clock::Clock;
@@ -54,12 +53,7 @@ pub fn enqueue_into_file(
 /// A view of the queue in the file. Each call may block for a moment, or for as long as others' locks
 /// are waited for.
 pub struct QueueView {
-    reader: Mutex<Reader>,
-    path: PathBuf,
-    /// How long others' locks are waited for.
-    within: Duration,
-    /// How long a look may take.
-    longest: Option<Duration>,
+    sight: Sight,
     limit: Limit,
     clock: Clock,
 }
@@ -95,30 +89,21 @@ impl QueueView {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_within(config: &Config, within: Duration) -> Result<Self, EngineError> {
-        if config.database.path.as_os_str().is_empty() {
-            return Err(EngineError::NoDatabase);
+        let sight = Sight::open(config, within, Reader::open)?;
+        if !sight.look(Reader::has_queue)? {
+            return Err(EngineError::NoQueue);
         }
-        let options = store_options(config);
-        let open = || {
-            let reader = Reader::open(&options)?;
-            Ok(reader.has_queue()?.then_some(reader))
-        };
-        let reader = patiently(&options.path, Some(within), open)?;
         Ok(Self {
-            reader: Mutex::new(reader.ok_or(EngineError::NoQueue)?),
-            path: options.path,
-            within,
-            longest: None,
+            sight,
             limit: oembed_limit(config),
             clock: Clock::system(),
         })
     }
 
-    /// From now on others' locks are waited for so long, and looks that take longer than `longest`
-    /// end as interrupted.
-    pub const fn bound(&mut self, within: Duration, longest: Duration) {
-        self.within = within;
-        self.longest = Some(longest);
+    /// From now on all looks together wait so long for others' locks, and end as interrupted when they
+    /// took longer than `longest`, the waiting not counted.
+    pub fn bound(&mut self, within: Duration, longest: Duration) {
+        self.sight.bound(within, longest);
     }
 
     /// How the window of the rate-limited upstream is filled.
@@ -145,14 +130,7 @@ impl QueueView {
     }
 
     fn look<T>(&self, look: impl Fn(&Reader) -> Result<T, StoreError>) -> Result<T, EngineError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let looked = patiently(&self.path, Some(self.within), || {
-            if let Some(longest) = self.longest {
-                reader.stop_at(Instant::now() + longest)?;
-            }
-            look(&reader)
-        });
-        Ok(looked?)
+        self.sight.look(look)
     }
 
     /// Lists jobs, newest first.

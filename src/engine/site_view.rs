@@ -1,14 +1,14 @@
 //! What the file holds of the site's videos, for pages: scores, checks and what the queues got
 //! done. With a million videos each look takes some milliseconds.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::EngineError;
 use super::database::VideoCard;
 use super::database::{Number, card, number};
-use super::{EngineError, store_options};
+use super::sight::Sight;
 use crate::config::Config;
 use crate::domain::liveness::Verdict;
 use crate::domain::thumbnail::Status;
@@ -21,9 +21,10 @@ use crate::store::{
 /// The most snapshots of one look.
 const LONGEST_HISTORY: usize = 500;
 
-/// A view of the site's videos. Each call may block for a moment.
+/// A view of the site's videos. Each call may block for a moment, or for as long as others' locks are
+/// waited for.
 pub struct SiteView {
-    reader: Mutex<Reader>,
+    sight: Sight,
     config: Config,
 }
 
@@ -45,33 +46,33 @@ pub struct HistoryPoint {
 }
 
 impl SiteView {
-    /// Opens the file that the configuration names.
+    /// Opens the file that the configuration names, and waits for no lock.
     ///
     /// # Errors
     /// When no database is named, it cannot be read, or tables of the site's are missing.
     pub fn open(config: &Config) -> Result<Self, EngineError> {
-        if config.database.path.as_os_str().is_empty() {
-            return Err(EngineError::NoDatabase);
-        }
-        let reader = Reader::open(&store_options(config))?;
+        Self::open_within(config, Duration::ZERO)
+    }
+
+    /// The same, waiting so long for others' locks, now and at each look.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(config: &Config, within: Duration) -> Result<Self, EngineError> {
         Ok(Self {
-            reader: Mutex::new(reader),
+            sight: Sight::open(config, within, Reader::open)?,
             config: config.clone(),
         })
     }
 
-    /// Stops looks that still go on then, as interrupted.
-    ///
-    /// # Errors
-    /// When the database does not take it.
-    pub fn stop_at(&self, deadline: Instant) -> Result<(), EngineError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(reader.stop_at(deadline)?)
+    /// From now on all looks together wait so long for others' locks, and end as interrupted when they
+    /// took longer than `longest`, the waiting not counted.
+    pub fn bound(&mut self, within: Duration, longest: Duration) {
+        self.sight.bound(within, longest);
     }
 
     fn look<T>(&self, look: impl Fn(&Reader) -> Result<T, StoreError>) -> Result<T, EngineError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(look(&reader)?)
+        self.sight.look(look)
     }
 
     /// A page of the scores, highest first; empty where none were kept.

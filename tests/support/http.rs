@@ -43,12 +43,15 @@ impl Server {
         }
     }
 
+    /// Stops as a host does who is told to: open requests may end.
+    pub fn stop(mut self) {
+        drop(self.handle.stop(true));
+        self.thread.take().unwrap().join().unwrap();
+    }
+
     /// Asks, and hears the whole answer.
     pub fn ask(&self, request: &Request) -> Answer {
-        let mut stream = self.send(request);
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        Answer::read(&bytes)
+        Answer::of(self.send(request))
     }
 
     /// Asks, and leaves the answer on the way.
@@ -138,6 +141,27 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The whole of an answer that was on the way.
+    pub fn of(mut stream: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Self::read(&bytes)
+    }
+
+    /// The same, of a stream of events only how it begins.
+    pub fn begun(mut stream: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            bytes.push(byte[0]);
+        }
+        if !String::from_utf8_lossy(&bytes).contains("text/event-stream") {
+            stream.read_to_end(&mut bytes).unwrap();
+        }
+        Self::read(&bytes)
+    }
+
     fn read(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
         let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
@@ -155,7 +179,8 @@ impl Answer {
         Self {
             status: status.parse().unwrap(),
             headers,
-            body: if is_chunked {
+            // An answer to HEAD tells how its body would have come.
+            body: if is_chunked && !rest.is_empty() {
                 unchunked(rest)
             } else {
                 rest.to_vec()

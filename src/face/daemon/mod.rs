@@ -94,7 +94,7 @@ impl Daemon {
     ) -> Result<Code, Failure> {
         // Whoever gets no socket changes no file.
         let doorman = Doorman::new(&self.config.daemon).map_err(unstarted)?;
-        let place = Place::find(&self.config.daemon, &doorman)?;
+        let place = Place::find(&self.config, &doorman)?;
         let start = Engine::builder()
             .config(self.config.clone())
             .pictures(pictures(&self.config))
@@ -125,11 +125,12 @@ impl Daemon {
     fn open(
         self,
         engine: EngineHandle,
-        place: Place,
+        mut place: Place,
         doorman: Doorman,
         began: Instant,
     ) -> Result<Running, Failure> {
         let config = self.config;
+        let web = place.web.take();
         let (listener, socket, path) = place.listen()?;
         let (control, controls) = mpsc::unbounded_channel();
         let facts = Facts {
@@ -146,7 +147,8 @@ impl Daemon {
         ));
         let (close, closing) = watch::channel(false);
         tokio::spawn(journal::keep(engine.moves(), Arc::clone(&site)));
-        let web = WebServer::start(&site, &config, doorman.group())?;
+        let web = web.map(|place| WebServer::start(&site, &config, place));
+        let web = web.transpose()?;
         let server = tokio::spawn(serve(listener, Arc::clone(&site), doorman, closing));
         let manager = Manager::find();
         manager.ready();

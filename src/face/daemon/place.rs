@@ -7,19 +7,21 @@ use listenfd::ListenFd;
 use tokio::net::UnixListener;
 
 use super::unstarted;
-use crate::config;
+use crate::config::Config;
 use crate::face::client::Client;
 use crate::face::exit::{Code, Failure};
 use crate::face::protocol::Status;
 use crate::face::socket::{Bound, Doorman, Reserved, SocketError, path_of, reserve};
+use crate::face::web::{Taken, take};
 
 /// How long whoever has our place may take to say who it is.
 const PROMPTLY: Duration = Duration::from_secs(2);
 
-/// A socket to be.
+/// A socket to be, and where the web face will be.
 pub(super) struct Place {
     path: PathBuf,
     socket: Socket,
+    pub(super) web: Option<Taken>,
 }
 
 enum Socket {
@@ -30,20 +32,24 @@ enum Socket {
 
 impl Place {
     /// The socket the service manager gave us, else one of our own.
-    pub(super) fn find(daemon: &config::Daemon, doorman: &Doorman) -> Result<Self, Failure> {
-        let path = path_of(daemon);
+    pub(super) fn find(config: &Config, doorman: &Doorman) -> Result<Self, Failure> {
+        let web = take(&config.http, doorman.group());
+        let web = web.map_err(|error| Failure::new(Code::Unusable, error))?;
+        let path = path_of(&config.daemon);
         let given = ListenFd::from_env().take_unix_listener(0);
         if let Some(listener) = given.map_err(unstarted)? {
             let address = listener.local_addr().map_err(unstarted)?;
             return Ok(Self {
                 path: address.as_pathname().map_or(path, PathBuf::from),
                 socket: Socket::Given(listener),
+                web,
             });
         }
         let reserved = reserve(&path, doorman.group()).map_err(|error| unusable(error, &path))?;
         Ok(Self {
             path,
             socket: Socket::Ours(reserved),
+            web,
         })
     }
 

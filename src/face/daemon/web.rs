@@ -10,7 +10,7 @@ use crate::engine::{PictureCache, open_pictures};
 use crate::face::exit::{Code, Failure};
 use crate::face::site::Site;
 use crate::face::socket::Bound;
-use crate::face::web::{Options, Served, Web, serve};
+use crate::face::web::{Options, Served, Taken, Web, serve};
 
 /// Where pictures are kept for the pages, where pages are served.
 pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
@@ -22,26 +22,20 @@ pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
 
 /// A web server that runs.
 pub(super) struct WebServer {
+    web: Web,
     handle: ServerHandle,
     running: JoinHandle<()>,
     _socket: Option<Bound>,
 }
 
 impl WebServer {
-    /// Starts it, if it is wanted.
-    pub(super) fn start(
-        site: &Arc<Site>,
-        config: &Config,
-        group: Option<u32>,
-    ) -> Result<Option<Self>, Failure> {
+    /// Starts it in the place that was taken for it.
+    pub(super) fn start(site: &Arc<Site>, config: &Config, place: Taken) -> Result<Self, Failure> {
         let web = Options::of(&config.http)
             .and_then(|options| Web::over(Arc::clone(site), options))
             .map_err(|error| Failure::new(Code::Unusable, error))?;
-        let served =
-            serve(web, &config.http, group).map_err(|error| Failure::new(Code::Unusable, error))?;
-        let Some(served) = served else {
-            return Ok(None);
-        };
+        let served = serve(web.clone(), place);
+        let served = served.map_err(|error| Failure::new(Code::Unusable, error))?;
         let Served {
             server,
             handle,
@@ -56,15 +50,17 @@ impl WebServer {
                 tracing::error!(%error, "the web server ended");
             }
         });
-        Ok(Some(Self {
+        Ok(Self {
+            web,
             handle,
             running,
             _socket: socket,
-        }))
+        })
     }
 
     /// Lets open requests end, and ends it.
     pub(super) async fn stop(self) {
+        self.web.close();
         self.handle.stop(true).await;
         let _ = self.running.await;
     }

@@ -43,6 +43,7 @@ pub struct SubmitBatch {
     pub only: Vec<KindName>,
     /// 0 (first) to 9.
     #[serde(default = "default_priority")]
+    #[cfg_attr(test, schemars(range(max = 9)))]
     pub priority: u8,
     /// Queued once when every job has succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]

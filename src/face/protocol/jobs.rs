@@ -27,6 +27,7 @@ pub struct Submit {
     pub payload: Value,
     /// 0 (first) to 9.
     #[serde(default = "default_priority")]
+    #[cfg_attr(test, schemars(range(max = 9)))]
     pub priority: u8,
     /// Not before so long from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 pub use self::facts::Facts;
-pub(in crate::face) use self::news::Event;
-use self::news::News;
+pub(in crate::face) use self::news::{Event, News};
 use self::views::Views;
 use crate::config::Config;
 use crate::engine::{
@@ -48,7 +47,7 @@ pub struct Site {
     /// Looks at the site's videos.
     pub(in crate::face) videos: Views<SiteView>,
     pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
-    pub(in crate::face) news: News,
+    pub(in crate::face) news: Arc<News>,
     control: mpsc::UnboundedSender<Control>,
     facts: Facts,
     draining: AtomicBool,
@@ -65,7 +64,7 @@ impl Site {
     ) -> Self {
         let queue_events = broadcast::Sender::new(QUEUE_EVENTS);
         Self {
-            news: News::new(engine.moves(), queue_events.subscribe()),
+            news: Arc::new(News::new(engine.moves(), queue_events.subscribe())),
             engine,
             views: Views::new(Arc::clone(&config)),
             videos: Views::new(config),

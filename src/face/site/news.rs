@@ -88,9 +88,9 @@ impl News {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.take_in();
         let first = log.kept.front().map_or(log.last + 1, |told| told.number);
-        let told = log.kept.iter().filter(|told| told.number > number);
+        let known = log.kept.partition_point(|told| told.number <= number);
         Since {
-            told: told.cloned().collect(),
+            told: log.kept.range(known..).cloned().collect(),
             missed: first.saturating_sub(number.saturating_add(1)),
             last: log.last,
         }

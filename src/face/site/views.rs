@@ -2,9 +2,9 @@
 //! its own, on threads that may block.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::engine::{EngineError, QueueView, SiteView, StoreError};
@@ -17,7 +17,7 @@ const GLANCES: usize = 2;
 /// How long others' locks are waited for, and by a glance.
 const TO_UNLOCK: Duration = Duration::from_secs(30);
 const AT_A_GLANCE: Duration = Duration::from_millis(500);
-/// How long one may take.
+/// How long one may take, with all that it asks the file for.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// A connection that looks at one part of the file.
@@ -27,8 +27,8 @@ pub(in crate::face) trait View: Sized + Send + 'static {
 
     /// Opens what the configuration names, waiting so long for others' locks.
     fn open(config: &Config, within: Duration) -> Result<Self, EngineError>;
-    /// From now on locks are waited for so long, and looks end that take longer than `longest`.
-    fn bound(&mut self, within: Duration, longest: Duration) -> Result<(), EngineError>;
+    /// From now on locks are waited for so long, and looks may take `longest`, all together.
+    fn bound(&mut self, within: Duration, longest: Duration);
 }
 
 impl View for QueueView {
@@ -39,9 +39,8 @@ impl View for QueueView {
         Self::open_within(config, within)
     }
 
-    fn bound(&mut self, within: Duration, longest: Duration) -> Result<(), EngineError> {
+    fn bound(&mut self, within: Duration, longest: Duration) {
         self.bound(within, longest);
-        Ok(())
     }
 }
 
@@ -49,19 +48,19 @@ impl View for SiteView {
     const HINT: &'static str = "a look at the site's videos may take 2 s and was stopped; an index \
          is missing, or the machine is busy: `vvv-actors db doctor` tells";
 
-    fn open(config: &Config, _: Duration) -> Result<Self, EngineError> {
-        Self::open(config)
+    fn open(config: &Config, within: Duration) -> Result<Self, EngineError> {
+        Self::open_within(config, within)
     }
 
-    fn bound(&mut self, _: Duration, longest: Duration) -> Result<(), EngineError> {
-        self.stop_at(Instant::now() + longest)
+    fn bound(&mut self, within: Duration, longest: Duration) {
+        self.bound(within, longest);
     }
 }
 
 /// Looks at the file as the configuration has it.
 pub(in crate::face) struct Views<V> {
-    places: Semaphore,
-    glances: Semaphore,
+    places: Arc<Semaphore>,
+    glances: Arc<Semaphore>,
     kept: Arc<Mutex<Kept<V>>>,
 }
 
@@ -75,8 +74,8 @@ impl<V: View> Views<V> {
     pub(super) fn new(config: Arc<Config>) -> Self {
         let idle = Vec::new();
         Self {
-            places: Semaphore::new(AT_ONCE),
-            glances: Semaphore::new(GLANCES),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            glances: Arc::new(Semaphore::new(GLANCES)),
             kept: Arc::new(Mutex::new(Kept { config, idle })),
         }
     }
@@ -105,7 +104,7 @@ impl<V: View> Views<V> {
 
     async fn look_within<T: Send + 'static>(
         &self,
-        places: &Semaphore,
+        places: &Arc<Semaphore>,
         within: Duration,
         look: impl FnOnce(&V) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, RpcError> {
@@ -115,9 +114,10 @@ impl<V: View> Views<V> {
                 format!("look into the database: {error}"),
             )
         };
-        let _place = places.acquire().await.map_err(|e| internal(&e))?;
+        let place = Arc::clone(places).acquire_owned().await;
+        let place = place.map_err(|error| internal(&error))?;
         let kept = Arc::clone(&self.kept);
-        let looked = tokio::task::spawn_blocking(move || look_once(&kept, within, look));
+        let looked = tokio::task::spawn_blocking(move || look_once(&kept, place, within, look));
         let looked = looked.await.map_err(|error| internal(&error))?;
         looked.map_err(|error| match error {
             EngineError::Store(StoreError::Interrupted) => {
@@ -128,8 +128,11 @@ impl<V: View> Views<V> {
     }
 }
 
+/// The place is held until the look is over and its view is kept, whether or not the asker stays: so
+/// there are never more looks, nor more views, than places.
 fn look_once<V: View, T>(
     kept: &Mutex<Kept<V>>,
+    _place: OwnedSemaphorePermit,
     within: Duration,
     look: impl FnOnce(&V) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
@@ -138,7 +141,7 @@ fn look_once<V: View, T>(
         (Arc::clone(&kept.config), kept.idle.pop())
     };
     let mut view = idle.map_or_else(|| V::open(&config, within), Ok)?;
-    view.bound(within, LONGEST_LOOK)?;
+    view.bound(within, LONGEST_LOOK);
     let found = look(&view);
     let mut kept = lock(kept);
     if Arc::ptr_eq(&kept.config, &config) {
@@ -149,4 +152,45 @@ fn look_once<V: View, T>(
 
 fn lock<V>(kept: &Mutex<Kept<V>>) -> MutexGuard<'_, Kept<V>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Looks at nothing.
+    struct Blind;
+
+    impl View for Blind {
+        const HINT: &'static str = "";
+
+        fn open(_: &Config, _: Duration) -> Result<Self, EngineError> {
+            Ok(Self)
+        }
+
+        fn bound(&mut self, _: Duration, _: Duration) {}
+    }
+
+    #[actix_rt::test]
+    async fn a_look_keeps_its_place_though_its_asker_is_gone() {
+        let views: Views<Blind> = Views::new(Arc::new(Config::defaults().unwrap()));
+        let (begun, begins) = mpsc::channel();
+        let (end, ends) = mpsc::channel::<()>();
+        let look = views.look(move |_| {
+            begun.send(()).unwrap();
+            let _ = ends.recv();
+            Ok(())
+        });
+        let mut look = Box::pin(look);
+        // Far enough to have begun; then nobody asks any more.
+        assert!(futures_util::poll!(&mut look).is_pending());
+        begins.recv().unwrap();
+        drop(look);
+        assert_eq!(views.places.available_permits(), AT_ONCE - 1);
+        drop(end);
+        let all = u32::try_from(AT_ONCE).unwrap();
+        drop(views.places.acquire_many(all).await.unwrap());
+        assert_eq!(lock(&views.kept).idle.len(), 1);
+    }
 }

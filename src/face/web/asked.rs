@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
@@ -11,10 +12,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StringDeserializer};
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use crate::engine::TraceParent;
 use crate::face::protocol::{LONGEST_LINE, Trace};
+
+/// A body that is not here by then is not waited for: it holds a connection.
+const TO_ARRIVE: Duration = Duration::from_secs(30);
 
 /// The keys of a query, each at most once. What is not taken is refused by name.
 #[derive(Debug)]
@@ -109,14 +114,22 @@ pub(super) fn traceparent(request: &HttpRequest) -> Option<Trace> {
 
 /// The body of a request, 1 MiB at most.
 pub(super) async fn bytes(payload: Payload) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        let detail = format!("the body has {LONGEST_LINE} bytes at most");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "line_too_long", detail)
-    };
-    match payload.to_bytes_limited(LONGEST_LINE).await {
-        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
-        Ok(Err(error)) => Err(Problem::params("body", error)),
-        Err(_) => Err(too_large()),
+    bytes_within(payload, TO_ARRIVE).await
+}
+
+async fn bytes_within(payload: Payload, within: Duration) -> Result<Vec<u8>, Problem> {
+    match timeout(within, payload.to_bytes_limited(LONGEST_LINE)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes.to_vec()),
+        Ok(Ok(Err(error))) => Err(Problem::params("body", error)),
+        Ok(Err(_)) => {
+            let detail = format!("the body has {LONGEST_LINE} bytes at most");
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            Err(Problem::new(status, "line_too_long", detail))
+        }
+        Err(_) => {
+            let detail = format!("the body was not here within {} s", within.as_secs());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail))
+        }
     }
 }
 
@@ -125,7 +138,7 @@ pub(super) async fn body<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<T, Problem> {
-    if !is_json(request.headers()) {
+    if !is_sent_as(request.headers(), "application/json") {
         let detail = "the body must be JSON, and its Content-Type application/json";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Problem::new(status, "request", detail));
@@ -149,18 +162,22 @@ fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is said to be of this type.
+pub(super) fn is_sent_as(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
     kind.and_then(|kind| kind.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::face::protocol::{QueueName, State, Submit};
+    use actix_web::test::TestRequest;
+    use actix_web::{FromRequest, dev};
+    use futures_util::StreamExt;
 
     #[test]
     fn a_query_is_read_strictly() {
@@ -195,6 +212,16 @@ mod tests {
         );
         let rest = Query::read("limitt=7").unwrap().end();
         assert_eq!(detail(rest), "limitt: there is no such parameter");
+    }
+
+    #[actix_rt::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let silent = futures_util::stream::pending().boxed_local();
+        let mut silent = dev::Payload::Stream { payload: silent };
+        let request = TestRequest::post().to_http_request();
+        let payload = Payload::from_request(&request, &mut silent).await.unwrap();
+        let refused = bytes_within(payload, Duration::from_millis(1)).await;
+        assert_eq!(refused.unwrap_err().status(), 408);
     }
 
     #[test]

@@ -5,32 +5,26 @@ use std::net::IpAddr;
 
 use actix_web::body::BoxBody;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, REFERRER_POLICY, VIA, X_CONTENT_TYPE_OPTIONS, X_FORWARDED_FOR,
-    X_FRAME_OPTIONS,
+    AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA, X_FORWARDED_FOR,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use super::Shared;
+use super::answered::{protect, without_body};
 use super::options::{Access, Options};
 use super::problem::Problem;
 use super::session::Session;
 
-/// The cookie of a session.
-pub(super) const COOKIE: &str = "vvv_session";
 /// The header by which a page of ours shows that it is one.
 pub(super) const CSRF: &str = "x-csrf-token";
 /// What only browsers send: where the page that asks comes from.
-const FETCH_SITE: &str = "sec-fetch-site";
+pub(super) const FETCH_SITE: &str = "sec-fetch-site";
+const FETCH_MODE: &str = "sec-fetch-mode";
 const REAL_IP: &str = "x-real-ip";
-
-/// Nothing of a third party's, nothing within a page, and no page within another's.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What is known of who asks. Handlers find it in the request's extensions.
 #[derive(Debug, Clone)]
@@ -41,6 +35,11 @@ pub(super) struct Visitor {
     pub(super) session: Option<Session>,
     /// The path under which all is served, without a slash at its end.
     pub(super) base: String,
+}
+
+/// Who asks.
+pub(super) fn visitor(request: &HttpRequest) -> Option<Visitor> {
+    request.extensions().get::<Visitor>().cloned()
 }
 
 /// How much a path lets those do who are not known.
@@ -70,19 +69,18 @@ fn door(path: &str) -> Door {
 /// Lets a request pass, or answers it.
 pub(super) async fn guard(
     shared: &Shared,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        // Whatever answers GET answers HEAD, and no handler has to know.
+        request.head_mut().method = Method::GET;
+    }
     let mut response = match admit(shared, &request) {
-        Ok((visitor, cookie)) => {
-            request.extensions_mut().insert(visitor.clone());
-            let mut response = next.call(request).await?;
-            if let Some(cookie) = cookie {
-                let cookie = session_cookie(&visitor.base, cookie, is_secure(response.request()));
-                // Our own value: it fits a header.
-                let _ = response.response_mut().add_cookie(&cookie);
-            }
-            response
+        Ok(visitor) => {
+            request.extensions_mut().insert(visitor);
+            next.call(request).await?
         }
         Err(refusal) => {
             let (request, _) = request.into_parts();
@@ -90,7 +88,11 @@ pub(super) async fn guard(
         }
     };
     protect(response.headers_mut());
-    Ok(response)
+    Ok(if is_head {
+        without_body(response)
+    } else {
+        response
+    })
 }
 
 /// Why a request goes no further.
@@ -117,27 +119,28 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// Who asks; the cookie of the session that was begun for it, if one was.
-fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<String>), Refusal> {
-    let options = &shared.options;
-    let base = base_of(request);
-    let path = request.match_info().unprocessed().to_owned();
-    let door = door(&path);
-    let host = host_of(request);
-    if !options.is_ours(host) {
+/// Who asks, if it may go on.
+fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> {
+    let door = door(request.match_info().unprocessed());
+    let host = host_of(request.head());
+    if !shared.options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
         ))
         .into());
     }
-    let (access, session, begun) = known(shared, request, door)?;
+    let (access, session) = match known(shared, request) {
+        // Who asks whether we live need not be anybody, nor who logs in.
+        Err(_) if door == Door::Open => (None, None),
+        known => known?,
+    };
     let visitor = Visitor {
         access,
         session,
-        base,
+        base: base_of(request),
     };
     match (door, access) {
-        (Door::Open, _) => return Ok((visitor, begun)),
+        (Door::Open, _) => return Ok(visitor),
         // A form of a session that is over: its person logs in and repeats it.
         (Door::Page | Door::Form, None) => return Err(Refusal::Login(visitor.base)),
         (Door::Closed, None) => {
@@ -146,38 +149,30 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<(Visitor, Option<S
         }
         (Door::Form | Door::Page | Door::Closed, Some(_)) => {}
     }
+    // A form's proof is in its body.
     if is_write(request.method()) {
-        may_write(request, &visitor, door)?;
+        may_write(request, &visitor, door == Door::Form, shared.open.is_some())?;
     }
-    Ok((visitor, begun))
+    Ok(visitor)
 }
 
-type Known = (Option<Access>, Option<Session>, Option<String>);
+type Known = (Option<Access>, Option<Session>);
 
 /// By its token, its session, or because it is on this machine.
-fn known(shared: &Shared, request: &ServiceRequest, door: Door) -> Result<Known, Refusal> {
+fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
     if let Some(token) = bearer(request.headers()) {
         return match shared.options.access_of(token) {
-            Some(access) => Ok((Some(access), None, None)),
-            None => Err(Problem::unauthorized("the token is none of ours").into()),
+            Some(access) => Ok((Some(access), None)),
+            None => Err(Problem::unauthorized("the token is none of ours")),
         };
     }
-    let cookie = request.cookie(COOKIE);
-    if let Some(session) = cookie.and_then(|cookie| shared.sessions.of(cookie.value())) {
-        return Ok((Some(session.access), Some(session), None));
+    if let Some(open) = &shared.open {
+        from_this_machine(request)?;
+        return Ok((Some(open.access), Some(open.clone())));
     }
-    if !shared.options.is_open_on_loopback() {
-        return Ok((None, None, None));
-    }
-    from_this_machine(request)?;
-    // Pages need a session to prove that they are ours.
-    if door == Door::Page && !is_write(request.method()) {
-        let Some((cookie, session)) = shared.sessions.begin(Access::Write) else {
-            return Err(Problem::forbidden("the system has no random bytes").into());
-        };
-        return Ok((Some(Access::Write), Some(session), Some(cookie)));
-    }
-    Ok((Some(Access::Write), None, None))
+    let cookie = request.cookie(&shared.cookie);
+    let session = cookie.and_then(|cookie| shared.sessions.of(cookie.value()));
+    Ok((session.as_ref().map(|session| session.access), session))
 }
 
 /// Without tokens only who is on this machine is let in, as far as that can be told.
@@ -199,39 +194,43 @@ fn from_this_machine(request: &ServiceRequest) -> Result<(), Problem> {
         IpAddr::V4(address) => address.is_loopback(),
         IpAddr::V6(address) => address.to_canonical().is_loopback(),
     });
-    if !is_near || !Options::names_loopback(host_of(request)) {
+    if !is_near || !Options::names_loopback(host_of(request.head())) {
         let detail = "without a token only this machine is let in: configure one";
         return Err(Problem::forbidden(detail));
+    }
+    // A stranger's page can send what it likes here, though not read the answer. It may lead here.
+    let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_strangers = says(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
+    if is_strangers && says(FETCH_MODE) != Some("navigate") {
+        return Err(Problem::forbidden("another site's page asks for this"));
     }
     Ok(())
 }
 
-fn may_write(request: &ServiceRequest, visitor: &Visitor, door: Door) -> Result<(), Problem> {
+fn may_write(
+    request: &ServiceRequest,
+    visitor: &Visitor,
+    is_form: bool,
+    is_open: bool,
+) -> Result<(), Problem> {
     if visitor.access < Some(Access::Write) {
         return Err(Problem::forbidden("this token may only look"));
     }
     let headers = request.headers();
-    if bearer(headers).is_some() || door == Door::Form {
+    if bearer(headers).is_some() || is_form {
         return Ok(());
     }
-    let forged = || {
-        Problem::forbidden(
-            "the request has no X-CSRF-Token of its session; a program sends a token instead",
-        )
-    };
-    let Some(session) = &visitor.session else {
-        // A program on this machine; a browser would say where it comes from.
-        let is_browser = [ORIGIN, HeaderName::from_static(FETCH_SITE)]
-            .iter()
-            .any(|header| headers.contains_key(header));
-        return if is_browser { Err(forged()) } else { Ok(()) };
-    };
     let csrf = headers.get(CSRF).and_then(|csrf| csrf.to_str().ok());
-    if csrf.is_some_and(|csrf| session.knows(csrf)) {
-        Ok(())
-    } else {
-        Err(forged())
+    let proof = visitor.session.as_ref().zip(csrf);
+    let is_ours = proof.is_some_and(|(session, csrf)| session.knows(csrf));
+    // A program on this machine has no proof; a browser would say where it comes from.
+    let mut tells = [ORIGIN, HeaderName::from_static(FETCH_SITE)].into_iter();
+    let is_program = is_open && !tells.any(|header| headers.contains_key(header));
+    if is_ours || is_program {
+        return Ok(());
     }
+    let detail = "the request has no X-CSRF-Token of its session; a program sends a token instead";
+    Err(Problem::forbidden(detail))
 }
 
 fn is_write(method: &Method) -> bool {
@@ -253,41 +252,50 @@ fn base_of(request: &ServiceRequest) -> String {
     base.unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
-/// `Host` as it was sent; never what a proxy says.
-fn host_of(request: &ServiceRequest) -> &str {
-    let host = request.headers().get(HOST);
-    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
-}
-
-pub(super) fn is_secure(request: &actix_web::HttpRequest) -> bool {
-    request.connection_info().scheme() == "https"
+/// The host that is asked, as it was sent: HTTP/2 has it in the address and need not send `Host`.
+/// Never what a proxy says.
+pub(super) fn host_of(head: &RequestHead) -> &str {
+    match head.headers.get(HOST) {
+        Some(host) => host.to_str().unwrap_or_default(),
+        None => head.uri.authority().map_or("", |named| named.as_str()),
+    }
 }
 
 /// A cookie that no script reads and no other site's page sends.
-pub(super) fn session_cookie(base: &str, value: String, secure: bool) -> Cookie<'static> {
-    Cookie::build(COOKIE, value)
-        .path(if base.is_empty() {
-            "/".to_owned()
-        } else {
-            base.to_owned()
-        })
+pub(super) fn session_cookie(
+    shared: &Shared,
+    request: &HttpRequest,
+    value: String,
+) -> Cookie<'static> {
+    let base = visitor(request).map(|visitor| visitor.base);
+    let base = base.filter(|base| !base.is_empty());
+    Cookie::build(shared.cookie.clone(), value)
+        .path(base.unwrap_or_else(|| "/".to_owned()))
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(secure)
+        .secure(request.connection_info().scheme() == "https")
         .finish()
 }
 
-fn protect(headers: &mut HeaderMap) {
-    let fixed = [
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "same-origin"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn the_host_is_named_by_its_header_or_by_an_address_of_http_2() {
+        let named = |uri: &str, host: Option<&'static str>| {
+            let request = TestRequest::get().uri(uri);
+            let request = match host {
+                Some(host) => request.insert_header((HOST, host)),
+                None => request,
+            };
+            host_of(request.to_http_request().head()).to_owned()
+        };
+        assert_eq!(named("/jobs", Some("localhost:1")), "localhost:1");
+        let http2 = "https://vault.example:8443/jobs";
+        assert_eq!(named(http2, None), "vault.example:8443");
+        assert_eq!(named(http2, Some("evil.example")), "evil.example");
+        assert_eq!(named("/jobs", None), "");
     }
 }

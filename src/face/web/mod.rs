@@ -4,6 +4,7 @@
 //! Everything that is shown came from strangers: titles, addresses, errors. Templates escape it,
 //! pictures come from our own cache, and a policy keeps a page from loading anything else.
 
+mod answered;
 mod api;
 mod asked;
 mod guard;
@@ -14,10 +15,12 @@ mod openapi;
 mod options;
 mod pages;
 mod problem;
+mod route;
 mod seen;
 mod server;
 mod session;
 
+use std::path::{Path, absolute};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,12 +28,13 @@ use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use self::options::{Access, Options, OptionsError, hash_of};
-pub use self::server::{ServeError, Served, serve};
-use self::session::Sessions;
+use self::route::{get, resource};
+pub use self::server::{ServeError, Served, Taken, serve, take};
 pub use self::session::secret as new_token;
+use self::session::{Session, Sessions};
 use crate::engine::EngineHandle;
 use crate::face::site::{Facts, Site};
 
@@ -39,9 +43,17 @@ struct Shared {
     site: Arc<Site>,
     options: Options,
     sessions: Sessions,
+    /// The name of a session's cookie.
+    cookie: String,
+    /// Without tokens: the session of all who are let in. It has no cookie and no end; what it knows
+    /// shows that a page is ours.
+    open: Option<Session>,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
+    /// Whether what goes on by itself is to end.
+    closing: watch::Sender<bool>,
     metrics: Arc<Registry>,
+    counted: api::AllCounted,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -70,14 +82,30 @@ impl Web {
     /// The web face of a daemon.
     pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
         options.check()?;
+        let open = if options.is_open_on_loopback() {
+            Some(Session::begin(Access::Write).ok_or(OptionsError::NoRandom)?)
+        } else {
+            None
+        };
         let metrics = Arc::new(metrics::registry(&site.engine));
         Ok(Self(Arc::new(Shared {
+            cookie: cookie_of(&site.engine.config().database.path),
+            open,
             site,
             metrics,
             options,
             sessions: Sessions::default(),
             streams: api::event_places(),
+            counted: api::AllCounted::default(),
+            closing: watch::Sender::new(false),
         })))
+    }
+
+    /// Ends the streams of events and the requests that wait for an end, now and from now on. A host
+    /// calls it when it begins to stop: the stop of a server lets open requests end, and a page in
+    /// somebody's browser keeps a stream open for as long as it is looked at.
+    pub fn close(&self) {
+        self.0.closing.send_replace(true);
     }
 
     /// All of it, under this path; `""` is the whole of a server.
@@ -90,10 +118,33 @@ impl Web {
                 async move { guard::guard(&shared, request, next).await }
             }))
             .app_data(web::Data::from(Arc::clone(&self.0)))
-            .route("/healthz", web::get().to(health::healthz))
-            .route("/readyz", web::get().to(health::readyz))
-            .route("/metrics", web::get().to(metrics::metrics))
-            .service(web::scope("/api/v1").configure(api::routes))
+            .service(resource("/healthz", [get(health::healthz)]))
+            .service(resource("/readyz", [get(health::readyz)]))
+            .service(resource("/metrics", [get(metrics::metrics)]))
+            .service(api::scope("/api/v1"))
+            .service(web::scope("/api").default_service(web::to(api::nothing_here)))
             .service(pages::scope())
+    }
+}
+
+/// A browser does not tell ports apart, so two dashboards of one machine would take each other's.
+fn cookie_of(database: &Path) -> String {
+    let database = absolute(database).unwrap_or_else(|_| database.to_owned());
+    let name = hash_of(&database.to_string_lossy());
+    format!("vvv_session_{}", name.get(..8).unwrap_or(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_has_a_cookie_of_its_own() {
+        let name = cookie_of(Path::new("/srv/vault.db"));
+        assert_ne!(name, cookie_of(Path::new("/srv/other.db")));
+        assert!(
+            name.starts_with("vvv_session_") && name.len() == 20,
+            "{name}"
+        );
     }
 }

@@ -142,7 +142,8 @@ impl Operation<'_> {
             "description": description,
             "content": {kind: {"schema": schema}},
         });
-        if status == "200" && self.method == "get" {
+        // What comes as a stream has no `ETag`.
+        if status == "200" && self.method == "get" && kind == "application/json" {
             self.described["responses"]["304"] =
                 json!({"description": "It is what `If-None-Match` names."});
         }
@@ -179,7 +180,7 @@ fn document() -> Value {
             "title": "vvv-actors",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Background work for a video site. Paths are below the scope's own, \
-                `/` for a daemon. Reads have an `ETag`. A page in a browser sends its session's \
+                `/` for a daemon. Reads of JSON have an `ETag`. A page in a browser sends its session's \
                 `X-CSRF-Token` with every write; a program sends a token.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },

@@ -44,6 +44,9 @@ pub enum OptionsError {
     /// Everybody would be let in.
     #[error("serve the web face: give it a token, or say that it is open on loopback")]
     Open,
+    /// The system has no random bytes.
+    #[error("serve the web face: the system has no random bytes")]
+    NoRandom,
 }
 
 impl Options {

@@ -60,7 +60,7 @@ impl Problem {
         self.status
     }
 
-    /// Whether it may go better in a moment; what asked for too much does not.
+    /// Whether the same may go better in a moment.
     pub(super) fn may_pass(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE && self.name != ErrorCode::Timeout.name()
     }
@@ -126,7 +126,7 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status).body(Value::Object(body).to_string());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.may_pass() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
@@ -167,5 +167,9 @@ mod tests {
             ),
             (503, &"1".parse().unwrap())
         );
+        let too_long = RpcError::new(ErrorCode::Timeout, "ask for less");
+        let too_long = Problem::from(too_long).error_response();
+        assert_eq!(too_long.status(), 503);
+        assert!(!too_long.headers().contains_key(RETRY_AFTER));
     }
 }

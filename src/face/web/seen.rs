@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -17,11 +17,33 @@ pub(super) fn seen<T: Serialize>(
     Ok(if_new(request, "application/json", json(answer)?))
 }
 
+/// The same for an answer that takes a while to write, on a thread that may.
+pub(super) async fn seen_large<T: Serialize + Send + 'static>(
+    request: &HttpRequest,
+    answer: T,
+) -> Result<HttpResponse, Problem> {
+    let written = web::block(move || {
+        let body = json(&answer)?;
+        Ok((tag_of(&body), body))
+    });
+    let failed = |error| RpcError::new(ErrorCode::Internal, format!("write the answer: {error}"));
+    let written: Result<_, Problem> = written.await.map_err(failed)?;
+    let (tag, body) = written?;
+    Ok(if_new_tag(request, "application/json", &tag, body))
+}
+
 /// The same for an answer of any kind that is written already.
 pub(super) fn if_new(request: &HttpRequest, kind: &'static str, body: Vec<u8>) -> HttpResponse {
+    if_new_tag(request, kind, &tag_of(&body), body)
+}
+
+fn tag_of(body: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
-    let tag = format!("W/\"{:016x}\"", hasher.finish());
+    format!("W/\"{:016x}\"", hasher.finish())
+}
+
+fn if_new_tag(request: &HttpRequest, kind: &'static str, tag: &str, body: Vec<u8>) -> HttpResponse {
     let known = request.headers().get_all(IF_NONE_MATCH);
     let is_known = known
         .filter_map(|tags| tags.to_str().ok())
@@ -35,7 +57,7 @@ pub(super) fn if_new(request: &HttpRequest, kind: &'static str, body: Vec<u8>) -
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(ETAG, tag);
     }
     response

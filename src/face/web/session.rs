@@ -25,6 +25,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// One that begins now; none if the system has no random bytes.
+    pub(super) fn begin(access: Access) -> Option<Self> {
+        Some(Self {
+            access,
+            csrf: secret()?,
+            ends: Instant::now() + LASTS,
+        })
+    }
+
     /// Whether a write comes from a page of ours.
     pub(super) fn knows(&self, csrf: &str) -> bool {
         bool::from(self.csrf.as_bytes().ct_eq(csrf.as_bytes()))
@@ -42,13 +51,8 @@ impl Sessions {
 
     /// Begins one; the value of its cookie, or none if the system has no random bytes.
     pub(super) fn begin(&self, access: Access) -> Option<(String, Session)> {
-        let (cookie, csrf) = (secret()?, secret()?);
+        let (cookie, session) = (secret()?, Session::begin(access)?);
         let now = Instant::now();
-        let session = Session {
-            access,
-            csrf,
-            ends: now + LASTS,
-        };
         let mut kept = self.kept();
         kept.retain(|_, session| session.ends > now);
         if kept.len() >= MOST {

@@ -12,22 +12,24 @@ use futures_util::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::super::Shared;
 use super::super::asked::Query;
+use super::super::guard::visitor;
 use super::super::problem::Problem;
 use crate::engine::JobMoved;
 use crate::face::protocol::{Lagged, QueueEvent, QueueName, State, States};
-use crate::face::site::{Event, Site};
+use crate::face::site::{Event, News};
 
 /// Streams at once; a browser keeps one open a tab.
 const STREAMS: usize = 64;
-/// After so long without an event a comment is sent: what stands between drops what is silent.
+/// Each time so long has passed a comment is sent: what stands between drops what is silent.
 const BEAT: Duration = Duration::from_secs(15);
+const STILL_HERE: &[u8] = b": still here\n\n";
 /// Sent first: after how many milliseconds a browser comes back.
-const COME_BACK: &str = "retry: 2000\n\n";
+const COME_BACK: &[u8] = b"retry: 2000\n\n";
 /// Whence one goes on.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -53,7 +55,9 @@ pub(super) async fn events(
             let detail = format!("{STREAMS} streams are open, and no more are taken");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
         })?;
-    let stream = Following::new(Arc::clone(&shared.site), &request, wanted, place);
+    let mut stream = following(&shared, wanted, place);
+    stream.may_stay = stays(shared, &request);
+    stream.go_on(&request);
     let mut response = HttpResponse::Ok()
         .content_type("text/event-stream")
         .streaming(stream.run());
@@ -62,6 +66,37 @@ pub(super) async fn events(
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     headers.insert(unbuffered, HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// Follows what happens from now on.
+fn following(shared: &Shared, wanted: Wanted, place: OwnedSemaphorePermit) -> Following {
+    let site = &shared.site;
+    // Listens before it looks, so that nothing falls in between.
+    let (jobs, queues) = (site.engine.moves(), site.queue_events.subscribe());
+    Following {
+        told: site.news.last(),
+        news: Arc::clone(&site.news),
+        wanted,
+        outgoing: VecDeque::from([Bytes::from_static(COME_BACK)]),
+        jobs,
+        queues,
+        closing: shared.closing.subscribe(),
+        may_stay: Box::new(|| true),
+        beat: BEAT,
+        next_beat: Instant::now() + BEAT,
+        _place: place,
+    }
+}
+
+/// Who is let in by a session is so no longer than that.
+fn stays(shared: Data<Shared>, request: &HttpRequest) -> Box<dyn Fn() -> bool> {
+    let session = visitor(request).and_then(|visitor| visitor.session);
+    let session = session.filter(|_| shared.open.is_none());
+    let cookie = session.and_then(|_| request.cookie(&shared.cookie));
+    match cookie {
+        None => Box::new(|| true),
+        Some(cookie) => Box::new(move || shared.sessions.of(cookie.value()).is_some()),
+    }
 }
 
 /// What is told.
@@ -83,7 +118,7 @@ impl Wanted {
 
 /// One that listens.
 struct Following {
-    site: Arc<Site>,
+    news: Arc<News>,
     wanted: Wanted,
     /// The number of the last event that was told.
     told: u64,
@@ -91,38 +126,27 @@ struct Following {
     outgoing: VecDeque<Bytes>,
     jobs: Receiver<JobMoved>,
     queues: Receiver<QueueEvent>,
+    closing: watch::Receiver<bool>,
+    /// Whether who listens may still.
+    may_stay: Box<dyn Fn() -> bool>,
+    beat: Duration,
+    next_beat: Instant,
     _place: OwnedSemaphorePermit,
 }
 
 impl Following {
-    fn new(
-        site: Arc<Site>,
-        request: &HttpRequest,
-        wanted: Wanted,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
-        // Listens before it looks, so that nothing falls in between.
-        let (jobs, queues) = (site.engine.moves(), site.queue_events.subscribe());
-        let mut outgoing = VecDeque::from([Bytes::from_static(COME_BACK.as_bytes())]);
+    /// Whence one goes on, if a request names it.
+    fn go_on(&mut self, request: &HttpRequest) {
         let named = request.headers().get(LAST_EVENT_ID);
         let named = named.map(|name| name.to_str().unwrap_or_default());
-        let told = match named.map(|name| site.news.number(name)) {
-            Some(Some(number)) => number,
-            None => site.news.last(),
+        match named.map(|name| self.news.number(name)) {
+            None => {}
+            Some(Some(number)) => self.told = number,
             // Of a process before this one: nobody knows how much was missed.
             Some(None) => {
-                outgoing.extend(message("lagged", &Lagged { missed: 0 }, None));
-                site.news.last()
+                let lagged = message("lagged", &Lagged { missed: 0 }, None);
+                self.outgoing.extend(lagged);
             }
-        };
-        Self {
-            site,
-            wanted,
-            told,
-            outgoing,
-            jobs,
-            queues,
-            _place: place,
         }
     }
 
@@ -133,32 +157,41 @@ impl Following {
         })
     }
 
-    /// What is sent next; none when the engine is no more.
+    /// What is sent next; none when the engine is no more, or the server closes.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(next) = self.outgoing.pop_front() {
                 return Some(next);
             }
+            if *self.closing.borrow() {
+                return None;
+            }
+            if self.next_beat <= Instant::now() {
+                self.next_beat = Instant::now() + self.beat;
+                return (self.may_stay)().then(|| Bytes::from_static(STILL_HERE));
+            }
             self.look();
             if !self.outgoing.is_empty() {
                 continue;
             }
-            let news = async {
+            let is_open = async {
                 tokio::select! {
                     moved = self.jobs.recv() => is_open(&moved),
                     event = self.queues.recv() => is_open(&event),
+                    _ = self.closing.wait_for(|closing| *closing) => false,
                 }
             };
-            match timeout(BEAT, news).await {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+            if timeout_at(self.next_beat, is_open).await == Ok(false) {
+                return None;
             }
         }
     }
 
     fn look(&mut self) {
-        let since = self.site.news.since(self.told);
+        // All that came is looked at now and is not to wake us once more.
+        self.jobs = self.jobs.resubscribe();
+        self.queues = self.queues.resubscribe();
+        let since = self.news.since(self.told);
         if since.missed > 0 {
             let missed = Lagged {
                 missed: since.missed,
@@ -169,7 +202,7 @@ impl Following {
             if !self.wanted.holds(&told.event) {
                 continue;
             }
-            let name = self.site.news.name(told.number);
+            let name = self.news.name(told.number);
             let written = match &told.event {
                 Event::Job(event) => message("job", event, Some(&name)),
                 Event::Queue(event) => message("queue", event, Some(&name)),
@@ -189,4 +222,123 @@ fn message<T: Serialize>(event: &str, data: &T, id: Option<&str>) -> Option<Byte
     let data = serde_json::to_string(data).ok()?;
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     Some(Bytes::from(format!("event: {event}\n{id}data: {data}\n\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{JobId, JobState, Queue};
+    use tokio::sync::broadcast::Sender;
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    struct Scene {
+        jobs: Sender<JobMoved>,
+        _queues: Sender<QueueEvent>,
+        closing: watch::Sender<bool>,
+        following: Following,
+    }
+
+    fn scene(queue: Queue, beat: Duration) -> Scene {
+        let (jobs, queues) = (Sender::new(8), Sender::new(8));
+        let news = News::new(jobs.subscribe(), queues.subscribe());
+        let closing = watch::Sender::new(false);
+        let following = Following {
+            news: Arc::new(news),
+            wanted: Wanted {
+                queue: Some(QueueName(queue)),
+                states: States(Vec::new()),
+            },
+            told: 0,
+            outgoing: VecDeque::new(),
+            jobs: jobs.subscribe(),
+            queues: queues.subscribe(),
+            closing: closing.subscribe(),
+            may_stay: Box::new(|| true),
+            beat,
+            next_beat: Instant::now() + beat,
+            _place: places().try_acquire_owned().unwrap(),
+        };
+        Scene {
+            jobs,
+            _queues: queues,
+            closing,
+            following,
+        }
+    }
+
+    fn moved(id: i64) -> JobMoved {
+        JobMoved {
+            id: JobId(id),
+            queue: Queue::Scoring,
+            state: JobState::Running,
+            error: None,
+        }
+    }
+
+    /// What is heard while another queue is never quiet.
+    async fn heard_beside_a_busy_queue(
+        following: &mut Following,
+        jobs: &Sender<JobMoved>,
+    ) -> String {
+        let busy = async {
+            loop {
+                jobs.send(moved(1)).unwrap();
+                yield_now().await;
+            }
+        };
+        let heard = async {
+            tokio::select! {
+                next = following.next() => next,
+                () = busy => None,
+            }
+        };
+        let heard = timeout(Duration::from_secs(20), heard).await;
+        let heard = heard.expect("a beat").unwrap_or_default();
+        String::from_utf8(heard.to_vec()).unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn a_filtered_stream_beats_beside_a_busy_queue() {
+        let mut scene = scene(Queue::Cleanup, SOON);
+        for _ in 0..2 {
+            let heard = heard_beside_a_busy_queue(&mut scene.following, &scene.jobs).await;
+            assert_eq!(heard, ": still here\n\n");
+        }
+        // Whose session is over is let go of at a beat.
+        scene.following.may_stay = Box::new(|| false);
+        let heard = heard_beside_a_busy_queue(&mut scene.following, &scene.jobs).await;
+        assert_eq!(heard, "");
+    }
+
+    #[actix_rt::test]
+    async fn what_was_looked_at_wakes_nobody() {
+        let mut scene = scene(Queue::Scoring, NEVER);
+        for id in 1..=5 {
+            scene.jobs.send(moved(id)).unwrap();
+        }
+        for id in 1..=5 {
+            let next = scene.following.next().await.unwrap();
+            let next = String::from_utf8(next.to_vec()).unwrap();
+            assert!(next.contains(&format!("\"id\":{id},")), "{next}");
+        }
+        assert!(scene.following.jobs.is_empty(), "it would look five times");
+    }
+
+    #[actix_rt::test]
+    async fn a_stream_ends_when_the_server_closes() {
+        let mut scene = scene(Queue::Scoring, NEVER);
+        let close = async {
+            yield_now().await;
+            scene.closing.send_replace(true);
+        };
+        let ended = async { tokio::join!(scene.following.next(), close).0 };
+        let ended = timeout(Duration::from_secs(20), ended).await;
+        assert_eq!(ended.expect("an end"), None);
+        scene.jobs.send(moved(1)).unwrap();
+        assert_eq!(scene.following.next().await, None);
+    }
 }

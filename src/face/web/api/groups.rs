@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::super::Shared;
 use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
-use super::super::seen::{accepted, seen};
-use super::jobs::timeout;
+use super::super::seen::{accepted, seen, seen_large};
+use super::jobs::{timeout, waited};
 use super::number;
 use crate::face::protocol::{SubmitBatch, Wait};
 
@@ -47,7 +47,7 @@ pub(super) async fn wait(
         timeout: Some(timeout(&request)?),
         ..Wait::default()
     };
-    seen(&request, &shared.site.wait(wait).await?)
+    seen(&request, &waited(&shared, wait).await?)
 }
 
 /// What its jobs found: the very report of `vvv-actors batch`.
@@ -57,5 +57,5 @@ pub(super) async fn report(
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request)?.end()?;
     let id = number(&request, "group")?;
-    seen(&request, &shared.site.report(id).await?)
+    seen_large(&request, shared.site.report(id).await?).await
 }

@@ -9,7 +9,7 @@ use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
 use super::super::seen::{accepted, done, seen};
 use super::number;
-use crate::face::protocol::{Get, List, Span, States, Submit, Wait};
+use crate::face::protocol::{ErrorCode, Get, List, RpcError, Span, States, Submit, Wait, Waited};
 
 /// How long a request waits for an end if it does not say.
 const WAITS: Duration = Duration::from_secs(30);
@@ -81,7 +81,18 @@ pub(super) async fn wait(
         timeout: Some(timeout),
         ..Wait::default()
     };
-    seen(&request, &shared.site.wait(wait).await?)
+    seen(&request, &waited(&shared, wait).await?)
+}
+
+/// Waits, unless the server closes meanwhile.
+pub(super) async fn waited(shared: &Shared, wait: Wait) -> Result<Waited, Problem> {
+    let mut closing = shared.closing.subscribe();
+    tokio::select! {
+        waited = shared.site.wait(wait) => Ok(waited?),
+        _ = closing.wait_for(|closing| *closing) => {
+            Err(RpcError::new(ErrorCode::Stopping, "the server is closing").into())
+        }
+    }
 }
 
 /// How long a request waits.

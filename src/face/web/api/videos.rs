@@ -1,18 +1,17 @@
 //! The site's videos: their scores, what they are made of, and what was found of pictures and links.
 
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Shared;
 use super::super::asked::{Query, body, traceparent};
 use super::super::problem::Problem;
-use super::super::seen::{accepted, if_new, seen};
-use super::wire::{Counts, History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
+use super::super::seen::{accepted, seen};
+use super::wire::{History, LivenessCheck, Paged, ScoredVideo, ThumbnailCheck};
 use crate::engine::{
-    CheckFilter, EngineError, Kind, Label, LeaderboardFilter, PageCursor, SiteView, Tally,
-    ThumbnailStatus, Verdict,
+    CheckFilter, Kind, Label, LeaderboardFilter, PageCursor, ThumbnailStatus, Verdict,
 };
 use crate::face::protocol::{KindName, Submit};
 
@@ -21,8 +20,6 @@ const USUAL_PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1_000;
 /// Snapshots of a history that does not say.
 const USUAL_HISTORY: usize = 100;
-/// Rows of an export.
-const LONGEST_EXPORT: usize = 100_000;
 
 /// Videos by score, highest first.
 pub(super) async fn list(
@@ -54,28 +51,16 @@ fn limit(query: &mut Query) -> Result<usize, Problem> {
     }
 }
 
-/// How many scores each region has.
-pub(super) async fn regions(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    counts(&shared, &request, SiteView::regions).await
+/// The video that a path names. Any text can be an id, so what is written as %2F is read.
+#[derive(Deserialize)]
+struct Named {
+    video_id: String,
 }
 
-/// How many there are of each, as a look tells.
-async fn counts(
-    shared: &Shared,
-    request: &HttpRequest,
-    look: impl FnOnce(&SiteView) -> Result<Vec<Tally>, EngineError> + Send + 'static,
-) -> Result<HttpResponse, Problem> {
-    Query::of(request)?.end()?;
-    let tallies = shared.site.videos.look(look).await?;
-    let counts = tallies.into_iter().map(Into::into).collect();
-    seen(request, &Counts { counts })
-}
-
-fn video_id(request: &HttpRequest) -> String {
-    request.match_info().query("video_id").to_owned()
+async fn video_id(request: &HttpRequest) -> Result<String, Problem> {
+    let named = web::Path::<Named>::extract(request).await;
+    let named = named.map_err(|_| Problem::not_found("resource", request.path()))?;
+    Ok(named.into_inner().video_id)
 }
 
 /// All that is known of a video.
@@ -84,7 +69,7 @@ pub(super) async fn get(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     Query::of(&request)?.end()?;
-    let id = video_id(&request);
+    let id = video_id(&request).await?;
     let wanted = id.clone();
     let video = shared
         .site
@@ -106,7 +91,7 @@ pub(super) async fn history(
     if !(1..=500).contains(&limit) {
         return Err(Problem::params("limit", "must be 1 to 500"));
     }
-    let id = video_id(&request);
+    let id = video_id(&request).await?;
     let (points, read) = shared
         .site
         .videos
@@ -125,6 +110,7 @@ pub(in super::super) struct Check {
     kind: KindName,
     /// 0 (first) to 9.
     #[serde(default)]
+    #[cfg_attr(test, schemars(range(max = 9)))]
     priority: u8,
 }
 
@@ -140,7 +126,7 @@ pub(super) async fn check(
         let reason = "must be score or liveness: a thumbnail's job names its address";
         return Err(Problem::params("kind", reason));
     }
-    let video_ids = [video_id(&request)];
+    let video_ids = [video_id(&request).await?];
     let asked = if kind.0 == Kind::Liveness {
         // Whoever asks for one video wants to know how it is now.
         json!({"video_ids": video_ids, "fresh": true})
@@ -156,7 +142,8 @@ pub(super) async fn check(
     let submitted = shared.site.submit(submit).await?;
     let first = submitted.ids.first().copied().unwrap_or_default();
     let path = request.path();
-    let root = path.split("/videos/").next().unwrap_or_default();
+    // Whatever is mounted above us may be called so too.
+    let (root, _) = path.rsplit_once("/videos/").unwrap_or_default();
     accepted(&submitted, &format!("{root}/jobs/{first}"))
 }
 
@@ -172,14 +159,6 @@ pub(super) async fn thumbnails(
         .look(move |view| view.thumbnail_checks(&filter))
         .await?;
     seen(&request, &Paged::<ThumbnailCheck>::of(page))
-}
-
-/// How many checks of thumbnails came out how.
-pub(super) async fn thumbnail_counts(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    counts(&shared, &request, SiteView::thumbnail_counts).await
 }
 
 /// A page of checks, of those that came out as the query names.
@@ -224,51 +203,4 @@ pub(super) async fn liveness(
         .look(move |view| view.liveness_checks(&filter))
         .await?;
     seen(&request, &Paged::<LivenessCheck>::of(page))
-}
-
-/// How many checks of videos came out how.
-pub(super) async fn liveness_counts(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    counts(&shared, &request, SiteView::liveness_counts).await
-}
-
-/// The checks of videos as CSV, all of them up to 100,000.
-pub(super) async fn liveness_csv(
-    shared: Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let mut query = Query::of(&request)?;
-    let found = named(&mut query, "verdict", Verdict::from_name)?;
-    query.end()?;
-    let mut csv = String::from("video_id,verdict,reason,http_status,checked_at\r\n");
-    let (mut before, mut rows) = (None, 0);
-    while rows < LONGEST_EXPORT {
-        let filter = CheckFilter {
-            found,
-            before,
-            limit: LONGEST_PAGE,
-        };
-        let page = shared
-            .site
-            .videos
-            .look(move |view| view.liveness_checks(&filter))
-            .await?;
-        rows += page.rows.len();
-        for check in page.rows {
-            csv += &LivenessCheck::from(check).csv();
-        }
-        match page.next {
-            Some(next) => before = Some(next),
-            None => break,
-        }
-    }
-    let mut response = if_new(&request, "text/csv; charset=utf-8", csv.into_bytes());
-    let name =
-        actix_web::http::header::HeaderValue::from_static("attachment; filename=\"links.csv\"");
-    response
-        .headers_mut()
-        .insert(actix_web::http::header::CONTENT_DISPOSITION, name);
-    Ok(response)
 }

@@ -1,9 +1,11 @@
 //! What the API tells of the site's videos. Times are RFC 3339, counts are the site's own numbers.
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::engine::{CheckedThumbnail, CheckedVideo, HistoryPoint, LeaderboardRow, Page, Tally};
+use crate::engine::database::{Cell, Number};
+use crate::engine::{
+    CheckedThumbnail, CheckedVideo, Direction, HistoryPoint, LeaderboardRow, Page, Tally,
+};
 use crate::face::protocol::Time;
 
 /// A page of a list.
@@ -52,14 +54,11 @@ pub(in super::super) struct ScoredVideo {
     /// The last definitive verdict on the video.
     liveness: Option<String>,
     /// `rising`, `steady` or `falling`; null without three snapshots.
-    trend: Option<String>,
+    trend: Option<&'static str>,
 }
 
 impl From<LeaderboardRow> for ScoredVideo {
     fn from(row: LeaderboardRow) -> Self {
-        let trend = row
-            .trend
-            .and_then(|trend| serde_json::to_value(trend.direction).ok());
         Self {
             video_id: row.video_id,
             title: row.title,
@@ -67,15 +66,20 @@ impl From<LeaderboardRow> for ScoredVideo {
             score: row.score,
             label: row.label,
             region: row.region,
-            velocity: serde_json::to_value(&row.velocity)
-                .ok()
-                .as_ref()
-                .and_then(Value::as_f64),
+            velocity: match row.velocity {
+                Cell::Integer(integer) => Some(integer as f64),
+                Cell::Real(real) => of_real(real),
+                Cell::Null | Cell::Text(_) | Cell::Blob(_) => None,
+            },
             engagement: row.engagement,
             scored_at: at(row.scored_at),
             thumbnail: row.thumbnail,
             liveness: row.liveness,
-            trend: trend.as_ref().and_then(Value::as_str).map(str::to_owned),
+            trend: row.trend.map(|trend| match trend.direction {
+                Direction::Rising => "rising",
+                Direction::Steady => "steady",
+                Direction::Falling => "falling",
+            }),
         }
     }
 }
@@ -100,11 +104,9 @@ pub(in super::super) struct Snapshot {
 
 impl From<HistoryPoint> for Snapshot {
     fn from(point: HistoryPoint) -> Self {
-        let count = |number| {
-            serde_json::to_value(number)
-                .ok()
-                .as_ref()
-                .and_then(Value::as_f64)
+        let count = |number: Option<Number>| match number? {
+            Number::Integer(integer) => Some(integer as f64),
+            Number::Real(real) => of_real(real),
         };
         Self {
             at: point.seconds.map(at),
@@ -189,26 +191,6 @@ impl From<CheckedVideo> for LivenessCheck {
     }
 }
 
-impl LivenessCheck {
-    /// As a line of CSV (RFC 4180).
-    pub(super) fn csv(&self) -> String {
-        let status = self
-            .http_status
-            .map(|status| status.to_string())
-            .unwrap_or_default();
-        let at = self.checked_at.to_string();
-        let fields = [&self.video_id, &self.verdict, &self.reason, &status, &at];
-        format!("{}\r\n", fields.map(|field| csv_field(field)).join(","))
-    }
-}
-
-/// A field in quotes. What a spreadsheet would take for a formula is shown to be text.
-fn csv_field(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = text.replace('"', "\"\"");
-    format!("\"{}{text}\"", if is_formula { "'" } else { "" })
-}
-
 /// How many there are of each.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -239,25 +221,12 @@ impl From<Tally> for Count {
     }
 }
 
+/// JSON has no infinity.
+fn of_real(real: f64) -> Option<f64> {
+    real.is_finite().then_some(real)
+}
+
 /// Unix seconds.
 fn at(seconds: i64) -> Time {
     Time(seconds.saturating_mul(1000))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_csv_holds_whatever_a_stranger_wrote() {
-        let check = LivenessCheck {
-            video_id: "-Bg3w_kVyPQ".to_owned(),
-            verdict: "dead".to_owned(),
-            reason: "said \"no\",\nand =1+1".to_owned(),
-            http_status: Some(404),
-            checked_at: at(0),
-        };
-        let line = "\"'-Bg3w_kVyPQ\",\"dead\",\"said \"\"no\"\",\nand =1+1\",\"404\",\"1970-01-01T00:00:00Z\"\r\n";
-        assert_eq!(check.csv(), line);
-    }
 }

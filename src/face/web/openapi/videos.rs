@@ -114,11 +114,7 @@ fn checks(document: &mut Document) {
         .answer::<Counts>("200", "The counts.")
         .end();
     document
-        .operation(
-            "get",
-            "/liveness.csv",
-            "The same as CSV, 100,000 rows at most.",
-        )
+        .operation("get", "/liveness.csv", "All of them as CSV.")
         .query("verdict", "Only these.", names(&verdicts))
         .answer_as("200", "The rows.", "text/csv", json!({"type": "string"}))
         .end();

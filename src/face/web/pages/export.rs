@@ -77,8 +77,8 @@ fn quoted(cell: &str) -> String {
     format!("\"{guard}{}\"", cell.replace('"', "\"\""))
 }
 
-/// As CSV.
-pub(super) async fn csv(
+/// As CSV; the API's too.
+pub(in crate::face::web) async fn csv(
     shared: Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {

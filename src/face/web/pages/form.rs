@@ -1,14 +1,16 @@
 //! Forms: what they say, and whether they may.
 
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::Payload;
-use actix_web::{HttpMessage, HttpRequest};
 
-use crate::face::web::asked::bytes;
-use crate::face::web::guard::{Visitor, bearer};
+use crate::face::web::asked::{bytes, is_sent_as};
+use crate::face::web::guard::{bearer, visitor};
 use crate::face::web::options::Access;
 use crate::face::web::problem::Problem;
+
+/// What a form is sent as.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a form says.
 #[derive(Debug)]
@@ -17,9 +19,9 @@ pub(super) struct Form(Vec<(String, String)>);
 impl Form {
     /// Reads one as a browser sends it.
     pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
-        if !is_form(request.headers()) {
+        if !is_sent_as(request.headers(), FORM) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            let detail = "only a form is taken here: application/x-www-form-urlencoded";
+            let detail = format!("only a form is taken here: {FORM}");
             return Err(Problem::new(status, "request", detail));
         }
         let body = bytes(payload).await?;
@@ -64,25 +66,9 @@ impl Form {
     }
 }
 
-/// Who asks.
-pub(super) fn visitor(request: &HttpRequest) -> Option<Visitor> {
-    request.extensions().get::<Visitor>().cloned()
-}
-
 /// The path under which all is served.
 pub(super) fn base(request: &HttpRequest) -> String {
     visitor(request)
         .map(|visitor| visitor.base)
         .unwrap_or_default()
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    kind.and_then(|kind| kind.split(';').next())
-        .is_some_and(|kind| {
-            kind.trim()
-                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        })
 }

@@ -1,17 +1,18 @@
 //! Logging in with a token, and out.
 
 use actix_web::cookie::{Cookie, time::Duration};
+use actix_web::dev::RequestHead;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::http::header::{HeaderValue, ORIGIN};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::form::{Form, base, visitor};
+use super::form::{Form, base};
 use super::frame::{Frame, Tab};
 use super::{html_of, page as shown, see};
 use crate::face::web::Shared;
-use crate::face::web::guard::{COOKIE, is_secure, session_cookie};
+use crate::face::web::guard::{FETCH_SITE, host_of, session_cookie, visitor};
 use crate::face::web::problem::Problem;
 
 #[derive(Template)]
@@ -46,7 +47,7 @@ pub(super) async fn begin(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    if !is_from_here(request.headers()) {
+    if !is_from_here(request.head()) {
         let detail = "another site's page sent this: log in on a page of ours";
         return Err(Problem::forbidden(detail));
     }
@@ -57,17 +58,13 @@ pub(super) async fn begin(
         return Ok(html_of(StatusCode::FORBIDDEN, String::new()).set_body(body));
     };
     // Whoever was in here before is out.
-    if let Some(cookie) = request.cookie(COOKIE) {
+    if let Some(cookie) = request.cookie(&shared.cookie) {
         shared.sessions.end(cookie.value());
     }
     let begun = shared.sessions.begin(access);
     let (cookie, _) = begun.ok_or_else(|| Problem::forbidden("the system has no random bytes"))?;
-    let base = base(&request);
-    let mut response = see(&format!("{base}/"));
-    add(
-        &mut response,
-        &session_cookie(&base, cookie, is_secure(&request)),
-    );
+    let mut response = see(&format!("{}/", base(&request)));
+    add(&mut response, &session_cookie(&shared, &request, cookie));
     Ok(response)
 }
 
@@ -79,13 +76,12 @@ pub(super) async fn end(
 ) -> Result<HttpResponse, Problem> {
     let form = Form::read(&request, payload).await?;
     form.is_of_ours(&request)?;
-    if let Some(cookie) = request.cookie(COOKIE) {
+    if let Some(cookie) = request.cookie(&shared.cookie) {
         shared.sessions.end(cookie.value());
     }
-    let base = base(&request);
-    let mut over = session_cookie(&base, String::new(), is_secure(&request));
+    let mut over = session_cookie(&shared, &request, String::new());
     over.set_max_age(Duration::ZERO);
-    let mut response = see(&format!("{base}/login"));
+    let mut response = see(&format!("{}/login", base(&request)));
     add(&mut response, &over);
     Ok(response)
 }
@@ -96,19 +92,17 @@ fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
 }
 
 /// Whether a page of ours sent it, as far as a browser says; a program says nothing.
-fn is_from_here(headers: &HeaderMap) -> bool {
-    let text =
-        |value: &actix_web::http::header::HeaderValue| value.to_str().map(str::to_owned).ok();
+fn is_from_here(head: &RequestHead) -> bool {
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
     // Where it is said it is right; a proxy may have changed the host since.
-    if let Some(site) = headers.get("sec-fetch-site").and_then(text) {
+    if let Some(site) = head.headers.get(FETCH_SITE).and_then(text) {
         return site == "same-origin" || site == "none";
     }
-    let Some(origin) = headers.get(ORIGIN).and_then(text) else {
+    let Some(origin) = head.headers.get(ORIGIN).and_then(text) else {
         return true;
     };
-    let host = headers.get(HOST).and_then(text).unwrap_or_default();
     let named = origin.split_once("://").map(|(_, name)| name);
-    named.is_some_and(|name| name.eq_ignore_ascii_case(&host))
+    named.is_some_and(|name| name.eq_ignore_ascii_case(host_of(head)))
 }
 
 #[cfg(test)]
@@ -123,7 +117,7 @@ mod tests {
             let request = pairs
                 .iter()
                 .fold(request, |request, pair| request.insert_header(*pair));
-            is_from_here(request.to_http_request().headers())
+            is_from_here(request.to_http_request().head())
         };
         assert!(from_here(&[]));
         assert!(from_here(&[("sec-fetch-site", "same-origin")]));
@@ -132,5 +126,9 @@ mod tests {
         assert!(!from_here(&[("sec-fetch-site", "same-site")]));
         assert!(!from_here(&[("origin", "null")]));
         assert!(!from_here(&[("origin", "http://127.0.0.1:9")]));
+        // HTTP/2 names the host in the address.
+        let of_http2 = TestRequest::post().uri("https://vault.example/login");
+        let of_http2 = of_http2.insert_header(("origin", "https://vault.example"));
+        assert!(is_from_here(of_http2.to_http_request().head()));
     }
 }

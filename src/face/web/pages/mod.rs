@@ -31,6 +31,7 @@ use actix_web::web::{self, Data};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use askama::Template;
 
+pub(super) use self::export::csv as checks_as_csv;
 use self::frame::{Frame, Tab};
 use super::problem::Problem;
 use crate::face::protocol::{ErrorCode, RpcError};
@@ -92,7 +93,7 @@ async fn told_as_a_page(
 
 fn wrong(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     let status = problem.status();
-    let title = title_of(status);
+    let title = title_of(problem);
     let page = Wrong {
         frame: Frame::plain(request, Tab::None, title),
         title,
@@ -104,19 +105,20 @@ fn wrong(request: &HttpRequest, problem: &Problem) -> HttpResponse {
         Ok(html) => html_of(status, html),
         Err(_) => HttpResponse::build(status).body(problem.detail().to_owned()),
     };
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if problem.may_pass() {
         let headers = response.headers_mut();
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
 
-fn title_of(status: StatusCode) -> &'static str {
-    match status.as_u16() {
+fn title_of(problem: &Problem) -> &'static str {
+    match problem.status().as_u16() {
         400 => "That cannot be shown",
         401 | 403 => "That is not allowed",
         404 => "There is nothing here",
-        503 => "Busy",
+        503 if problem.may_pass() => "Busy",
+        503 => "That takes too long",
         _ => "Something went wrong",
     }
 }
