@@ -23,6 +23,7 @@ mod report;
 mod schedule;
 mod selection;
 mod site_view;
+mod steering;
 mod stop;
 mod ticket;
 mod waiting;
@@ -131,17 +132,17 @@ fn live(
 ) {
     let arbiters = Arbiters::default();
     let system = actix_rt::System::new();
-    let requests = system.block_on(async {
+    let (requests, queue) = system.block_on(async {
         let (alive, gone) = oneshot::channel::<Lost>();
-        let (supervisor, _queue) = match launch(setup, calls, events, arbiters.clone(), alive) {
+        let (supervisor, queue) = match launch(setup, calls, events, arbiters.clone(), alive) {
             Ok(launched) => launched,
             Err(error) => {
                 let _ = ready.send(Err(error));
-                return Vec::new();
+                return (Vec::new(), None);
             }
         };
         let _ = ready.send(Ok(supervisor.clone()));
-        tokio::select! {
+        let requests = tokio::select! {
             // Whoever asks to stop may do so because the news ended with the supervisor.
             biased;
             why = gone => {
@@ -155,7 +156,8 @@ fn live(
                 phase.send_replace(Phase::Stopping);
                 stop(&supervisor, request, &mut stops).await
             }
-        }
+        };
+        (requests, queue)
     });
     for name in arbiters.stop_and_join(JOIN_TIMEOUT) {
         tracing::error!(
@@ -163,6 +165,8 @@ fn live(
             "a thread did not end in time and is left behind"
         );
     }
+    // Not before: a thread of ours may still hold a job of it.
+    drop(queue);
     actix_rt::System::current().stop();
     drop(system);
     for request in requests {

@@ -65,7 +65,7 @@
 //! - [`EngineHandle::blocking`] is the same for a plain thread.
 //!
 //! A `traceparent` among the [`SubmitOptions`] puts the spans of the work, from its submit to the commit
-//! of its outcome, into the host's own trace.
+//! of its outcome, into the host's own trace; without one they are a trace of their own.
 //!
 //! Nothing global is installed: no tracing subscriber, signal handler, panic hook or metrics
 //! recorder. Engines share nothing; two on two files, or with TEMP queues on one, do not disturb

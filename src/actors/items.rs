@@ -17,6 +17,8 @@ pub enum ItemEnd {
     Done,
     /// Left for another attempt.
     Left(Why),
+    /// The claim is lost: nothing more of the job can be recorded.
+    NotOurs,
 }
 
 /// What is left of a job.
@@ -61,6 +63,7 @@ where
                 None => break,
                 Some((_, Ok(ItemEnd::Done))) => {}
                 Some((item, Ok(ItemEnd::Left(why)))) => left.add(item, why),
+                Some((_, Ok(ItemEnd::NotOurs))) => return Rest::Dropped,
                 Some((_, Err(panic))) => return Rest::Lost(panic_text(panic.as_ref())),
             },
         }
@@ -178,6 +181,22 @@ mod tests {
             rest,
             Rest::Items(vec![1, 2, 3], Why::Parked(Duration::from_secs(60)))
         );
+    }
+
+    #[actix_rt::test]
+    async fn a_job_that_is_not_ours_any_more_is_left_where_it_stands() {
+        let asked = RefCell::new(Vec::new());
+        let rest = work_through(vec![1, 2, 3], 2, &JobControl::start(), |item| {
+            asked.borrow_mut().push(item);
+            async move {
+                match item {
+                    1 => ItemEnd::NotOurs,
+                    _ => std::future::pending().await,
+                }
+            }
+        })
+        .await;
+        assert_eq!((rest, asked.into_inner()), (Rest::Dropped, vec![1, 2]));
     }
 
     #[actix_rt::test]

@@ -232,6 +232,7 @@ impl Attempt {
             }
             // Asked to stop while the disk was full.
             Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
+            Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),
                 retry_after: None,
