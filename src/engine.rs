@@ -43,7 +43,7 @@ pub use self::events::EngineEvent;
 pub use self::handle::EngineHandle;
 pub use self::job_events::JobEvents;
 pub use self::lock_file::LockFile;
-use self::opening::{open, tell_of_damage, warn_without_index};
+use self::opening::{open, warn_without_index};
 pub use self::pictures::{open_pictures, resized};
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::report::{Found, LivenessReport, News, Report, ScoreReport, ThumbnailsReport};
@@ -127,7 +127,7 @@ fn live(
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     ready: &Ready,
-    mut stops: mpsc::UnboundedReceiver<StopRequest>,
+    stops: mpsc::UnboundedReceiver<StopRequest>,
     phase: &watch::Sender<Phase>,
 ) {
     let arbiters = Arbiters::default();
@@ -142,21 +142,7 @@ fn live(
             }
         };
         let _ = ready.send(Ok(supervisor.clone()));
-        let requests = tokio::select! {
-            // Whoever asks to stop may do so because the news ended with the supervisor.
-            biased;
-            why = gone => {
-                let why = why.unwrap_or(Lost::Died);
-                phase.send_replace(Phase::Lost(why));
-                tracing::error!(%why, "the engine stops");
-                Vec::new()
-            }
-            request = stops.recv() => {
-                // Before anything closes: whoever waits then knows why.
-                phase.send_replace(Phase::Stopping);
-                stop(&supervisor, request, &mut stops).await
-            }
-        };
+        let requests = until_stopped(&supervisor, gone, stops, phase).await;
         (requests, queue)
     });
     for name in arbiters.stop_and_join(JOIN_TIMEOUT) {
@@ -174,6 +160,30 @@ fn live(
     }
 }
 
+/// Works until it is told to stop, or until the supervisor is gone; those who asked for it.
+async fn until_stopped(
+    supervisor: &Addr<Supervisor>,
+    gone: oneshot::Receiver<Lost>,
+    mut stops: mpsc::UnboundedReceiver<StopRequest>,
+    phase: &watch::Sender<Phase>,
+) -> Vec<StopRequest> {
+    tokio::select! {
+        // Whoever asks to stop may do so because the news ended with the supervisor.
+        biased;
+        why = gone => {
+            let why = why.unwrap_or(Lost::Died);
+            phase.send_replace(Phase::Lost(why));
+            tracing::error!(%why, "the engine stops");
+            Vec::new()
+        }
+        request = stops.recv() => {
+            // Before anything closes: whoever waits then knows why.
+            phase.send_replace(Phase::Stopping);
+            stop(supervisor, request, &mut stops).await
+        }
+    }
+}
+
 fn launch(
     setup: Setup,
     calls: CallBudget,
@@ -184,18 +194,14 @@ fn launch(
     let config = Arc::new(setup.config);
     let fetch_settings = fetch::Settings::new(&config.fetch)
         .map_err(|error| EngineError::Fetch(error.to_string()))?;
+    let durable = !setup.run.one_shot;
     let mut store = store_options(&config);
-    let mut lock_file = None;
-    if !setup.run.one_shot {
+    if durable {
         store.queue = QueueHome::File;
-        lock_file = Some(LockFile::take(&store.path)?);
     }
     let store = Arc::new(store);
-    let opened = open(&store, &config, setup.run.one_shot, setup.open_within);
-    if let (Err(EngineError::Store(error)), false) = (&opened, setup.run.one_shot) {
-        tell_of_damage(&config, error);
-    }
-    let (writer, unclean) = opened?;
+    let queue = durable.then(|| LockFile::take(&store.path)).transpose()?;
+    let (writer, unclean) = open(&store, &config, setup.run.one_shot, setup.open_within)?;
     warn_without_index(&writer, &store);
     let decoder = Decoder::start(
         config.thumbnails.max_pixels,
@@ -221,7 +227,7 @@ fn launch(
         unclean,
         alive,
     });
-    Ok((supervisor, lock_file))
+    Ok((supervisor, queue))
 }
 
 fn store_options(config: &Config) -> store::Options {

@@ -23,10 +23,10 @@ use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Config;
-use vvv_actors::engine::{JobState, LockFile, PoolStatus, Queue};
+use vvv_actors::engine::{Grouping, Job, JobRequest, JobState, LockFile, PoolStatus, Queue};
 use vvv_actors::{
-    Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, Liveness, News, Score, Status,
-    SubmitOptions, ThumbnailItem, Thumbnails,
+    Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, JobId, Liveness, News, Score,
+    Status, SubmitOptions, ThumbnailItem, Thumbnails,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -266,6 +266,50 @@ fn a_plain_thread_waits_on_the_spot() {
         let refused = engine.submit(liveness(&ids)).unwrap_err();
         assert!(matches!(refused, EngineError::Stopped), "{refused}");
     }
+}
+
+#[test]
+fn a_plain_thread_steers_the_durable_queue() {
+    let scene = Scene::new();
+    let engine = scene.start(true).blocking();
+    let events = engine.events();
+    assert!(engine.pause(Queue::Cleanup, true).unwrap());
+    let request = |id: &String| JobRequest {
+        job: Job::Liveness(liveness(std::slice::from_ref(id))),
+        priority: Job::DEFAULT_PRIORITY,
+        delay_ms: 0,
+        unique_key: None,
+        unique_for: None,
+        trace: None,
+    };
+    let requests = alive(0..3).iter().map(request).collect();
+    let (queued, group) = engine.enqueue(requests, Grouping::None).unwrap();
+    let ids: Vec<JobId> = queued
+        .iter()
+        .flat_map(|queued| queued.ids.clone())
+        .collect();
+    assert_eq!((ids.len(), group), (3, None));
+    assert_eq!(engine.cancel(ids[..1].to_vec()).unwrap(), ids[..1]);
+    assert_eq!(engine.purge(Queue::Cleanup).unwrap(), 2);
+    assert_eq!(engine.retry(ids[..1].to_vec()).unwrap(), ids[..1]);
+    assert!(engine.pause(Queue::Cleanup, false).unwrap());
+    let is_done = |event: &EngineEvent| matches!(event, EngineEvent::Moved(moved) if moved.state == JobState::Succeeded);
+    let heard: Vec<EngineEvent> = events.take_while(|event| !is_done(event)).collect();
+    let cancelled = |event: &&EngineEvent| matches!(event, EngineEvent::Moved(moved) if moved.state == JobState::Cancelled);
+    assert_eq!(heard.iter().filter(cancelled).count(), 3, "{heard:?}");
+    assert!(engine.alarms().unwrap().is_empty());
+    let mut config = scene.config.clone();
+    config.database.path.clone_from(&scene.vault.path);
+    config.queues.cleanup.workers = 1;
+    engine.reload(config).unwrap();
+    until("one worker is left", || {
+        let pools = engine.status().unwrap().pools;
+        let cleanup = pools.iter().find(|pool| pool.queue == Queue::Cleanup);
+        (cleanup?.workers == 1).then_some(())
+    });
+    let events = engine.events();
+    engine.shutdown(DRAIN);
+    assert_eq!(events.count(), 0);
 }
 
 #[tokio::test]

@@ -34,6 +34,14 @@ pub enum Rest<T> {
     Lost(String),
 }
 
+impl<T> Rest<T> {
+    /// Whether the attempt's outcome says what became of each item: what it reused it does not look
+    /// up again.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self, Self::None | Self::Items(..))
+    }
+}
+
 /// Runs `work` for each item, `in_flight` at once. A request to stop begins nothing new; dropped
 /// work is left where it stands.
 pub async fn work_through<T, F>(

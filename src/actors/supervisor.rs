@@ -365,7 +365,7 @@ impl Supervisor {
                 SeatStatus::new("rate limiter", &self.limiter),
                 SeatStatus::new("database actor", &self.writer),
             ])
-            .chain(self.upkeep.as_ref().map(Upkeep::seats))
+            .chain(self.upkeep.iter().flat_map(Upkeep::seats))
             .collect()
     }
 }

@@ -124,7 +124,8 @@ impl EngineHandle {
     /// limits, policies. The rest is named.
     ///
     /// # Errors
-    /// When the engine is lost.
+    /// [`EngineError::Config`] when it contradicts itself together with what cannot change, and
+    /// when the engine was stopped or is lost.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
         let reload = Reload(Box::new(config.clone()));
         match self.supervisor.send(reload).await {
@@ -173,7 +174,7 @@ impl EngineHandle {
     /// How the engine fares.
     ///
     /// # Errors
-    /// When the engine is lost.
+    /// When the engine was stopped or is lost.
     pub async fn status(&self) -> Result<Status, EngineError> {
         self.supervisor
             .send(GetStatus)
@@ -187,10 +188,11 @@ impl EngineHandle {
         self.lost().is_some()
     }
 
-    /// What is wrong and not right again.
+    /// What is wrong and not right again. Only an engine with a durable queue looks for that: with a
+    /// temporary one there is never an alarm.
     ///
     /// # Errors
-    /// When the engine is lost.
+    /// When the engine was stopped or is lost.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
         let asked = self.supervisor.send(GetAlarms).await;
         asked.map_err(|_| self.phase.borrow().gone())

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Supervisor;
-use super::factories::{Vacancy, milliseconds};
+use super::factories::{Vacancy, milliseconds, start_writer};
 use super::upkeep::watch_over;
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
-use crate::actors::meters::Who;
+use crate::actors::meters::{Standing, Who};
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::domain::job::Queue;
@@ -48,7 +48,10 @@ impl Supervisor {
         match vacancy {
             Vacancy::None => {}
             Vacancy::Found(restart) => {
-                self.deps.meters.staff.died(Who::pool(queue));
+                let staff = &self.deps.meters.staff;
+                staff.died(Who::pool(queue));
+                // Its workers went with it.
+                staff.stands(queue, Standing::default());
                 report("pool", Some(queue), restart);
                 if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
                     self.tickets.fail_queue(queue, "its pool died too often");
@@ -163,12 +166,8 @@ impl Supervisor {
         let (meters, reopened) = (self.deps.meters.clone(), context.address().recipient());
         let (run, troubles) = (&self.deps.run, self.deps.db.troubles());
         let watch = watch_over(run, self.deps.file, troubles, &context.address());
-        let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
-            let actor = DbActor::new(writer, store, reopened, meters, faults);
-            match watch {
-                Some(watch) => actor.watching(watch),
-                None => actor,
-            }
+        let writer = start_writer(&arbiter, watch, move || {
+            DbActor::new(writer, store, reopened, meters, faults)
         });
         self.deps.db.slot().replace(writer.clone());
         self.writer.fill(writer);
