@@ -203,12 +203,8 @@ fn launch(
     let queue = durable.then(|| LockFile::take(&store.path)).transpose()?;
     let (writer, unclean) = open(&store, &config, setup.run.one_shot, setup.open_within)?;
     warn_without_index(&writer, &store);
-    let decoder = Decoder::start(
-        config.thumbnails.max_pixels,
-        config.engine.nice,
-        &setup.faults,
-    )
-    .map_err(EngineError::Thread)?;
+    let (max_pixels, nice) = (config.thumbnails.max_pixels, config.engine.nice);
+    let decoder = Decoder::start(max_pixels, nice, &setup.faults).map_err(EngineError::Thread)?;
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
     let supervisor = Supervisor::launch(Launch {
         config,

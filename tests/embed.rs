@@ -456,6 +456,19 @@ impl Barrier {
     }
 }
 
+/// Waits until a durable engine has begun, and looked at what others did to the file: it writes
+/// nothing more of its own accord.
+async fn until_quiet(scene: &Scene, engine: &EngineHandle) {
+    let mut scored = engine.submit(scene.scores()).await.unwrap();
+    assert!(soon(scored.wait()).await.unwrap().is_complete());
+    let row = "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\":[]}')";
+    scene.vault.connect().execute_batch(row).unwrap();
+    let state = "SELECT state FROM vvv_jobs ORDER BY id DESC";
+    until("the row is done", || {
+        (scene.vault.ask(state) == "succeeded").then_some(())
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
     let mut scene = Scene::new();
@@ -463,15 +476,7 @@ async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
     let barrier = Barrier::default();
     let faults = barrier.at(Step::SupervisorTicks);
     let engine = scene.builder(true).faults(faults).start().unwrap();
-    let mut scored = engine.submit(scene.scores()).await.unwrap();
-    assert!(soon(scored.wait()).await.unwrap().is_complete());
-    let site = scene.vault.connect();
-    // Once this is done the engine has looked at the file, and does not until it changes again.
-    let row = "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\":[]}')";
-    site.execute_batch(row).unwrap();
-    let is = |query: &str, wanted| (scene.vault.ask(query) == wanted).then_some(());
-    let state = "SELECT state FROM vvv_jobs ORDER BY id DESC";
-    until("the row is done", || is(state, "succeeded"));
+    until_quiet(&scene, &engine).await;
     let events = engine.events();
     let later = SubmitOptions {
         delay: Duration::from_secs(2),
@@ -489,6 +494,7 @@ async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
         until_status(&engine, |status| status.writes_waiting == 0).await;
     }
     // Both wait for another's lock, the claim first; their answers come while nobody reads them.
+    let site = scene.vault.connect();
     site.execute_batch("BEGIN IMMEDIATE").unwrap();
     until_status(&engine, |status| status.writes_waiting == 1).await;
     assert!(began.elapsed() >= later.delay);
@@ -499,7 +505,9 @@ async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
     barrier.until_somebody_is_held();
     site.execute_batch("COMMIT").unwrap();
     let state = format!("SELECT state FROM vvv_jobs WHERE id = {job}");
-    until("the job is cancelled", || is(&state, "cancelled"));
+    until("the job is cancelled", || {
+        (scene.vault.ask(&state) == "cancelled").then_some(())
+    });
     barrier.open();
     assert_eq!(soon(cancel).await.unwrap().unwrap(), [job]);
     until_idle(&engine).await;

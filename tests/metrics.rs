@@ -32,6 +32,7 @@ use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::SubmitOptions;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
+use vvv_actors::actors::supervisor::SeatStatus;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
     Engine, EngineHandle, Findings, Grouping, Job, JobId, JobRequest, JobState, LivenessJob, Queue,
@@ -500,6 +501,28 @@ fn an_engine_with_a_temporary_queue_counts_and_claims_nothing_it_does_not_know()
     for absent in ["vvv_alarm", "vvv_queue_jobs"] {
         assert!(!seen.names().contains(absent), "{absent}");
     }
+    scene.stop(&engine);
+}
+
+#[test]
+fn a_pool_that_rests_has_no_workers_and_a_seat_is_told_of_everybody() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.engine.max_restarts = 1;
+    let dies = |step| (step == Step::PoolDispatches).then_some(Fault::Panic);
+    let engine = scene.start(Faults::new(dies));
+    let workers = r#"vvv_workers{queue="scoring"}"#;
+    wait_for(&engine, &[(workers, 4.0)]);
+    scene.enqueue(&engine, score(&scene.vault.ids));
+    let died = r#"vvv_restarts_total{who="scoring_pool"}"#;
+    wait_for(&engine, &[(died, 2.0), (workers, 0.0)]);
+    let status = scene.runtime.block_on(engine.status()).unwrap();
+    let spent = |seat: &&SeatStatus| seat.is_spent;
+    let spent: Vec<&SeatStatus> = status.seats.iter().filter(spent).collect();
+    assert_eq!(spent.len(), 1, "{status:?}");
+    assert_eq!(spent[0].actor, "scoring pool");
+    let names = status.seats.iter().map(|seat| &*seat.actor);
+    assert!(names.clone().any(|name| name == "scheduler"));
+    assert!(names.clone().any(|name| name == "alarm keeper"));
     scene.stop(&engine);
 }
 

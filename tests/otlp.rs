@@ -73,6 +73,23 @@ fn all_spans(posted: &Receiver<(String, Value)>) -> Vec<Value> {
     spans
 }
 
+/// Of the one piece of work that was given no trace.
+fn a_trace_begins_with_its_submit(spans: &[Value]) {
+    let begun: Vec<&Value> = spans
+        .iter()
+        .filter(|span| span["traceId"] != TRACE && span["name"] == "submit")
+        .collect();
+    assert_eq!(begun.len(), 1, "{spans:?}");
+    assert_eq!(begun[0]["parentSpanId"], "");
+    let below = |span: &&Value| span["parentSpanId"] == begun[0]["spanId"];
+    let below: Vec<&Value> = spans
+        .iter()
+        .filter(below)
+        .map(|span| &span["name"])
+        .collect();
+    assert_eq!(below, ["queued", "job"], "{spans:?}");
+}
+
 fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
     let attributes = span["attributes"].as_array().unwrap();
     let found = attributes.iter().find(|attribute| attribute["key"] == key);
@@ -90,21 +107,16 @@ fn spans_reach_the_collector_below_the_span_that_submitted() {
     scene.set("OTEL_EXPORTER_OTLP_HEADERS", "api-key=s3cret,x-scope=a%20b");
     let daemon = Daemon::start(&scene, &[]);
     let mut client = daemon.client();
-    let job = |flags: &str| {
-        json!({"kind": "score", "payload": {"video_ids": [scene.vault.ids[0]]},
-            "traceparent": format!("00-{TRACE}-{PARENT}-{flags}")})
-    };
-    // Of a trace that nobody records we tell nothing either.
-    for flags in ["01", "00"] {
-        let id = client.call("jobs.submit", job(flags))["ids"][0].clone();
+    // Of a trace that nobody records we tell nothing either; work of none begins one.
+    for flags in [Some("01"), Some("00"), None] {
+        let mut job = json!({"kind": "score", "payload": {"video_ids": [scene.vault.ids[0]]}});
+        if let Some(flags) = flags {
+            job["traceparent"] = format!("00-{TRACE}-{PARENT}-{flags}").into();
+        }
+        let id = client.call("jobs.submit", job)["ids"][0].clone();
         let waited = client.call("jobs.wait", json!({"ids": [id], "timeout": "20s"}));
         assert_eq!(waited["ended"], true);
     }
-    // Work of no trace begins one.
-    let other = json!({"kind": "score", "payload": {"video_ids": [scene.vault.ids[1]]}});
-    let id = client.call("jobs.submit", other)["ids"][0].clone();
-    let waited = client.call("jobs.wait", json!({"ids": [id], "timeout": "20s"}));
-    assert_eq!(waited["ended"], true);
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let spans = all_spans(&posted);
@@ -123,19 +135,7 @@ fn spans_reach_the_collector_below_the_span_that_submitted() {
     for name in ["score", "commit"] {
         assert_eq!(one(name)["parentSpanId"], one("job")["spanId"], "{name}");
     }
-    let begun: Vec<&Value> = spans
-        .iter()
-        .filter(|span| span["traceId"] != TRACE && span["name"] == "submit")
-        .collect();
-    assert_eq!(begun.len(), 1, "{spans:?}");
-    assert_eq!(begun[0]["parentSpanId"], "");
-    let below = |span: &&Value| span["parentSpanId"] == begun[0]["spanId"];
-    let below: Vec<&Value> = spans
-        .iter()
-        .filter(below)
-        .map(|span| &span["name"])
-        .collect();
-    assert_eq!(below, ["queued", "job"], "{spans:?}");
+    a_trace_begins_with_its_submit(&spans);
     let time = |span: &Value, key: &str| -> u128 { span[key].as_str().unwrap().parse().unwrap() };
     let (job, commit) = (one("job"), one("commit"));
     assert!(time(job, "startTimeUnixNano") <= time(commit, "startTimeUnixNano"));

@@ -208,6 +208,29 @@ fn named(trace: TraceParent, name: &str) -> Vec<Seen> {
     all.iter().filter(of).cloned().collect()
 }
 
+fn the_work_is_below_its_attempts(score: TraceParent, pictures: TraceParent, links: TraceParent) {
+    for (trace, work) in [
+        (score, &["score"][..]),
+        (pictures, &["thumbnail", "fetch", "judge", "record"]),
+        (links, &["video", "permit", "fetch", "judge", "record"]),
+    ] {
+        let below = below_jobs(trace);
+        for name in work {
+            assert!(below.iter().any(|seen| seen == name), "{name}: {below:?}");
+        }
+    }
+    // The work is done on other threads than the one that hands it out.
+    let all = seen();
+    let id = score.trace().to_string();
+    let at = (0..all.len()).find(|at| {
+        let job = above(&all, *at, "job");
+        all[*at].name == "score"
+            && job.is_some_and(|job| all[job].fields.get("trace_id") == Some(&id))
+    });
+    let work = &all[at.unwrap()];
+    assert_ne!(work.thread, all[work.parent.unwrap()].thread);
+}
+
 #[test]
 fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
     for (durable, n) in [(true, 1), (false, 2)] {
@@ -250,26 +273,7 @@ fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
             let below = below_jobs(trace);
             assert!(below.iter().any(|name| name == "commit"), "{below:?}");
         }
-        for (trace, work) in [
-            (score, &["score"][..]),
-            (pictures, &["thumbnail", "fetch", "judge", "record"]),
-            (links, &["video", "permit", "fetch", "judge", "record"]),
-        ] {
-            let below = below_jobs(trace);
-            for name in work {
-                assert!(below.iter().any(|seen| seen == name), "{name}: {below:?}");
-            }
-        }
-        // The work is done on other threads than the one that hands it out.
-        let all = seen();
-        let id = score.trace().to_string();
-        let at = (0..all.len()).find(|at| {
-            let job = above(&all, *at, "job");
-            all[*at].name == "score"
-                && job.is_some_and(|job| all[job].fields.get("trace_id") == Some(&id))
-        });
-        let work = &all[at.unwrap()];
-        assert_ne!(work.thread, all[work.parent.unwrap()].thread);
+        the_work_is_below_its_attempts(score, pictures, links);
     }
 }
 

@@ -214,13 +214,15 @@ impl Pool {
                     );
                 }
             }
-            Err(error) => {
-                tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
-                let full = matches!(error, StoreError::StorageFull);
-                self.look_again(if full { FULL_AGAIN } else { CLAIM_AGAIN }, context);
-            }
+            Err(error) => self.claim_failed(&error, context),
         }
         self.go_on(context);
+    }
+
+    fn claim_failed(&mut self, error: &StoreError, context: &mut Context<Self>) {
+        tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
+        let full = matches!(error, StoreError::StorageFull);
+        self.look_again(if full { FULL_AGAIN } else { CLAIM_AGAIN }, context);
     }
 
     /// Looks into the queue again after a while, and not before.

@@ -140,8 +140,7 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 /// What workers share, with the first writer and limiter already at work.
 pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
     let clock = Clock::system();
-    let file = FileIdentity::of(&launch.store.path);
-    let troubles = Troubles::default();
+    let (file, troubles) = (FileIdentity::of(&launch.store.path), Troubles::default());
     let (store, faults) = (Arc::clone(&launch.store), launch.faults.clone());
     let (writer, meters) = (launch.writer, launch.meters.clone());
     let reopened = supervisor.clone().recipient();

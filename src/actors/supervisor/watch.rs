@@ -57,28 +57,30 @@ impl Supervisor {
                     self.tickets.fail_queue(queue, "its pool died too often");
                 }
             }
-            Vacancy::Due => {
-                let pool = Pool::new(queue, self.deps.clone(), &self.arbiters).start();
-                if let Some((_, seat)) = self.pools.get_mut(index) {
-                    seat.fill(pool);
-                }
-                // What the dead pool had claimed is nobody's now.
-                let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
-                let release = async move {
-                    // Else nobody would ever run them.
-                    db.write_while(ReleaseRunning { queue }, |_| durable).await
-                };
-                context.spawn(release.into_actor(self).map(move |held, actor, context| {
-                    match held {
-                        Ok(held) => actor.submit_lost(queue, &held, context),
-                        Err(error) => {
-                            tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
-                        }
-                    }
-                    actor.wake(queue);
-                }));
-            }
+            Vacancy::Due => self.replace_pool(index, queue, context),
         }
+    }
+
+    fn replace_pool(&mut self, index: usize, queue: Queue, context: &mut Context<Self>) {
+        let pool = Pool::new(queue, self.deps.clone(), &self.arbiters).start();
+        if let Some((_, seat)) = self.pools.get_mut(index) {
+            seat.fill(pool);
+        }
+        // What the dead pool had claimed is nobody's now.
+        let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
+        let release = async move {
+            // Else nobody would ever run them.
+            db.write_while(ReleaseRunning { queue }, |_| durable).await
+        };
+        context.spawn(release.into_actor(self).map(move |held, actor, context| {
+            match held {
+                Ok(held) => actor.submit_lost(queue, &held, context),
+                Err(error) => {
+                    tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
+                }
+            }
+            actor.wake(queue);
+        }));
     }
 
     /// Work of a dead pool whose end was committed, and never told.

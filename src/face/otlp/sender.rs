@@ -191,3 +191,70 @@ impl Trouble {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_when_it_changes() {
+        let log = Log::default();
+        let written = log.clone();
+        let lines = tracing_subscriber::fmt().with_writer(move || written.clone());
+        tracing::subscriber::with_default(lines.finish(), || {
+            let mut trouble = Trouble::default();
+            for dropped in [0, 3, 4, 5, 0, 0] {
+                trouble.tell(Ok(()), dropped);
+            }
+            for refused in [true, true, false] {
+                let sent = if refused {
+                    Err("no".to_owned())
+                } else {
+                    Ok(())
+                };
+                trouble.tell(sent, 0);
+            }
+        });
+        let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for line in [
+            "spans find no room and are dropped",
+            "spans find room again",
+            "spans are not exported",
+            "spans are exported again",
+        ] {
+            assert_eq!(told.matches(line).count(), 1, "{line}: {told}");
+        }
+        assert!(told.contains("12"), "{told}");
+    }
+
+    #[test]
+    fn the_last_spans_wait_for_room() {
+        let (entries, waiting) = sync_channel(1);
+        let (nobody, _) = sync_channel(1);
+        assert!(entries.try_send(Entry::Flush(nobody)).is_ok());
+        let flush = FlushSpans(entries);
+        let ends = thread::spawn(move || drop(flush));
+        let mut flushed = 0;
+        while let Ok(Entry::Flush(done)) = waiting.recv() {
+            let _ = done.try_send(());
+            flushed += 1;
+        }
+        ends.join().unwrap();
+        assert_eq!(flushed, 2);
+    }
+}
