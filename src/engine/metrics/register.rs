@@ -26,6 +26,8 @@ impl EngineHandle {
     /// # }
     /// ```
     ///
+    /// Times are seconds and sizes bytes, as the names say; what ends in `_total` only grows.
+    ///
     /// | name and labels | what it is |
     /// |---|---|
     /// | `vvv_jobs_claimed_total{queue}` | jobs taken from the queue |
