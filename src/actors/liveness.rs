@@ -113,8 +113,8 @@ enum Call {
 
 impl Attempt {
     async fn run(&self, ids: Vec<String>, control: &JobControl) -> AttemptEnd {
-        let to_ask = match self.leave_out_known(&ids, control).await {
-            Ok(ids) => ids,
+        let (to_ask, reused) = match self.leave_out_known(&ids, control).await {
+            Ok(known) => known,
             // Asked to stop while another process held the database.
             Err(StoreError::Locked) => {
                 return AttemptEnd::Unfinished {
@@ -126,12 +126,16 @@ impl Attempt {
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.cleanup.in_flight;
-        match work_through(to_ask, in_flight, control, |id| {
+        let rest = work_through(to_ask, in_flight, control, |id| {
             let span = tracing::debug_span!("video", id);
             self.check(id, control).instrument(span)
         })
-        .await
-        {
+        .await;
+        if rest.is_settled() {
+            let count = |verdict| self.deps.meters.liveness(verdict);
+            reused.into_iter().for_each(count);
+        }
+        match rest {
             Rest::None => AttemptEnd::Finished {
                 found: self.found(),
             },
@@ -151,12 +155,13 @@ impl Attempt {
         Job::Liveness(LivenessJob { video_ids, fresh })
     }
 
-    /// Answers what this run has recorded before, and what is fresh enough, without a call.
+    /// Answers what this run has recorded before, and what is fresh enough, without a call. The
+    /// others, and the verdicts that are reused.
     async fn leave_out_known(
         &self,
         ids: &[String],
         control: &JobControl,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<(Vec<String>, Vec<Verdict>), StoreError> {
         let mark = self.deps.mark(self.origin);
         let reader = self.tools.reader(&self.deps, control).await?;
         let marked = patiently(control, || reader.known_liveness(ids, Since::Mark(&mark))).await?;
@@ -171,21 +176,21 @@ impl Attempt {
             }
             None => vec![None; ids.len()],
         };
-        let mut left = Vec::new();
+        let (mut left, mut reused) = (Vec::new(), Vec::new());
         for ((id, marked), fresh) in ids.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or(fresh.filter(is_reusable)) {
                 Some(judgement) => {
                     // What an earlier attempt recorded was counted then.
                     if cached {
-                        self.deps.meters.liveness(judgement.verdict);
+                        reused.push(judgement.verdict);
                     }
                     self.tell(id, judgement, cached);
                 }
                 None => left.push(id),
             }
         }
-        Ok(left)
+        Ok((left, reused))
     }
 
     async fn check(&self, id: String, control: &JobControl) -> ItemEnd {
@@ -228,6 +233,11 @@ impl Attempt {
                 });
             }
         }
+        self.settle(id, judgement, control).await
+    }
+
+    /// Records a verdict, then counts and tells it.
+    async fn settle(&self, id: String, judgement: Judgement, control: &JobControl) -> ItemEnd {
         match self.record(&id, &judgement, control).await {
             Ok(()) => {
                 self.deps.meters.liveness(judgement.verdict);
@@ -236,6 +246,7 @@ impl Attempt {
             }
             // Asked to stop while the disk was full.
             Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
+            Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),
                 retry_after: None,
@@ -266,27 +277,7 @@ impl Attempt {
             Err(why) => return Call::Held(why),
         };
         self.deps.faults.strike(Step::LivenessWorks);
-        let settings = &self.deps.config.liveness;
-        let request = Request {
-            url: &url,
-            accept: "application/json",
-            max_bytes: settings.max_bytes,
-            timeout: settings.timeout,
-            redirects: Redirects::Refuse,
-            sniff: None,
-            endpoint: true,
-        };
-        let (evidence, retry_after) = match self.tools.get(Lane::Oembed, request).await {
-            Ok(answer) => {
-                let evidence = Evidence::Answer {
-                    status: answer.status,
-                    content_is_oembed: is_oembed(&answer.body),
-                    hint: page_hint(answer.content_type.as_deref()),
-                };
-                (evidence, answer.retry_after)
-            }
-            Err(error) => (evidence_of(&error), None),
-        };
+        let (evidence, retry_after) = self.ask(&url).await;
         // A 503 or a captcha between two 429s is no sign that the upstream has forgiven us.
         let verdict = judge(&evidence, Policy::Careful).verdict;
         self.deps.limiter.get().do_send(CallEnded {
@@ -299,6 +290,31 @@ impl Attempt {
         Call::Answered {
             evidence,
             retry_after,
+        }
+    }
+
+    /// What the endpoint says, and what it asked for.
+    async fn ask(&self, url: &str) -> (Evidence, Option<Duration>) {
+        let settings = &self.deps.config.liveness;
+        let request = Request {
+            url,
+            accept: "application/json",
+            max_bytes: settings.max_bytes,
+            timeout: settings.timeout,
+            redirects: Redirects::Refuse,
+            sniff: None,
+            endpoint: true,
+        };
+        match self.tools.get(Lane::Oembed, request).await {
+            Ok(answer) => {
+                let evidence = Evidence::Answer {
+                    status: answer.status,
+                    content_is_oembed: is_oembed(&answer.body),
+                    hint: page_hint(answer.content_type.as_deref()),
+                };
+                (evidence, answer.retry_after)
+            }
+            Err(error) => (evidence_of(&error), None),
         }
     }
 

@@ -140,7 +140,6 @@ impl EngineBuilder {
             return Err(EngineError::PanicAborts);
         }
         let setup = self.decide()?;
-        let durable = !setup.run.one_shot;
         let (stop, stops) = mpsc::unbounded_channel();
         let (ready, started) = std_mpsc::channel();
         let (phase, phases) = watch::channel(Phase::Running);
@@ -149,11 +148,9 @@ impl EngineBuilder {
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.downgrade();
         let (pictures, log) = (setup.pictures.clone(), setup.log.clone());
-        let sight = Sight::new(
-            setup.meters.clone(),
-            Arc::new(setup.config.clone()),
-            durable,
-        );
+        let durable = !setup.run.one_shot;
+        let config = Arc::new(setup.config.clone());
+        let sight = Sight::new(setup.meters.clone(), config, durable);
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
             .spawn(move || live(setup, calls, events, &ready, stops, &phase))

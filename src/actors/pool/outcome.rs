@@ -9,6 +9,7 @@ use tracing::{Instrument, Span};
 use super::Pool;
 use crate::actors::job_log::LogLevel;
 use crate::actors::meters::Outcome;
+use crate::actors::spans;
 use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, JobMoved, Why};
 use crate::domain::backoff;
@@ -210,11 +211,10 @@ impl Pool {
 
     /// The job's end without an answer for its items.
     pub(super) fn fail(&mut self, claimed: ClaimedJob, error: String, context: &mut Context<Self>) {
-        tracing::warn!(queue = %self.queue, job = %claimed.claim.job, %error, "job failed");
         let failure = Failure::of(claimed.kind, &claimed.payload, error.clone());
         let fail = FailJob {
             claim: claimed.claim,
-            error,
+            error: error.clone(),
             now: self.deps.queue_now(),
         };
         let news = vec![TicketEvent::Failed(failure), TicketEvent::End];
@@ -222,6 +222,7 @@ impl Pool {
             Err(StoreError::LeaseLost | StoreError::Unknown(_)) => pool.no_longer_ours(&claimed),
             // Not even the failure could be written: it is told all the same.
             Ok(()) | Err(_) => {
+                tracing::warn!(queue = %pool.queue, job = %claimed.claim.job, %error, "job failed");
                 pool.tell(&claimed, news);
                 pool.look_again_at_once(context);
             }
@@ -363,7 +364,8 @@ impl Pool {
             db.write_while(operation, |error| durable && again(error))
                 .await
         };
-        let (job, commit) = (Span::current(), tracing::debug_span!("commit"));
+        let job = Span::current();
+        let commit = spans::commit(&job);
         let write = write.instrument(commit).into_actor(self);
         context.spawn(write.map(move |written, pool, context| {
             pool.uncommitted -= 1;

@@ -109,9 +109,12 @@ impl Upkeep {
         }
     }
 
-    /// The scheduler's seat.
-    pub(super) fn seats(&self) -> SeatStatus {
-        SeatStatus::new("scheduler", &self.scheduler)
+    /// How their seats are.
+    pub(super) fn seats(&self) -> [SeatStatus; 2] {
+        [
+            SeatStatus::new("scheduler", &self.scheduler),
+            SeatStatus::new("alarm keeper", &self.keeper),
+        ]
     }
 
     /// Has them begin nothing more.

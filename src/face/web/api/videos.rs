@@ -95,7 +95,7 @@ pub(super) async fn history(
     let (points, read) = shared
         .site
         .videos
-        .look(move |view| Ok((view.history(&id, limit)?, view.reads_snapshots())))
+        .look(move |view| Ok((view.history(&id, limit)?, view.reads_snapshots()?)))
         .await?;
     let snapshots = points.into_iter().map(Into::into).collect();
     seen(&request, &History { snapshots, read })
