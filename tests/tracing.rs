@@ -11,7 +11,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
@@ -27,6 +27,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
+use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
     FollowUps, Grouping, Job, JobId, JobRequest, PoolStatus, Queue, QueueView, ScoreJob,
@@ -139,6 +140,10 @@ struct Scene {
 
 impl Scene {
     fn new(durable: bool) -> Self {
+        Self::with(durable, Faults::default())
+    }
+
+    fn with(durable: bool, faults: Faults) -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             let recorder = Registry::default().with(Recorder);
@@ -153,7 +158,9 @@ impl Scene {
         config.liveness.endpoint = site.oembed_endpoint();
         config.rate_limits.oembed.calls = 1000;
         config.queues.scoring.chunk = 5;
-        let builder = Engine::builder().config(config.clone());
+        config.queues.scoring.workers = 1;
+        config.engine.max_restarts = 1;
+        let builder = Engine::builder().config(config.clone()).faults(faults);
         let builder = if durable { builder.durable() } else { builder };
         Self {
             engine: builder.start().unwrap(),
@@ -165,15 +172,19 @@ impl Scene {
         }
     }
 
-    fn submit<F: Found, W: Work<Report = Report<F>>>(&self, work: W, trace: TraceParent) {
+    fn submit<F: Found, W: Work<Report = Report<F>>>(
+        &self,
+        work: W,
+        trace: TraceParent,
+    ) -> Report<F> {
         let options = SubmitOptions {
             traceparent: Some(trace),
             ..SubmitOptions::default()
         };
         self.runtime.block_on(async {
             let mut ticket = self.engine.submit_with(work, options).await.unwrap();
-            ticket.wait().await.unwrap();
-        });
+            ticket.wait().await.unwrap()
+        })
     }
 
     fn end(self) {
@@ -329,6 +340,15 @@ fn a_commit_of_no_attempt_is_no_span() {
     });
     let stop = scene.engine.shutdown(Duration::ZERO);
     scene.runtime.block_on(stop);
+    // Jobs that nobody can be found for are an attempt each.
+    let dies = |step| (step == Step::ScoringReceives).then_some(Fault::Panic);
+    let scene = Scene::with(false, Faults::new(dies));
+    let video_ids = scene.vault.ids.clone();
+    let failed = scene.submit(Score { video_ids }, trace(112)).failures;
+    scene.end();
+    let jobs = named(trace(112), "job");
+    let ids: BTreeSet<&String> = jobs.iter().map(|job| &job.fields["id"]).collect();
+    assert_eq!((failed.len(), ids.len()), (4, 4), "{jobs:?}");
     let all = seen();
     let mut commits = all.iter().filter(|seen| seen.name == "commit");
     assert!(commits.all(|commit| commit.parent.is_some()));
