@@ -19,6 +19,7 @@ mod route;
 mod seen;
 mod server;
 mod session;
+mod unread;
 
 use std::path::{Path, absolute};
 use std::sync::Arc;
