@@ -56,7 +56,7 @@ use self::stop::{StopRequest, stop};
 pub use self::ticket::Ticket;
 pub use self::waiting::who_blocks;
 pub use self::work::{SubmitOptions, Work};
-use crate::actors::arbiters::Arbiters;
+use crate::actors::arbiters::{Arbiters, be_nice};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::decoder::Decoder;
 pub use crate::actors::job_log::{LINES_KEPT, LogLevel, LogLine};
@@ -206,9 +206,11 @@ fn launch(
     let queue = durable.then(|| LockFile::take(&store.path)).transpose()?;
     let (writer, unclean) = open(&store, &config, setup.run.one_shot, setup.open_within)?;
     warn_without_index(&writer, &store);
-    let (max_pixels, nice) = (config.thumbnails.max_pixels, config.engine.nice);
-    let decoder = Decoder::start(max_pixels, nice, &setup.faults).map_err(EngineError::Thread)?;
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
+    // All threads but the writer's: it holds the lock that the site waits for.
+    be_nice(config.engine.nice);
+    let decoder =
+        Decoder::start(config.thumbnails.max_pixels, &setup.faults).map_err(EngineError::Thread)?;
     let supervisor = Supervisor::launch(Launch {
         config,
         run: setup.run,

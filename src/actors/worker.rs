@@ -266,19 +266,6 @@ impl Deps {
     }
 }
 
-/// Puts the current thread behind the site's own work.
-pub fn be_nice(nice: u8) {
-    #[cfg(target_os = "linux")]
-    {
-        let thread = rustix::thread::gettid();
-        if let Err(error) = rustix::process::setpriority_process(Some(thread), i32::from(nice)) {
-            tracing::debug!(%error, "thread priority left as it is");
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = nice;
-}
-
 /// What a caught panic said.
 #[must_use]
 pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
