@@ -1,6 +1,7 @@
 //! A small site with the engine inside: `cargo run --example embed`, then <http://127.0.0.1:8080>.
 //! It lists its videos, scores the one that is looked at, and has the dashboard under `/background`.
 
+use std::error::Error;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -11,30 +12,27 @@ use vvv_actors::{Engine, EngineHandle, Score};
 const DATABASE: &str = "target/embed.db";
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     Connection::open(DATABASE)?.execute_batch(include_str!("embed.sql"))?;
     let engine = Engine::builder().database(DATABASE).durable().start()?;
+    let served = serve(engine.clone()).await;
+    // Ctrl-C stopped the server, or it never began; what the engine has in its hands may end.
+    engine.shutdown(Duration::from_secs(10)).await;
+    served
+}
+
+async fn serve(engine: EngineHandle) -> Result<(), Box<dyn Error>> {
     let background = Web::new(&engine, Options::default().open_on_loopback())?;
-    let (host, open) = (engine.clone(), background.clone());
-    // A page that somebody looks at would hold up the stop of the server, which Ctrl-C begins.
-    actix_web::rt::spawn(async move {
-        if actix_web::rt::signal::ctrl_c().await.is_ok() {
-            open.close();
-        }
-    });
-    HttpServer::new(move || {
+    let app = move || {
         App::new()
-            .app_data(web::Data::new(host.clone()))
+            .app_data(web::Data::new(engine.clone()))
             .service(background.scope("/background"))
             .route("/", web::get().to(list))
             .route("/videos/{id}", web::get().to(video))
-    })
-    .bind("127.0.0.1:8080")?
-    .run()
-    .await?;
-    // Ctrl-C stopped the server; what the engine has in its hands may end.
-    engine.shutdown(Duration::from_secs(10)).await;
-    Ok(())
+    };
+    // Whoever looks at the dashboard would hold up the stop; `Web::close` is the gentler way.
+    let server = HttpServer::new(app).shutdown_timeout(1);
+    Ok(server.bind("127.0.0.1:8080")?.run().await?)
 }
 
 async fn list() -> HttpResponse {
@@ -47,25 +45,27 @@ async fn list() -> HttpResponse {
 
 async fn video(engine: web::Data<EngineHandle>, id: web::Path<String>) -> HttpResponse {
     let video_ids = vec![id.clone()];
-    let scored = match engine.submit(Score { video_ids }).await {
-        Ok(mut ticket) => ticket.wait().await,
-        Err(error) => Err(error),
-    };
-    match (scored, rows(&id).unwrap_or_default().first()) {
-        (Ok(_), Some((_, title, score))) => page(&format!("<h1>{title}</h1>score {score}")),
-        (Ok(_), None) => HttpResponse::NotFound().body("no such video"),
-        (Err(error), _) => HttpResponse::ServiceUnavailable().body(error.to_string()),
+    if let Ok(mut ticket) = engine.submit(Score { video_ids }).await {
+        // No page waits for long, say while scoring is paused: the last score will do.
+        let _ = tokio::time::timeout(Duration::from_secs(2), ticket.wait()).await;
+    }
+    match rows(&id).as_deref() {
+        Ok([(_, title, score), ..]) => page(&format!("<h1>{title}</h1>score {score}")),
+        Ok([]) => HttpResponse::NotFound().body("no such video"),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
 }
 
-/// Id, title and score of one video, or of all.
+/// Id and title, as HTML has them, and score of one video, or of all.
 fn rows(id: &str) -> rusqlite::Result<Vec<(String, String, f64)>> {
+    let escaped = |text: String| text.replace('<', "&lt;").replace('"', "&quot;");
     let site = Connection::open(DATABASE)?;
     let mut select = site.prepare(
-        "SELECT video_id, replace(title, '<', '&lt;'), coalesce(virality_score, 0) FROM videos
-         WHERE ?1 IN ('', video_id)",
+        "SELECT video_id, title, coalesce(virality_score, 0) FROM videos WHERE ?1 IN ('', video_id)",
     )?;
-    let read = select.query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let read = select.query_map([id], |row| {
+        Ok((escaped(row.get(0)?), escaped(row.get(1)?), row.get(2)?))
+    })?;
     read.collect()
 }
 

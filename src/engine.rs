@@ -17,13 +17,15 @@ mod job_events;
 mod lock_file;
 mod metrics;
 mod opening;
+mod patient_reader;
 mod pictures;
 mod queue;
 mod report;
 mod schedule;
 mod selection;
-mod sight;
+
 mod site_view;
+mod steering;
 mod stop;
 mod ticket;
 mod waiting;
@@ -43,7 +45,7 @@ pub use self::events::EngineEvent;
 pub use self::handle::EngineHandle;
 pub use self::job_events::JobEvents;
 pub use self::lock_file::LockFile;
-use self::opening::{open, tell_of_damage, warn_without_index};
+use self::opening::{open, warn_without_index};
 pub use self::pictures::{open_pictures, resized};
 pub use self::queue::{QueueView, RateStatus, enqueue_into_file};
 pub use self::report::{Found, LivenessReport, News, Report, ScoreReport, ThumbnailsReport};
@@ -54,9 +56,10 @@ use self::stop::{StopRequest, stop};
 pub use self::ticket::Ticket;
 pub use self::waiting::who_blocks;
 pub use self::work::{SubmitOptions, Work};
-use crate::actors::arbiters::Arbiters;
+use crate::actors::arbiters::{Arbiters, be_nice};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::decoder::Decoder;
+pub use crate::actors::job_log::{LINES_KEPT, LogLevel, LogLine};
 pub use crate::actors::pool::{PoolStatus, RunningJob};
 use crate::actors::supervisor::{Launch, Supervisor};
 pub use crate::actors::supervisor::{Lost, SeatStatus, Status, SubmitError};
@@ -127,36 +130,23 @@ fn live(
     calls: CallBudget,
     events: broadcast::Sender<JobMoved>,
     ready: &Ready,
-    mut stops: mpsc::UnboundedReceiver<StopRequest>,
+    stops: mpsc::UnboundedReceiver<StopRequest>,
     phase: &watch::Sender<Phase>,
 ) {
     let arbiters = Arbiters::default();
     let system = actix_rt::System::new();
-    let requests = system.block_on(async {
+    let (requests, queue) = system.block_on(async {
         let (alive, gone) = oneshot::channel::<Lost>();
-        let (supervisor, _queue) = match launch(setup, calls, events, arbiters.clone(), alive) {
+        let (supervisor, queue) = match launch(setup, calls, events, arbiters.clone(), alive) {
             Ok(launched) => launched,
             Err(error) => {
                 let _ = ready.send(Err(error));
-                return Vec::new();
+                return (Vec::new(), None);
             }
         };
         let _ = ready.send(Ok(supervisor.clone()));
-        tokio::select! {
-            // Whoever asks to stop may do so because the news ended with the supervisor.
-            biased;
-            why = gone => {
-                let why = why.unwrap_or(Lost::Died);
-                phase.send_replace(Phase::Lost(why));
-                tracing::error!(%why, "the engine stops");
-                Vec::new()
-            }
-            request = stops.recv() => {
-                // Before anything closes: whoever waits then knows why.
-                phase.send_replace(Phase::Stopping);
-                stop(&supervisor, request, &mut stops).await
-            }
-        }
+        let requests = until_stopped(&supervisor, gone, stops, phase).await;
+        (requests, queue)
     });
     for name in arbiters.stop_and_join(JOIN_TIMEOUT) {
         tracing::error!(
@@ -164,10 +154,36 @@ fn live(
             "a thread did not end in time and is left behind"
         );
     }
+    // Not before: a thread of ours may still hold a job of it.
+    drop(queue);
     actix_rt::System::current().stop();
     drop(system);
     for request in requests {
         let _ = request.stopped.send(());
+    }
+}
+
+/// Works until it is told to stop, or until the supervisor is gone; those who asked for it.
+async fn until_stopped(
+    supervisor: &Addr<Supervisor>,
+    gone: oneshot::Receiver<Lost>,
+    mut stops: mpsc::UnboundedReceiver<StopRequest>,
+    phase: &watch::Sender<Phase>,
+) -> Vec<StopRequest> {
+    tokio::select! {
+        // Whoever asks to stop may do so because the news ended with the supervisor.
+        biased;
+        why = gone => {
+            let why = why.unwrap_or(Lost::Died);
+            phase.send_replace(Phase::Lost(why));
+            tracing::error!(%why, "the engine stops");
+            Vec::new()
+        }
+        request = stops.recv() => {
+            // Before anything closes: whoever waits then knows why.
+            phase.send_replace(Phase::Stopping);
+            stop(supervisor, request, &mut stops).await
+        }
     }
 }
 
@@ -181,26 +197,20 @@ fn launch(
     let config = Arc::new(setup.config);
     let fetch_settings = fetch::Settings::new(&config.fetch)
         .map_err(|error| EngineError::Fetch(error.to_string()))?;
+    let durable = !setup.run.one_shot;
     let mut store = store_options(&config);
-    let mut lock_file = None;
-    if !setup.run.one_shot {
+    if durable {
         store.queue = QueueHome::File;
-        lock_file = Some(LockFile::take(&store.path)?);
     }
     let store = Arc::new(store);
-    let opened = open(&store, &config, setup.run.one_shot, setup.open_within);
-    if let (Err(EngineError::Store(error)), false) = (&opened, setup.run.one_shot) {
-        tell_of_damage(&config, error);
-    }
-    let (writer, unclean) = opened?;
+    let queue = durable.then(|| LockFile::take(&store.path)).transpose()?;
+    let (writer, unclean) = open(&store, &config, setup.run.one_shot, setup.open_within)?;
     warn_without_index(&writer, &store);
-    let decoder = Decoder::start(
-        config.thumbnails.max_pixels,
-        config.engine.nice,
-        &setup.faults,
-    )
-    .map_err(EngineError::Thread)?;
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
+    // All threads but the writer's: it holds the lock that the site waits for.
+    be_nice(config.engine.nice);
+    let decoder =
+        Decoder::start(config.thumbnails.max_pixels, &setup.faults).map_err(EngineError::Thread)?;
     let supervisor = Supervisor::launch(Launch {
         config,
         run: setup.run,
@@ -214,11 +224,12 @@ fn launch(
         faults: setup.faults,
         pictures: setup.pictures,
         meters: setup.meters,
+        log: setup.log,
         events,
         unclean,
         alive,
     });
-    Ok((supervisor, lock_file))
+    Ok((supervisor, queue))
 }
 
 fn store_options(config: &Config) -> store::Options {

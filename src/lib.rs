@@ -63,9 +63,11 @@
 //! - [`EngineHandle::status`] tells how all fares, [`EngineHandle::events`] each move of a durable
 //!   job.
 //! - [`EngineHandle::blocking`] is the same for a plain thread.
+//! - [`web::Web`] is the JSON API, the dashboard and `/metrics`, mounted in the host's own server;
+//!   [`EngineHandle::register_metrics`] shows the metrics in the host's own registry, and lists them.
 //!
 //! A `traceparent` among the [`SubmitOptions`] puts the spans of the work, from its submit to the commit
-//! of its outcome, into the host's own trace.
+//! of its outcome, into the host's own trace; without one they are a trace of their own.
 //!
 //! Nothing global is installed: no tracing subscriber, signal handler, panic hook or metrics
 //! recorder. Engines share nothing; two on two files, or with TEMP queues on one, do not disturb
@@ -90,6 +92,43 @@
 //!     let served = serve(engine.clone()).await;
 //!     engine.shutdown(Duration::from_secs(30)).await;
 //!     Ok(served?)
+//! }
+//! ```
+//!
+//! The dashboard is a scope of actix-web, made once and given to each worker; [`web::Options`] says
+//! who may see it. A host that has metrics of its own adds the engine's to them:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use actix_web::error::ErrorInternalServerError;
+//! use actix_web::{App, HttpServer, Result, web};
+//! use vvv_actors::EngineHandle;
+//! use vvv_actors::prometheus_client::encoding::text::encode;
+//! use vvv_actors::prometheus_client::registry::Registry;
+//! use vvv_actors::web::{Options, Web};
+//!
+//! async fn serve(engine: EngineHandle) -> Result<(), Box<dyn std::error::Error>> {
+//!     let background = Web::new(&engine, Options::default().open_on_loopback())?;
+//!     let mut registry = Registry::with_prefix("site");
+//!     engine.register_metrics(&mut registry);
+//!     let registry = web::Data::from(Arc::new(registry));
+//!     let app = move || {
+//!         App::new()
+//!             .app_data(registry.clone())
+//!             .route("/metrics", web::get().to(metrics))
+//!             .service(background.scope("/background"))
+//!     };
+//!     Ok(HttpServer::new(app).bind(("127.0.0.1", 8080))?.run().await?)
+//! }
+//!
+//! // It looks into the database: on a thread that may block.
+//! async fn metrics(registry: web::Data<Registry>) -> Result<String> {
+//!     let encoded = web::block(move || {
+//!         let mut text = String::new();
+//!         encode(&mut text, &registry).map(|()| text)
+//!     });
+//!     encoded.await?.map_err(ErrorInternalServerError)
 //! }
 //! ```
 //!

@@ -345,6 +345,49 @@ fn a_third_signal_ends_it_whatever_holds_it_up() {
     assert_eq!(state_of(&scene, &id), "running");
 }
 
+/// The threads of a process, and how nice each is.
+#[cfg(target_os = "linux")]
+fn threads(process: u32) -> Vec<(String, i32)> {
+    let of = |stat: String| {
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        // The 19th field; the name was the second.
+        Some((
+            name.to_owned(),
+            rest.split_whitespace().nth(16)?.parse().ok()?,
+        ))
+    };
+    fs::read_dir(format!("/proc/{process}/task"))
+        .unwrap()
+        .filter_map(|task| of(fs::read_to_string(task.ok()?.path().join("stat")).ok()?))
+        .collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn all_threads_of_the_engine_step_back_but_the_one_that_holds_the_lock() {
+    let mut scene = scene(1);
+    scene.set("VVV_ENGINE__NICE", "17");
+    let daemon = Daemon::start(&scene, &[]);
+    // A thread has its maker's name until it takes its own.
+    let threads = until("the engine's threads to have their names", || {
+        let threads = threads(daemon.running.id());
+        let engines = threads.iter().filter(|(name, _)| name == "vvv-engine");
+        (engines.count() == 1).then_some(threads)
+    });
+    let nice = |name: &str| -> Vec<i32> {
+        let named = threads.iter().filter(|(of, _)| of.starts_with(name));
+        named.map(|(_, nice)| *nice).collect()
+    };
+    assert_eq!(nice("vvv-engine"), [17]);
+    let decoders = nice("vvv-decode");
+    assert!(decoders.len() > 1 && decoders.iter().all(|nice| *nice == 17));
+    let (unmoved, arbiters) = (nice("vvv-actors")[0], nice("actix-rt"));
+    let count = |wanted| arbiters.iter().filter(|nice| **nice == wanted).count();
+    assert_eq!(count(unmoved), 1, "{threads:?}");
+    assert!(count(17) > 5, "{threads:?}");
+    daemon.stop();
+}
+
 #[test]
 fn a_changed_configuration_is_taken_over_and_what_cannot_be_is_named() {
     let mut scene = scene(1);

@@ -93,7 +93,9 @@ fn a_batch_through_the_daemon_is_reported_as_one_without() {
 
 #[test]
 fn a_job_is_handed_in_looked_at_and_waited_for() {
-    let scene = scene(3);
+    let mut scene = scene(3);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    scene.set("TRACEPARENT", trace);
     let daemon = Daemon::start(&scene, &[]);
     let dashed = "-Bg3w_kVyPQ";
     let report = told(
@@ -118,6 +120,7 @@ fn a_job_is_handed_in_looked_at_and_waited_for() {
     assert_eq!(waited["jobs"][0]["state"], "succeeded");
     let shown = output(&scene, &format!("job show {id} --format human"));
     assert!(shown.stdout.contains("unique key   nightly"), "{shown:?}");
+    assert!(shown.stdout.contains(trace), "{shown:?}");
     let listed = output(
         &scene,
         "job list --state succeeded --kind thumbnails --format human",

@@ -21,13 +21,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use futures_util::future::LocalBoxFuture;
-use support::site::Site;
-use support::vault::{Vault, VaultSpec};
+use support::site::{Reply, Site, oembed};
+use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineHandle, Grouping, Job, JobRequest, JobState, LivenessJob, Queue, QueueView,
-    ThumbnailItem, ThumbnailsJob, open_pictures,
+    Engine, EngineHandle, Grouping, Job, JobId, JobRequest, JobState, LivenessJob, Queue,
+    QueueView, ThumbnailItem, ThumbnailsJob, open_pictures,
 };
 use vvv_actors::web::{Access, Options, Web, hash_of};
 
@@ -47,11 +47,15 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(VaultSpec::new(3))
+    }
+
+    fn with(spec: VaultSpec) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let site = Site::start();
         let spec = VaultSpec {
             thumbnails: site.url(""),
-            ..VaultSpec::new(3)
+            ..spec
         };
         let vault = spec.create(&folder.path().join("vault.db"));
         let mut config = Config::defaults().unwrap();
@@ -115,11 +119,21 @@ impl Scene {
 
     fn state(&self, id: i64) -> JobState {
         let view = QueueView::open(&self.config).unwrap();
-        view.job(vvv_actors::engine::JobId(id))
-            .unwrap()
-            .unwrap()
-            .summary
-            .state
+        view.job(JobId(id)).unwrap().unwrap().summary.state
+    }
+
+    /// The lines about a job, once the last one holds this.
+    async fn told(&self, id: i64, last: &str) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let lines = self.engine.job_log(JobId(id));
+            let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+            if lines.last().is_some_and(|line| line.contains(last)) {
+                return lines;
+            }
+            assert!(Instant::now() < deadline, "{lines:?}");
+            actix_rt::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn is_paused(&self, queue: Queue) -> bool {
@@ -503,6 +517,123 @@ async fn what_strangers_wrote_is_only_ever_text() {
         page.body.contains("&#60;script&#62;alert(1)"),
         "it is there, as text"
     );
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_jobs_page_tells_what_became_of_each_attempt() {
+    let scene = Scene::new();
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    let video_id = scene.vault.ids[0].clone();
+    scene.site.thumbnail(&video_id, Reply::status(503));
+    let thumbnail_url = scene.vault.thumbnail_url(&video_id).unwrap();
+    let item = ThumbnailItem {
+        video_id: video_id.clone(),
+        thumbnail_url,
+    };
+    let job = Job::Thumbnails(ThumbnailsJob { videos: vec![item] });
+    let id = scene.enqueue(job, 0).await;
+    scene.told(id, "goes on in").await;
+    let api = get(&format!("/api/v1/jobs/{id}"));
+    let found = pages.ask(api, Some(&cookie)).await;
+    let found: serde_json::Value = serde_json::from_str(&found.body).unwrap();
+    let log = found["log"].as_array().unwrap();
+    let told: Vec<_> = log
+        .iter()
+        .map(|line| {
+            (
+                line["level"].as_str().unwrap(),
+                line["text"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let [begins, item, back] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*begins, ("info", "attempt 1 begins, 1 items"));
+    assert!(item.0 == "warn" && item.1.starts_with(&format!("{video_id}: ")));
+    assert!(item.1.contains("503"), "{item:?}");
+    assert!(
+        back.0 == "warn" && back.1.contains("; goes on in "),
+        "{back:?}"
+    );
+    let page = pages.ask(get(&format!("/jobs/{id}")), Some(&cookie)).await;
+    for (_, text) in told {
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+    }
+    assert!(
+        page.body
+            .contains("kept in memory since the program started")
+    );
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn why_a_job_waits_for_its_provider_has_a_line() {
+    let scene = Scene::new();
+    let video_ids = vec![oembed::id("s429_", 1)];
+    let job = Job::Liveness(LivenessJob {
+        video_ids,
+        fresh: true,
+    });
+    let id = scene.enqueue(job, 0).await;
+    scene.told(id, "upstream parked; goes on in").await;
+    scene.engine.cancel(vec![JobId(id)]).await.unwrap();
+    let lines = scene.told(id, "cancelled").await;
+    let [begins, item, _, _] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(begins, "attempt 1 begins, 1 items");
+    assert!(item.contains("http 429"), "{item}");
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn an_overview_of_a_file_that_is_held_says_what_it_lacks() {
+    let scene = Scene::with(VaultSpec {
+        journal: Journal::Delete,
+        ..VaultSpec::new(3)
+    });
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    let site = scene.vault.connect();
+    site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let page = pages.ask(get("/"), Some(&cookie)).await;
+    assert_eq!(page.status, 200);
+    for part in ["the queues", "what the queues got done", "the last events"] {
+        let told = format!("<li>{part} cannot be read: ");
+        assert!(page.body.contains(&told), "{part}: {}", page.body);
+    }
+    assert!(!page.body.contains("Nothing has happened yet."));
+    site.execute_batch("COMMIT").unwrap();
+    let page = pages.ask(get("/"), Some(&cookie)).await;
+    assert!(!page.body.contains("cannot be read"), "{}", page.body);
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_video_without_an_index_is_not_looked_for_and_that_is_said() {
+    let scene = Scene::with(VaultSpec {
+        index: false,
+        ..VaultSpec::new(3)
+    });
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    let id = &scene.vault.ids[0];
+    let page = pages
+        .ask(get(&format!("/video?id={id}")), Some(&cookie))
+        .await;
+    let told = "The site's snapshots are not read";
+    assert!(page.body.contains(told), "{}", page.body);
+    let api = format!("/api/v1/videos/{id}");
+    let card = pages.ask(get(&api), Some(&cookie)).await;
+    let card: serde_json::Value = serde_json::from_str(&card.body).unwrap();
+    assert_eq!(card["not_read"], serde_json::json!(["snapshots"]));
+    let history = pages
+        .ask(get(&format!("{api}/history")), Some(&cookie))
+        .await;
+    assert_eq!(history.body, "{\"snapshots\":[],\"read\":false}");
     scene.end().await;
 }
 

@@ -701,7 +701,7 @@ fn the_rate_window_tells_what_is_used_and_how_long_it_is_parked() {
         assert_eq!((parked.level, parked.needs_doing), (Level::Warn, false));
         assert!(parked.text.contains("until 20"), "{parked}");
         assert!(parked.text.contains("9 min more"), "{parked}");
-        assert_eq!(one(&vault.look(), "own_tables").text, "vvv_* at version 5");
+        assert_eq!(one(&vault.look(), "own_tables").text, "vvv_* at version 6");
     }
 }
 

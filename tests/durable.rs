@@ -13,13 +13,14 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use support::site::{Endpoint, Gate, Reply, Site, oembed};
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineError, EngineHandle, Findings, FollowUps, Grouping, Job, JobDetail, JobId,
-    JobRequest, JobState, LivenessJob, Queue, QueueView, RunningJob, ScoreJob,
+    Engine, EngineError, EngineEvent, EngineHandle, Findings, FollowUps, Grouping, Job, JobDetail,
+    JobId, JobMoved, JobRequest, JobState, LivenessJob, Queue, QueueView, RunningJob, ScoreJob,
 };
 
 struct Scene {
@@ -378,6 +379,55 @@ fn a_paused_queue_begins_nothing_that_it_had_at_hand() {
         .unwrap();
     scene.wait_for(jobs[5], JobState::Succeeded);
     scene.stop(&engine);
+}
+
+#[test]
+fn work_that_only_waits_is_told_of_once_a_queue() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start();
+    for queue in [Queue::Scoring, Queue::Cleanup] {
+        let paused = scene.runtime.block_on(engine.pause(queue, true));
+        assert!(paused.unwrap());
+    }
+    let events = engine.events();
+    let score = |video_ids: &[String]| {
+        request(Job::Score(ScoreJob {
+            video_ids: video_ids.to_vec(),
+        }))
+    };
+    let later = JobRequest {
+        delay_ms: 3_600_000,
+        ..request(liveness(&[oembed::id("alive", 1)]))
+    };
+    let once = JobRequest {
+        unique_key: Some("once".to_owned()),
+        ..score(&scene.vault.ids)
+    };
+    let mut told = Vec::new();
+    // What is there already, and what has nothing to do, waits for nothing.
+    for requests in [
+        vec![once.clone(), score(&scene.vault.ids), later],
+        vec![once],
+        vec![score(&[])],
+    ] {
+        let queued = engine.enqueue(requests, Grouping::None);
+        told.push(scene.runtime.block_on(queued).unwrap().0);
+    }
+    scene.stop(&engine);
+    let heard: Vec<EngineEvent> = scene.runtime.block_on(events.collect());
+    let moved = |place: usize, queue, state| {
+        EngineEvent::Moved(JobMoved {
+            id: told[0][place].ids[0],
+            queue,
+            state,
+            error: None,
+        })
+    };
+    let expected = [
+        moved(0, Queue::Scoring, JobState::Available),
+        moved(2, Queue::Cleanup, JobState::Scheduled),
+    ];
+    assert_eq!(heard, expected);
 }
 
 #[test]

@@ -11,20 +11,22 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use support::site::{Call, Endpoint, Gate, Site, oembed};
+use support::talk::until;
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Config;
-use vvv_actors::engine::{JobState, PoolStatus, Queue};
+use vvv_actors::engine::{Grouping, Job, JobRequest, JobState, LockFile, PoolStatus, Queue};
 use vvv_actors::{
-    Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, Liveness, News, Score, Status,
-    SubmitOptions, ThumbnailItem, Thumbnails,
+    Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, JobId, Liveness, News, Score,
+    Status, SubmitOptions, ThumbnailItem, Thumbnails,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -129,6 +131,24 @@ async fn stop(engine: &EngineHandle) {
     all_live(&engine.status().await.unwrap());
     engine.shutdown(DRAIN).await;
     assert!(!engine.is_lost());
+}
+
+/// Waits until no pool has a job in its hands.
+async fn until_idle(engine: &EngineHandle) {
+    let idle = |pool: &PoolStatus| pool.busy + pool.ready + pool.uncommitted == 0;
+    until_status(engine, |status| status.pools.iter().all(idle)).await;
+}
+
+async fn until_status(engine: &EngineHandle, reached: impl Fn(&Status) -> bool) {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let status = engine.status().await.unwrap();
+        if reached(&status) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{status:?}");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
@@ -248,6 +268,50 @@ fn a_plain_thread_waits_on_the_spot() {
     }
 }
 
+#[test]
+fn a_plain_thread_steers_the_durable_queue() {
+    let scene = Scene::new();
+    let engine = scene.start(true).blocking();
+    let events = engine.events();
+    assert!(engine.pause(Queue::Cleanup, true).unwrap());
+    let request = |id: &String| JobRequest {
+        job: Job::Liveness(liveness(std::slice::from_ref(id))),
+        priority: Job::DEFAULT_PRIORITY,
+        delay_ms: 0,
+        unique_key: None,
+        unique_for: None,
+        trace: None,
+    };
+    let requests = alive(0..3).iter().map(request).collect();
+    let (queued, group) = engine.enqueue(requests, Grouping::None).unwrap();
+    let ids: Vec<JobId> = queued
+        .iter()
+        .flat_map(|queued| queued.ids.clone())
+        .collect();
+    assert_eq!((ids.len(), group), (3, None));
+    assert_eq!(engine.cancel(ids[..1].to_vec()).unwrap(), ids[..1]);
+    assert_eq!(engine.purge(Queue::Cleanup).unwrap(), 2);
+    assert_eq!(engine.retry(ids[..1].to_vec()).unwrap(), ids[..1]);
+    assert!(engine.pause(Queue::Cleanup, false).unwrap());
+    let is_done = |event: &EngineEvent| matches!(event, EngineEvent::Moved(moved) if moved.state == JobState::Succeeded);
+    let heard: Vec<EngineEvent> = events.take_while(|event| !is_done(event)).collect();
+    let cancelled = |event: &&EngineEvent| matches!(event, EngineEvent::Moved(moved) if moved.state == JobState::Cancelled);
+    assert_eq!(heard.iter().filter(cancelled).count(), 3, "{heard:?}");
+    assert!(engine.alarms().unwrap().is_empty());
+    let mut config = scene.config.clone();
+    config.database.path.clone_from(&scene.vault.path);
+    config.queues.cleanup.workers = 1;
+    engine.reload(config).unwrap();
+    until("one worker is left", || {
+        let pools = engine.status().unwrap().pools;
+        let cleanup = pools.iter().find(|pool| pool.queue == Queue::Cleanup);
+        (cleanup?.workers == 1).then_some(())
+    });
+    let events = engine.events();
+    engine.shutdown(DRAIN);
+    assert_eq!(events.count(), 0);
+}
+
 #[tokio::test]
 async fn two_engines_do_not_disturb_each_other() {
     for durable in [false, true] {
@@ -272,6 +336,212 @@ async fn two_engines_do_not_disturb_each_other() {
         let scores = "SELECT count(*) FROM vvv_scores";
         assert_eq!(one.vault.ask(scores), other.vault.ask(scores));
     }
+}
+
+#[tokio::test]
+async fn two_engines_with_temporary_queues_share_a_file() {
+    let scene = Scene::with(Journal::Delete, 120);
+    let (first, second) = (scene.start(false), scene.start(false));
+    let ids = alive(0..8);
+    let gate = scene.hold(&ids[3]);
+    let mut held = first.submit(liveness(&ids[..4])).await.unwrap();
+    scene.until_asked(4);
+    let mut free = second.submit(liveness(&ids[4..])).await.unwrap();
+    assert!(soon(free.wait()).await.unwrap().is_complete());
+    let (mut one, mut other) = (
+        first.submit(scene.scores()).await.unwrap(),
+        second.submit(scene.scores()).await.unwrap(),
+    );
+    for ticket in [&mut one, &mut other] {
+        let report = soon(ticket.wait()).await.unwrap();
+        assert!(report.is_complete() && report.found.len() == 120);
+    }
+    stop(&second).await;
+    gate.open();
+    assert!(soon(held.wait()).await.unwrap().is_complete());
+    stop(&first).await;
+    assert_eq!(scene.site.total(Endpoint::Oembed), 8);
+    assert_eq!(scene.vault.integrity(), "ok");
+}
+
+#[tokio::test]
+async fn an_item_named_twice_is_done_once() {
+    for durable in [false, true] {
+        let mut scene = Scene::new();
+        scene.config.queues.cleanup.chunk = 1;
+        scene.config.queues.thumbnails.chunk = 1;
+        let engine = scene.start(durable);
+        let ids = alive(0..2);
+        let named = [&ids[..], &ids[..1]].concat();
+        let fresh = Liveness {
+            video_ids: named,
+            fresh: true,
+        };
+        let mut asked = engine.submit(fresh).await.unwrap();
+        let mut pictures = scene.pictures(2);
+        pictures.videos.push(pictures.videos[0].clone());
+        let mut looked = engine.submit(pictures).await.unwrap();
+        assert_eq!((asked.jobs(), looked.jobs()), (2, 2));
+        assert_eq!(soon(asked.wait()).await.unwrap().found.len(), 2);
+        assert_eq!(soon(looked.wait()).await.unwrap().found.len(), 2);
+        assert_eq!(scene.site.total(Endpoint::Oembed), 2);
+        assert_eq!(scene.site.total(Endpoint::Thumbnail), 2);
+        stop(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn a_drain_may_be_without_end() {
+    for durable in [false, true] {
+        let scene = Scene::new();
+        let ids = alive(0..2);
+        let gate = scene.hold(&ids[1]);
+        let engine = scene.start(durable);
+        let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
+        scene.until_asked(2);
+        let mut stopping = Box::pin(engine.shutdown(Duration::MAX));
+        assert!(futures_util::poll!(stopping.as_mut()).is_pending());
+        gate.open();
+        assert!(soon(ticket.wait()).await.unwrap().is_complete());
+        soon(stopping).await;
+        assert!(!engine.is_lost());
+    }
+}
+
+/// Holds a thread of the engine that comes by, while it is closed.
+#[derive(Clone, Default)]
+struct Barrier(Arc<(Mutex<Held>, Condvar)>);
+
+#[derive(Default)]
+struct Held {
+    closed: bool,
+    inside: usize,
+}
+
+impl Barrier {
+    fn close(&self) {
+        self.0.0.lock().unwrap().closed = true;
+    }
+
+    fn open(&self) {
+        self.0.0.lock().unwrap().closed = false;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut held = self.0.0.lock().unwrap();
+        held.inside += 1;
+        self.0.1.notify_all();
+        let closed = |held: &mut Held| held.closed;
+        let (mut held, _) = self.0.1.wait_timeout_while(held, SOON, closed).unwrap();
+        held.inside -= 1;
+    }
+
+    fn until_somebody_is_held(&self) {
+        let nobody = |held: &mut Held| held.inside == 0;
+        let held = self.0.0.lock().unwrap();
+        let waited = self.0.1.wait_timeout_while(held, SOON, nobody).unwrap();
+        assert!(!waited.1.timed_out(), "nobody comes by");
+    }
+
+    /// Faults that strike nobody, but hold who comes to this step.
+    fn at(&self, held: Step) -> Faults {
+        let barrier = self.clone();
+        Faults::new(move |step| {
+            if step == held {
+                barrier.pass();
+            }
+            None
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
+    let mut scene = Scene::new();
+    scene.config.schedule.prune.clear();
+    let barrier = Barrier::default();
+    let faults = barrier.at(Step::SupervisorTicks);
+    let engine = scene.builder(true).faults(faults).start().unwrap();
+    let events = engine.events();
+    let later = SubmitOptions {
+        delay: Duration::from_secs(2),
+        ..SubmitOptions::default()
+    };
+    let ids = alive(0..1);
+    let began = Instant::now();
+    let ticket = engine
+        .submit_with(liveness(&ids), later.clone())
+        .await
+        .unwrap();
+    let job = ticket.ids()[0];
+    // The pool knows when it is due.
+    for _ in 0..2 {
+        until_status(&engine, |status| status.writes_waiting == 0).await;
+    }
+    // Both wait for another's lock, the claim first; their answers come while nobody reads them.
+    let site = scene.vault.connect();
+    site.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let due = began + later.delay + Duration::from_millis(100);
+    until_status(&engine, |_| Instant::now() > due).await;
+    let waiting = engine.status().await.unwrap().writes_waiting;
+    assert!(waiting > 0, "it is not claimed");
+    let canceller = engine.clone();
+    let cancel = tokio::spawn(async move { canceller.cancel(vec![job]).await });
+    until_status(&engine, |status| status.writes_waiting > waiting).await;
+    barrier.close();
+    barrier.until_somebody_is_held();
+    site.execute_batch("COMMIT").unwrap();
+    let state = format!("SELECT state FROM vvv_jobs WHERE id = {job}");
+    until("the job is cancelled", || {
+        (scene.vault.ask(&state) == "cancelled").then_some(())
+    });
+    barrier.open();
+    assert_eq!(soon(cancel).await.unwrap().unwrap(), [job]);
+    until_idle(&engine).await;
+    stop(&engine).await;
+    assert_eq!(scene.site.total(Endpoint::Oembed), 0);
+    let heard: Vec<EngineEvent> = soon(events.collect()).await;
+    let states = heard.iter().filter_map(|event| match event {
+        EngineEvent::Moved(moved) => Some(moved.state),
+        EngineEvent::Missed(_) => None,
+    });
+    assert_eq!(states.collect::<Vec<_>>(), [JobState::Cancelled]);
+}
+
+/// Whether this process has a file open.
+fn is_open(path: &Path) -> bool {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let leads_there = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).ok();
+    open.flatten()
+        .filter_map(leads_there)
+        .any(|file| file == path)
+}
+
+#[tokio::test]
+async fn the_queue_is_held_until_the_last_thread_has_ended() {
+    let scene = Scene::new();
+    let barrier = Barrier::default();
+    barrier.close();
+    let faults = barrier.at(Step::ScoringWorks);
+    let engine = scene.builder(true).faults(faults).start().unwrap();
+    let events = engine.events();
+    let _ticket = engine.submit(scene.scores()).await.unwrap();
+    barrier.until_somebody_is_held();
+    let stopping = engine.clone();
+    let stopping = tokio::spawn(async move { stopping.shutdown(Duration::ZERO).await });
+    // They end with the System's last actor, and then the writer's thread lets go of the file.
+    soon(events.collect::<Vec<_>>()).await;
+    let deadline = Instant::now() + SOON;
+    while is_open(&scene.vault.path) {
+        assert!(Instant::now() < deadline, "the file stays open");
+        tokio::task::yield_now().await;
+    }
+    let taken = LockFile::take(&scene.vault.path).map(drop);
+    assert!(matches!(taken, Err(EngineError::QueueTaken { .. })));
+    barrier.open();
+    soon(stopping).await.unwrap();
+    LockFile::take(&scene.vault.path).unwrap();
 }
 
 #[tokio::test]
@@ -448,15 +718,13 @@ async fn work_cancelled_as_soon_as_it_is_submitted_is_not_begun_later() {
         let report = soon(ticket.wait()).await.unwrap();
         assert!(report.failures.is_empty(), "{report:?}");
         assert!(report.not_done.len() >= cancelled && cancelled > 0);
-        let deadline = Instant::now() + SOON;
-        loop {
-            let status = engine.status().await.unwrap();
-            let idle = |pool: &PoolStatus| pool.busy + pool.ready + pool.uncommitted == 0;
-            if status.open_jobs == 0 && status.pools.iter().all(idle) {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{status:?}");
-            tokio::task::yield_now().await;
+        until_idle(&engine).await;
+        let status = engine.status().await.unwrap();
+        assert_eq!(status.open_jobs, (!durable).then_some(0));
+        if durable {
+            let ended = "state = 'cancelled' OR state = 'succeeded'";
+            let left = format!("SELECT count(*) FROM vvv_jobs WHERE NOT ({ended})");
+            assert_eq!(scene.vault.ask(&left), "0");
         }
         stop(&engine).await;
     }
@@ -526,7 +794,9 @@ async fn events_are_a_stream_that_ends_with_the_engine() {
     assert!(soon(ticket.wait()).await.unwrap().is_complete());
     stop(&engine).await;
     let heard: Vec<EngineEvent> = soon(events.collect()).await;
-    for id in ids {
+    // Of what was handed in together the first is told of.
+    let expected = [JobState::Available, JobState::Running, JobState::Succeeded];
+    for (place, id) in ids.into_iter().enumerate() {
         let states: Vec<JobState> = heard
             .iter()
             .filter_map(|event| match event {
@@ -534,7 +804,7 @@ async fn events_are_a_stream_that_ends_with_the_engine() {
                 EngineEvent::Missed(missed) => panic!("{missed} missed"),
             })
             .collect();
-        assert_eq!(states, [JobState::Running, JobState::Succeeded]);
+        assert_eq!(states, expected[place.min(1)..]);
     }
     assert_eq!(soon(engine.events().count()).await, 0);
 }
@@ -579,12 +849,14 @@ fn an_engine_without_a_database_says_so() {
     let error = Engine::builder().start().err().unwrap();
     assert!(matches!(error, EngineError::NoDatabase), "{error}");
     fn is_shared<T: Clone + Send + Sync + 'static>() {}
-    fn is_sent<T: Send + 'static>(_: T) {}
+    const fn is_sent<T: Send + 'static>(future: T) -> T {
+        future
+    }
     is_shared::<EngineHandle>();
     let scene = Scene::new();
     let engine = scene.start(false);
     let held = engine.clone();
-    is_sent(async move {
+    let stopping = is_sent(async move {
         let mut ticket = held
             .submit(Liveness {
                 video_ids: vec![],
@@ -600,5 +872,6 @@ fn an_engine_without_a_database_says_so() {
         held.status().await.unwrap();
         held.shutdown(DRAIN).await;
     });
+    runtime().block_on(soon(stopping));
     engine.blocking().shutdown(DRAIN);
 }

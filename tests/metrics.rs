@@ -11,6 +11,8 @@
 
 #[path = "metrics/exposition.rs"]
 mod exposition;
+#[path = "metrics/queries.rs"]
+mod queries;
 mod support;
 
 use std::collections::BTreeSet;
@@ -24,10 +26,13 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use exposition::Exposition;
+use queries::check;
 use support::site::{Site, oembed};
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
+use vvv_actors::SubmitOptions;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
+use vvv_actors::actors::supervisor::SeatStatus;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
     Engine, EngineHandle, Findings, Grouping, Job, JobId, JobRequest, JobState, LivenessJob, Queue,
@@ -225,6 +230,7 @@ struct Trap(Arc<AtomicU8>);
 
 const SCORING: u8 = 1;
 const THUMBNAILS: u8 = 2;
+const LIVENESS: u8 = 3;
 
 impl Trap {
     fn new() -> (Self, Faults) {
@@ -234,6 +240,7 @@ impl Trap {
             let (which, fault) = match step {
                 Step::ScoringWorks => (SCORING, Fault::Panic),
                 Step::ThumbnailReceives => (THUMBNAILS, Fault::Panic),
+                Step::LivenessWorks => (LIVENESS, Fault::Panic),
                 _ => return None,
             };
             let strike = armed.compare_exchange(which, 0, Ordering::SeqCst, Ordering::SeqCst);
@@ -430,6 +437,116 @@ fn deaths_parks_and_alarms_are_counted_and_scraped() {
     scene.stop(&engine);
 }
 
+/// Every query in a dashboard, each with what names its results.
+fn queries_of(dashboard: &serde_json::Value) -> Vec<String> {
+    let text = |key: &str| dashboard.get(key).and_then(serde_json::Value::as_str);
+    let query = text("expr").or(text("definition"));
+    let named = query.map(|query| format!("{query} {}", text("legendFormat").unwrap_or_default()));
+    let below = match dashboard {
+        serde_json::Value::Array(values) => values.iter().flat_map(queries_of).collect(),
+        serde_json::Value::Object(values) => values.values().flat_map(queries_of).collect(),
+        _ => Vec::new(),
+    };
+    named.into_iter().chain(below).collect()
+}
+
+#[test]
+fn the_docs_list_every_metric() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = scene.start(Faults::default());
+    let names = seen(&engine).names();
+    scene.stop(&engine);
+    let part = |name: &str| {
+        let parts = ["_bucket", "_sum", "_count"];
+        let whole = parts.iter().find_map(|part| name.strip_suffix(part));
+        whole.unwrap_or(name).to_owned()
+    };
+    let shown: BTreeSet<String> = names.iter().map(|name| part(name)).collect();
+    let docs = include_str!("../src/engine/metrics/register.rs");
+    let listed = docs
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("/// | `"));
+    let listed: BTreeSet<String> = listed
+        .map(|row| row.split(['`', '{']).next().unwrap().to_owned())
+        .collect();
+    assert_eq!(listed, shown);
+}
+
+#[test]
+fn an_engine_with_a_temporary_queue_counts_and_claims_nothing_it_does_not_know() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = Engine::builder()
+        .config(scene.config.clone())
+        .start()
+        .unwrap();
+    let late = SubmitOptions {
+        delay: Duration::from_secs(3600),
+        ..SubmitOptions::default()
+    };
+    scene.runtime.block_on(async {
+        let video_ids = scene.vault.ids.clone();
+        let ticket = engine
+            .submit_with(ScoreJob { video_ids }, late)
+            .await
+            .unwrap();
+        assert_eq!(ticket.cancel().await.unwrap(), ticket.jobs());
+        let video_ids = scene.vault.ids.clone();
+        let mut ticket = engine.submit(ScoreJob { video_ids }).await.unwrap();
+        assert!(ticket.wait().await.unwrap().is_complete());
+    });
+    let cancelled = r#"vvv_job_outcomes_total{kind="score",outcome="cancelled"}"#;
+    let waited = r#"vvv_job_wait_seconds_count{kind="score"}"#;
+    let seen = wait_for(&engine, &[(cancelled, 3.0), (waited, 3.0)]);
+    assert!(seen.value(r#"vvv_job_wait_seconds_sum{kind="score"}"#) < 20.0);
+    for absent in ["vvv_alarm", "vvv_queue_jobs"] {
+        assert!(!seen.names().contains(absent), "{absent}");
+    }
+    scene.stop(&engine);
+}
+
+#[test]
+fn a_pool_that_rests_has_no_workers_and_a_seat_is_told_of_everybody() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.engine.max_restarts = 1;
+    let dies = |step| (step == Step::PoolDispatches).then_some(Fault::Panic);
+    let engine = scene.start(Faults::new(dies));
+    let workers = r#"vvv_workers{queue="scoring"}"#;
+    wait_for(&engine, &[(workers, 4.0)]);
+    scene.enqueue(&engine, score(&scene.vault.ids));
+    let died = r#"vvv_restarts_total{who="scoring_pool"}"#;
+    wait_for(&engine, &[(died, 2.0), (workers, 0.0)]);
+    let status = scene.runtime.block_on(engine.status()).unwrap();
+    let spent = |seat: &&SeatStatus| seat.is_spent;
+    let spent: Vec<&SeatStatus> = status.seats.iter().filter(spent).collect();
+    assert_eq!(spent.len(), 1, "{status:?}");
+    assert_eq!(spent[0].actor, "scoring pool");
+    let names = status.seats.iter().map(|seat| &*seat.actor);
+    assert!(names.clone().any(|name| name == "scheduler"));
+    assert!(names.clone().any(|name| name == "alarm keeper"));
+    scene.stop(&engine);
+}
+
+#[test]
+fn what_a_lost_attempt_reused_is_counted_once() {
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.queues.cleanup.retry_delay = Duration::from_millis(20);
+    let (trap, faults) = Trap::new();
+    let engine = scene.start(faults);
+    let ids = [1, 2].map(|n| oembed::id("alive", n));
+    let known = scene.enqueue(&engine, liveness(&ids[..1]));
+    scene.wait_for(known[0], JobState::Succeeded);
+    trap.arm(LIVENESS);
+    let both = scene.enqueue(&engine, liveness(&ids));
+    scene.wait_for(both[0], JobState::Succeeded);
+    let outcome =
+        |outcome| format!(r#"vvv_job_outcomes_total{{kind="liveness",outcome="{outcome}"}}"#);
+    let (succeeded, retried) = (outcome("succeeded"), outcome("retried"));
+    let seen = wait_for(&engine, &[(&succeeded, 2.0), (&retried, 1.0)]);
+    let alive = r#"vvv_items_total{kind="liveness",verdict="alive"}"#;
+    assert_eq!(seen.value(alive), 3.0);
+    scene.stop(&engine);
+}
+
 #[test]
 fn two_engines_of_one_process_do_not_mix() {
     let (one, other) = (Scene::new(Journal::Wal), Scene::new(Journal::Wal));
@@ -562,7 +679,7 @@ fn python(script: &str, module: &str, input: &str) {
 fn the_dashboard_and_the_alerts_ask_only_for_what_is_shown() {
     let scene = Scene::new(Journal::Wal);
     let engine = scene.start(Faults::default());
-    let shown = Exposition::read(&scrape(&engine)).names();
+    let shown = Exposition::read(&scrape(&engine)).labels();
     scene.stop(&engine);
     let read = |file: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -574,11 +691,19 @@ fn the_dashboard_and_the_alerts_ask_only_for_what_is_shown() {
     let parsed: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
     assert_eq!(parsed["templating"]["list"][0]["type"], "datasource");
     let alerts = read("alert-rules.yml");
-    for (file, text) in [("dashboard", &dashboard), ("alerts", &alerts)] {
-        let asked = metrics_in(text);
-        assert!(asked.len() > 10, "{file}: {asked:?}");
-        let unknown: Vec<_> = asked.difference(&shown).collect();
-        assert!(unknown.is_empty(), "{file}: {unknown:?}");
+    let rules = alerts.split("- alert:").skip(1).map(str::to_owned);
+    let asked: [(&str, Vec<String>); 2] = [
+        ("dashboard", queries_of(&parsed)),
+        ("alerts", rules.collect()),
+    ];
+    for (file, asked) in asked {
+        let mut metrics = BTreeSet::new();
+        for query in asked {
+            let checked = check(&query, &shown);
+            assert!(checked.wrong.is_empty(), "{file}: {checked:?} in {query}");
+            metrics.extend(checked.metrics);
+        }
+        assert!(metrics.len() > 10, "{file}: {metrics:?}");
     }
     python(
         "import sys, yaml\n\
@@ -590,13 +715,4 @@ fn the_dashboard_and_the_alerts_ask_only_for_what_is_shown() {
         "yaml",
         &alerts,
     );
-}
-
-/// Everything in a text that is called like a metric.
-fn metrics_in(text: &str) -> BTreeSet<String> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.split(|c| !is_name(c))
-        .filter(|word| word.starts_with("vvv_") || word.starts_with("process_"))
-        .map(str::to_owned)
-        .collect()
 }

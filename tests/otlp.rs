@@ -25,7 +25,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// Takes whatever is posted, and hands on the first line and the body.
+/// Takes whatever is posted, and hands on the head and the body.
 fn collector() -> (SocketAddr, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -33,8 +33,7 @@ fn collector() -> (SocketAddr, Receiver<(String, Value)>) {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.unwrap());
-            let (mut first, mut length) = (String::new(), 0);
-            stream.read_line(&mut first).unwrap();
+            let (mut head, mut length) = (String::new(), 0);
             loop {
                 let mut line = String::new();
                 stream.read_line(&mut line).unwrap();
@@ -45,15 +44,50 @@ fn collector() -> (SocketAddr, Receiver<(String, Value)>) {
                 if line.is_empty() {
                     break;
                 }
+                head += &format!("{line}\n");
             }
             let mut body = vec![0; length];
             stream.read_exact(&mut body).unwrap();
-            let _ = told.send((first, serde_json::from_slice(&body).unwrap()));
+            let _ = told.send((head, serde_json::from_slice(&body).unwrap()));
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
             stream.get_mut().write_all(answer).unwrap();
         }
     });
     (address, posted)
+}
+
+/// Every span that was posted, where and how it is wanted.
+fn all_spans(posted: &Receiver<(String, Value)>) -> Vec<Value> {
+    let mut spans = Vec::new();
+    while let Ok((head, body)) = posted.recv_timeout(Duration::from_millis(200)) {
+        assert!(head.starts_with("post /our/traces http/1.1\n"), "{head}");
+        for header in ["api-key: s3cret\n", "x-scope: a b\n"] {
+            assert!(head.contains(header), "{head}");
+        }
+        let resource = &body["resourceSpans"][0];
+        let service = attribute(&resource["resource"], "service.name");
+        assert_eq!(service["stringValue"], "vvv-actors");
+        let sent = &resource["scopeSpans"][0]["spans"];
+        spans.extend(sent.as_array().unwrap().clone());
+    }
+    spans
+}
+
+/// Of the one piece of work that was given no trace.
+fn a_trace_begins_with_its_submit(spans: &[Value]) {
+    let begun: Vec<&Value> = spans
+        .iter()
+        .filter(|span| span["traceId"] != TRACE && span["name"] == "submit")
+        .collect();
+    assert_eq!(begun.len(), 1, "{spans:?}");
+    assert_eq!(begun[0]["parentSpanId"], "");
+    let below = |span: &&Value| span["parentSpanId"] == begun[0]["spanId"];
+    let below: Vec<&Value> = spans
+        .iter()
+        .filter(below)
+        .map(|span| &span["name"])
+        .collect();
+    assert_eq!(below, ["queued", "job"], "{spans:?}");
 }
 
 fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
@@ -66,30 +100,26 @@ fn attribute<'a>(span: &'a Value, key: &str) -> &'a Value {
 fn spans_reach_the_collector_below_the_span_that_submitted() {
     let (address, posted) = collector();
     let mut scene = Scene::new(PROGRAM, 3);
-    scene.set("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"));
+    // The one for traces goes before, and is taken as it is.
+    let traces = format!("http://{address}/our/traces");
+    scene.set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", traces);
+    scene.set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    scene.set("OTEL_EXPORTER_OTLP_HEADERS", "api-key=s3cret,x-scope=a%20b");
     let daemon = Daemon::start(&scene, &[]);
     let mut client = daemon.client();
-    let job = |flags: &str| {
-        json!({"kind": "score", "payload": {"video_ids": [scene.vault.ids[0]]},
-            "traceparent": format!("00-{TRACE}-{PARENT}-{flags}")})
-    };
-    // Of a trace that nobody records we tell nothing either.
-    for flags in ["01", "00"] {
-        let id = client.call("jobs.submit", job(flags))["ids"][0].clone();
+    // Of a trace that nobody records we tell nothing either; work of none begins one.
+    for flags in [Some("01"), Some("00"), None] {
+        let mut job = json!({"kind": "score", "payload": {"video_ids": [scene.vault.ids[0]]}});
+        if let Some(flags) = flags {
+            job["traceparent"] = format!("00-{TRACE}-{PARENT}-{flags}").into();
+        }
+        let id = client.call("jobs.submit", job)["ids"][0].clone();
         let waited = client.call("jobs.wait", json!({"ids": [id], "timeout": "20s"}));
         assert_eq!(waited["ended"], true);
     }
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let mut spans = Vec::new();
-    while let Ok((first, body)) = posted.recv_timeout(Duration::from_millis(200)) {
-        assert_eq!(first, "POST /v1/traces HTTP/1.1\r\n");
-        let resource = &body["resourceSpans"][0];
-        let service = attribute(&resource["resource"], "service.name");
-        assert_eq!(service["stringValue"], "vvv-actors");
-        let sent = &resource["scopeSpans"][0]["spans"];
-        spans.extend(sent.as_array().unwrap().clone());
-    }
+    let spans = all_spans(&posted);
     let all: Vec<&Value> = spans
         .iter()
         .filter(|span| span["traceId"] == TRACE)
@@ -105,6 +135,7 @@ fn spans_reach_the_collector_below_the_span_that_submitted() {
     for name in ["score", "commit"] {
         assert_eq!(one(name)["parentSpanId"], one("job")["spanId"], "{name}");
     }
+    a_trace_begins_with_its_submit(&spans);
     let time = |span: &Value, key: &str| -> u128 { span[key].as_str().unwrap().parse().unwrap() };
     let (job, commit) = (one("job"), one("commit"));
     assert!(time(job, "startTimeUnixNano") <= time(commit, "startTimeUnixNano"));

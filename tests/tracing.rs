@@ -17,18 +17,20 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use support::site::{Site, oembed};
+use support::site::{Gate, Site, oembed};
 use support::talk::until;
 use support::vault::{Vault, VaultSpec};
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 use vvv_actors::config::Config;
-use vvv_actors::engine::{FollowUps, Grouping, Job, JobId, JobRequest, QueueView, ScoreJob};
+use vvv_actors::engine::{
+    FollowUps, Grouping, Job, JobId, JobRequest, PoolStatus, Queue, QueueView, ScoreJob,
+};
 use vvv_actors::{
     Engine, EngineHandle, Found, Liveness, Report, Score, SubmitOptions, ThumbnailItem, Thumbnails,
     TraceParent, Work,
@@ -83,6 +85,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
             thread: thread::current().name().unwrap_or_default().to_owned(),
             closed: false,
         });
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let place = span.extensions().get::<Place>().map(|place| place.0);
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        seen()[place.unwrap()].fields.extend(fields.0);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -198,6 +208,29 @@ fn named(trace: TraceParent, name: &str) -> Vec<Seen> {
     all.iter().filter(of).cloned().collect()
 }
 
+fn the_work_is_below_its_attempts(score: TraceParent, pictures: TraceParent, links: TraceParent) {
+    for (trace, work) in [
+        (score, &["score"][..]),
+        (pictures, &["thumbnail", "fetch", "judge", "record"]),
+        (links, &["video", "permit", "fetch", "judge", "record"]),
+    ] {
+        let below = below_jobs(trace);
+        for name in work {
+            assert!(below.iter().any(|seen| seen == name), "{name}: {below:?}");
+        }
+    }
+    // The work is done on other threads than the one that hands it out.
+    let all = seen();
+    let id = score.trace().to_string();
+    let at = (0..all.len()).find(|at| {
+        let job = above(&all, *at, "job");
+        all[*at].name == "score"
+            && job.is_some_and(|job| all[job].fields.get("trace_id") == Some(&id))
+    });
+    let work = &all[at.unwrap()];
+    assert_ne!(work.thread, all[work.parent.unwrap()].thread);
+}
+
 #[test]
 fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
     for (durable, n) in [(true, 1), (false, 2)] {
@@ -221,10 +254,17 @@ fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
         );
         scene.end();
         for trace in [score, pictures, links] {
-            assert_eq!(named(trace, "submit").len(), 1);
             let jobs = named(trace, "job");
             assert_eq!(jobs.len(), if trace == score { 4 } else { 1 });
-            assert_eq!(named(trace, "queued").len(), jobs.len());
+            let submits = named(trace, "submit");
+            assert_eq!(submits.len(), 1);
+            assert_eq!(submits[0].fields["jobs"], jobs.len().to_string());
+            let queued = named(trace, "queued");
+            assert_eq!(queued.len(), jobs.len());
+            for queued in queued {
+                let waited_ms: u64 = queued.fields["waited_ms"].parse().unwrap();
+                assert!(waited_ms < 20_000, "{queued:?}");
+            }
             for job in jobs {
                 assert!(job.closed && job.parent.is_none(), "{job:?}");
                 assert_eq!(job.fields["traceparent"], trace.to_string());
@@ -233,27 +273,65 @@ fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
             let below = below_jobs(trace);
             assert!(below.iter().any(|name| name == "commit"), "{below:?}");
         }
-        for (trace, work) in [
-            (score, &["score"][..]),
-            (pictures, &["thumbnail", "fetch", "judge", "record"]),
-            (links, &["video", "permit", "fetch", "judge", "record"]),
-        ] {
-            let below = below_jobs(trace);
-            for name in work {
-                assert!(below.iter().any(|seen| seen == name), "{name}: {below:?}");
-            }
-        }
-        // The work is done on other threads than the one that hands it out.
-        let all = seen();
-        let id = score.trace().to_string();
-        let at = (0..all.len()).find(|at| {
-            let job = above(&all, *at, "job");
-            all[*at].name == "score"
-                && job.is_some_and(|job| all[job].fields.get("trace_id") == Some(&id))
-        });
-        let work = &all[at.unwrap()];
-        assert_ne!(work.thread, all[work.parent.unwrap()].thread);
+        the_work_is_below_its_attempts(score, pictures, links);
     }
+}
+
+#[test]
+fn work_of_no_trace_begins_one_with_its_submit() {
+    for durable in [true, false] {
+        let scene = Scene::new(durable);
+        let id = oembed::id("alive", 70 + u32::from(durable) as usize);
+        let asked = Liveness {
+            video_ids: vec![id.clone()],
+            fresh: true,
+        };
+        let mut ticket = scene.engine.blocking().submit(asked).unwrap();
+        ticket.wait().unwrap();
+        scene.end();
+        let all = seen().clone();
+        let video = |at: &usize| all[*at].name == "video" && all[*at].fields["id"].contains(&id);
+        let video = (0..all.len()).find(video).unwrap();
+        let job = &all[above(&all, video, "job").unwrap()];
+        let trace: TraceParent = job.fields["traceparent"].parse().unwrap();
+        assert!(trace.is_sampled());
+        let submits = named(trace, "submit");
+        assert_eq!(submits.len(), 1, "{submits:?}");
+        assert_eq!(submits[0].fields["traceparent"], trace.to_string());
+    }
+}
+
+#[test]
+fn a_commit_of_no_attempt_is_no_span() {
+    let scene = Scene::new(true);
+    let held = Gate::closed();
+    let ids: Vec<String> = (80..90).map(|n| oembed::id("alive", n)).collect();
+    for id in &ids {
+        scene.site.oembed(id, oembed::alive(id).behind(&held));
+    }
+    let requests = ids.iter().map(|id| JobRequest {
+        job: Job::Liveness(Liveness {
+            video_ids: vec![id.clone()],
+            fresh: true,
+        }),
+        priority: Job::DEFAULT_PRIORITY,
+        delay_ms: 0,
+        unique_key: None,
+        unique_for: None,
+        trace: Some(trace(111)),
+    });
+    let queued = scene.engine.enqueue(requests.collect(), Grouping::None);
+    scene.runtime.block_on(queued).unwrap();
+    until("some are claimed beside those that run", || {
+        let status = scene.runtime.block_on(scene.engine.status()).unwrap();
+        let claimed = |pool: &PoolStatus| pool.queue == Queue::Cleanup && pool.ready > 0;
+        status.pools.iter().any(claimed).then_some(())
+    });
+    let stop = scene.engine.shutdown(Duration::ZERO);
+    scene.runtime.block_on(stop);
+    let all = seen();
+    let mut commits = all.iter().filter(|seen| seen.name == "commit");
+    assert!(commits.all(|commit| commit.parent.is_some()));
 }
 
 #[test]

@@ -55,6 +55,19 @@ impl Arbiters {
     }
 }
 
+/// Puts the current thread behind the site's own work, and those that it starts from now on.
+pub fn be_nice(nice: u8) {
+    #[cfg(target_os = "linux")]
+    {
+        let thread = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(thread), i32::from(nice)) {
+            tracing::debug!(%error, "thread priority left as it is");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

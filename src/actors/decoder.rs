@@ -13,7 +13,7 @@ use std::{io, thread};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::faults::{Faults, Step};
-use super::worker::{be_nice, panic_message};
+use super::worker::panic_message;
 use crate::domain::picture;
 use crate::domain::thumbnail::Evidence;
 
@@ -48,7 +48,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn start(max_pixels: u64, nice: u8, faults: &Faults) -> io::Result<Self> {
+    pub fn start(max_pixels: u64, faults: &Faults) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let lane = |threads: usize| {
             let (sender, receiver) = mpsc::channel();
@@ -57,7 +57,7 @@ impl Decoder {
                 let (receiver, faults) = (Arc::clone(&receiver), faults.clone());
                 thread::Builder::new()
                     .name("vvv-decode".to_owned())
-                    .spawn(move || serve(&receiver, max_pixels, nice, &faults))?;
+                    .spawn(move || serve(&receiver, max_pixels, &faults))?;
             }
             io::Result::Ok(sender)
         };
@@ -106,8 +106,7 @@ impl Decoder {
 }
 
 /// The life of a decoding thread.
-fn serve(lane: &Mutex<mpsc::Receiver<Work>>, max_pixels: u64, nice: u8, faults: &Faults) {
-    be_nice(nice);
+fn serve(lane: &Mutex<mpsc::Receiver<Work>>, max_pixels: u64, faults: &Faults) {
     loop {
         let next = lane.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Work {

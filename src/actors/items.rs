@@ -17,6 +17,8 @@ pub enum ItemEnd {
     Done,
     /// Left for another attempt.
     Left(Why),
+    /// The claim is lost: nothing more of the job can be recorded.
+    NotOurs,
 }
 
 /// What is left of a job.
@@ -30,6 +32,14 @@ pub enum Rest<T> {
     Dropped,
     /// A panic hit outside an item's own boundary.
     Lost(String),
+}
+
+impl<T> Rest<T> {
+    /// Whether the attempt's outcome says what became of each item: what it reused it does not look
+    /// up again.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self, Self::None | Self::Items(..))
+    }
 }
 
 /// Runs `work` for each item, `in_flight` at once. A request to stop begins nothing new; dropped
@@ -61,6 +71,7 @@ where
                 None => break,
                 Some((_, Ok(ItemEnd::Done))) => {}
                 Some((item, Ok(ItemEnd::Left(why)))) => left.add(item, why),
+                Some((_, Ok(ItemEnd::NotOurs))) => return Rest::Dropped,
                 Some((_, Err(panic))) => return Rest::Lost(panic_text(panic.as_ref())),
             },
         }
@@ -178,6 +189,22 @@ mod tests {
             rest,
             Rest::Items(vec![1, 2, 3], Why::Parked(Duration::from_secs(60)))
         );
+    }
+
+    #[actix_rt::test]
+    async fn a_job_that_is_not_ours_any_more_is_left_where_it_stands() {
+        let asked = RefCell::new(Vec::new());
+        let rest = work_through(vec![1, 2, 3], 2, &JobControl::start(), |item| {
+            asked.borrow_mut().push(item);
+            async move {
+                match item {
+                    1 => ItemEnd::NotOurs,
+                    _ => std::future::pending().await,
+                }
+            }
+        })
+        .await;
+        assert_eq!((rest, asked.into_inner()), (Rest::Dropped, vec![1, 2]));
     }
 
     #[actix_rt::test]

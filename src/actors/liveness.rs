@@ -20,7 +20,7 @@ use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why};
 use crate::config::LivenessPolicy;
 use crate::domain::finding::{Findings, LivenessFound};
-use crate::domain::job::{Job, LivenessJob};
+use crate::domain::job::{Job, LivenessJob, Queue};
 use crate::domain::liveness::{
     Evidence, Judgement, Policy, Verdict, is_oembed, is_possible_id, is_reusable, is_transient,
     judge,
@@ -113,8 +113,8 @@ enum Call {
 
 impl Attempt {
     async fn run(&self, ids: Vec<String>, control: &JobControl) -> AttemptEnd {
-        let to_ask = match self.leave_out_known(&ids, control).await {
-            Ok(ids) => ids,
+        let (to_ask, reused) = match self.leave_out_known(&ids, control).await {
+            Ok(known) => known,
             // Asked to stop while another process held the database.
             Err(StoreError::Locked) => {
                 return AttemptEnd::Unfinished {
@@ -126,12 +126,16 @@ impl Attempt {
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.cleanup.in_flight;
-        match work_through(to_ask, in_flight, control, |id| {
+        let rest = work_through(to_ask, in_flight, control, |id| {
             let span = tracing::debug_span!("video", id);
             self.check(id, control).instrument(span)
         })
-        .await
-        {
+        .await;
+        if rest.is_settled() {
+            let count = |verdict| self.deps.meters.liveness(verdict);
+            reused.into_iter().for_each(count);
+        }
+        match rest {
             Rest::None => AttemptEnd::Finished {
                 found: self.found(),
             },
@@ -151,12 +155,13 @@ impl Attempt {
         Job::Liveness(LivenessJob { video_ids, fresh })
     }
 
-    /// Answers what this run has recorded before, and what is fresh enough, without a call.
+    /// Answers what this run has recorded before, and what is fresh enough, without a call. The
+    /// others, and the verdicts that are reused.
     async fn leave_out_known(
         &self,
         ids: &[String],
         control: &JobControl,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<(Vec<String>, Vec<Verdict>), StoreError> {
         let mark = self.deps.mark(self.origin);
         let reader = self.tools.reader(&self.deps, control).await?;
         let marked = patiently(control, || reader.known_liveness(ids, Since::Mark(&mark))).await?;
@@ -171,21 +176,21 @@ impl Attempt {
             }
             None => vec![None; ids.len()],
         };
-        let mut left = Vec::new();
+        let (mut left, mut reused) = (Vec::new(), Vec::new());
         for ((id, marked), fresh) in ids.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or(fresh.filter(is_reusable)) {
                 Some(judgement) => {
                     // What an earlier attempt recorded was counted then.
                     if cached {
-                        self.deps.meters.liveness(judgement.verdict);
+                        reused.push(judgement.verdict);
                     }
                     self.tell(id, judgement, cached);
                 }
                 None => left.push(id),
             }
         }
-        Ok(left)
+        Ok((left, reused))
     }
 
     async fn check(&self, id: String, control: &JobControl) -> ItemEnd {
@@ -218,12 +223,21 @@ impl Attempt {
             reason = judgement.reason,
             "asked for a video"
         );
-        if is_transient(&evidence, policy) && self.deps.may_try_again(self.last_try, retry_after) {
-            return ItemEnd::Left(Why::Transient {
-                error: judgement.reason,
-                retry_after,
-            });
+        if is_transient(&evidence, policy) {
+            let (job, why) = (self.claim.job, &judgement.reason);
+            self.deps.note_item(Queue::Cleanup, job, &id, why);
+            if self.deps.may_try_again(self.last_try, retry_after) {
+                return ItemEnd::Left(Why::Transient {
+                    error: judgement.reason,
+                    retry_after,
+                });
+            }
         }
+        self.settle(id, judgement, control).await
+    }
+
+    /// Records a verdict, then counts and tells it.
+    async fn settle(&self, id: String, judgement: Judgement, control: &JobControl) -> ItemEnd {
         match self.record(&id, &judgement, control).await {
             Ok(()) => {
                 self.deps.meters.liveness(judgement.verdict);
@@ -232,6 +246,7 @@ impl Attempt {
             }
             // Asked to stop while the disk was full.
             Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
+            Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),
                 retry_after: None,
@@ -262,9 +277,27 @@ impl Attempt {
             Err(why) => return Call::Held(why),
         };
         self.deps.faults.strike(Step::LivenessWorks);
+        let (evidence, retry_after) = self.ask(&url).await;
+        // A 503 or a captcha between two 429s is no sign that the upstream has forgiven us.
+        let verdict = judge(&evidence, Policy::Careful).verdict;
+        self.deps.limiter.get().do_send(CallEnded {
+            permit: permit.id,
+            answered: verdict != Verdict::Unknown,
+        });
+        if matches!(evidence, Evidence::Answer { status: 429, .. }) {
+            return self.park(id, retry_after).await;
+        }
+        Call::Answered {
+            evidence,
+            retry_after,
+        }
+    }
+
+    /// What the endpoint says, and what it asked for.
+    async fn ask(&self, url: &str) -> (Evidence, Option<Duration>) {
         let settings = &self.deps.config.liveness;
         let request = Request {
-            url: &url,
+            url,
             accept: "application/json",
             max_bytes: settings.max_bytes,
             timeout: settings.timeout,
@@ -272,7 +305,7 @@ impl Attempt {
             sniff: None,
             endpoint: true,
         };
-        let (evidence, retry_after) = match self.tools.get(Lane::Oembed, request).await {
+        match self.tools.get(Lane::Oembed, request).await {
             Ok(answer) => {
                 let evidence = Evidence::Answer {
                     status: answer.status,
@@ -282,19 +315,6 @@ impl Attempt {
                 (evidence, answer.retry_after)
             }
             Err(error) => (evidence_of(&error), None),
-        };
-        // A 503 or a captcha between two 429s is no sign that the upstream has forgiven us.
-        let verdict = judge(&evidence, Policy::Careful).verdict;
-        self.deps.limiter.get().do_send(CallEnded {
-            permit: permit.id,
-            answered: verdict != Verdict::Unknown,
-        });
-        if matches!(evidence, Evidence::Answer { status: 429, .. }) {
-            return self.park(retry_after).await;
-        }
-        Call::Answered {
-            evidence,
-            retry_after,
         }
     }
 
@@ -339,7 +359,9 @@ impl Attempt {
         }
     }
 
-    async fn park(&self, retry_after: Option<Duration>) -> Call {
+    async fn park(&self, id: &str, retry_after: Option<Duration>) -> Call {
+        let why = "http 429, so nothing more is asked for now";
+        self.deps.note_item(Queue::Cleanup, self.claim.job, id, why);
         match self.deps.limiter.get().send(Park { retry_after }).await {
             Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
             Ok(Err(error)) => failed(format!("note a 429: {error}")),

@@ -62,10 +62,14 @@ impl Meters {
         self.jobs.found(Found::Liveness(verdict));
     }
 
-    /// Shows all of it in a registry, whose prefix tells whose they are.
-    pub fn register(&self, registry: &mut Registry) {
+    /// Shows all of it in a registry, whose prefix tells whose they are. Without a durable queue nobody
+    /// looks for alarms, and a 0 would be a lie.
+    pub fn register(&self, registry: &mut Registry, durable: bool) {
         self.jobs.register(registry);
         self.staff.register(registry);
+        if durable {
+            self.staff.register_alarms(registry);
+        }
         self.fetches.register(registry);
         self.permits.register(registry);
         self.database.register(registry);

@@ -11,6 +11,7 @@ pub mod db;
 pub mod decoder;
 pub mod faults;
 pub mod items;
+pub mod job_log;
 pub mod liveness;
 pub mod meters;
 pub mod pool;

@@ -1,13 +1,13 @@
 //! One queue's pool: claims jobs, hands them to idle workers, notices deaths and time limits, and
 //! has each outcome committed.
 
+mod letting_go;
 mod measured;
 mod outcome;
 mod staffing;
 mod workers;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -16,20 +16,21 @@ use actix::{
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tracing::Span;
 
+pub use self::letting_go::{Abandon, ForgetClaims, LetGo};
 pub use self::staffing::Reconfigure;
 use self::workers::WorkerSlot;
 use super::arbiters::Arbiters;
 use super::faults::Step;
+use super::job_log::LogLevel;
 use super::spans;
 use super::worker::Deps;
 use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
 use crate::store::StoreError;
-use crate::store::{
-    Claim, ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseJobs, ReleaseLease,
-};
+use crate::store::{ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseLease};
 
 /// How often workers and their time limits are looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,6 +59,8 @@ pub struct Pool {
     /// Outcomes on their way to the database.
     uncommitted: usize,
     claiming: bool,
+    /// Jobs that were cancelled while a claim was on its way, which may have caught them before.
+    abandoned: Vec<JobId>,
     /// Whether the queue may hold more than was claimed last.
     may_hold_more: bool,
     /// Whether suspects are tried, one at a time and alone.
@@ -92,6 +95,7 @@ impl Pool {
             ready: VecDeque::new(),
             uncommitted: 0,
             claiming: false,
+            abandoned: Vec::new(),
             may_hold_more: true,
             trial: false,
             woken: false,
@@ -184,10 +188,12 @@ impl Pool {
         limit: usize,
         context: &mut Context<Self>,
     ) {
+        let abandoned = std::mem::take(&mut self.abandoned);
         match claimed {
-            Ok(claimed) => {
+            Ok(mut claimed) => {
                 self.trial = claimed.suspects;
                 self.may_hold_more = claimed.suspects || claimed.jobs.len() == limit || self.woken;
+                self.give_up(&mut claimed.jobs, &abandoned, context);
                 for job in &claimed.jobs {
                     self.count_claim(job);
                     self.moved(job, JobState::Running, None);
@@ -209,13 +215,15 @@ impl Pool {
                     );
                 }
             }
-            Err(error) => {
-                tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
-                let full = matches!(error, StoreError::StorageFull);
-                self.look_again(if full { FULL_AGAIN } else { CLAIM_AGAIN }, context);
-            }
+            Err(error) => self.claim_failed(&error, context),
         }
         self.go_on(context);
+    }
+
+    fn claim_failed(&mut self, error: &StoreError, context: &mut Context<Self>) {
+        tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
+        let full = matches!(error, StoreError::StorageFull);
+        self.look_again(if full { FULL_AGAIN } else { CLAIM_AGAIN }, context);
     }
 
     /// Looks into the queue again after a while, and not before.
@@ -249,19 +257,34 @@ impl Pool {
                 return;
             };
             self.deps.faults.strike(Step::PoolDispatches);
+            let span = spans::attempt(&claimed);
             match Job::from_payload(claimed.kind, &claimed.payload) {
-                Ok(job) => self.run(index, claimed, job, context),
-                Err(error) => self.fail(claimed, error.to_string(), context),
+                Ok(job) => self.run(index, claimed, job, span, context),
+                Err(error) => {
+                    span.in_scope(|| self.fail(claimed, error.to_string(), context));
+                }
             }
         }
     }
 
-    fn run(&mut self, index: usize, claimed: ClaimedJob, job: Job, context: &mut Context<Self>) {
+    fn run(
+        &mut self,
+        index: usize,
+        claimed: ClaimedJob,
+        job: Job,
+        span: Span,
+        context: &mut Context<Self>,
+    ) {
         let last_try = claimed.attempts > self.settings().max_retries;
+        // One line a chunk is enough where there are thousands a second: its end.
+        if self.queue != Queue::Scoring {
+            self.note(&claimed, LogLevel::Info, || {
+                format!("attempt {} begins, {} items", claimed.attempts, job.len())
+            });
+        }
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
-        let span = spans::attempt(&claimed);
         spans::queued(&claimed, &span, self.deps.queue_now());
         let Some((run, request)) = slot.begin(claimed, job, last_try, span) else {
             return;
@@ -299,22 +322,6 @@ impl Pool {
         self.let_go(context);
     }
 
-    pub(super) fn let_go(&mut self, context: &mut Context<Self>) {
-        let claims = self.ready.drain(..).map(|claimed| claimed.claim).collect();
-        self.release(claims, context);
-    }
-
-    fn release(&mut self, claims: Vec<Claim>, context: &mut Context<Self>) {
-        if claims.is_empty() {
-            return;
-        }
-        self.write_surely(ReleaseJobs { claims }, context, |pool, released, _| {
-            if let Err(error) = released {
-                tracing::warn!(queue = %pool.queue, %error, "failed to release jobs");
-            }
-        });
-    }
-
     fn tell_drained(&mut self) {
         for waiter in self.drained.drain(..) {
             let _ = waiter.send(());
@@ -343,56 +350,6 @@ impl Handler<Wake> for Pool {
     fn handle(&mut self, _: Wake, context: &mut Self::Context) {
         self.look_again_at_once(context);
         self.go_on(context);
-    }
-}
-
-/// Forgets every claim: the queue's rows went with their connection.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct ForgetClaims;
-
-impl Handler<ForgetClaims> for Pool {
-    type Result = ();
-
-    fn handle(&mut self, _: ForgetClaims, _: &mut Self::Context) {
-        self.ready.clear();
-        self.slots.iter().for_each(WorkerSlot::drop_work);
-    }
-}
-
-/// Lets go of jobs that were cancelled: their claims are lost already.
-#[derive(Message, Clone)]
-#[rtype(result = "()")]
-pub struct Abandon(pub Arc<[JobId]>);
-
-impl Handler<Abandon> for Pool {
-    type Result = ();
-
-    fn handle(&mut self, Abandon(ids): Abandon, context: &mut Self::Context) {
-        // One may have been tried again and claimed anew before this came.
-        let (named, ready): (VecDeque<_>, _) = std::mem::take(&mut self.ready)
-            .into_iter()
-            .partition(|claimed| ids.contains(&claimed.claim.job));
-        self.ready = ready;
-        let claims = named.into_iter().map(|claimed| claimed.claim).collect();
-        self.release(claims, context);
-        for slot in &self.slots {
-            slot.drop_work_of(&ids);
-        }
-        self.go_on(context);
-    }
-}
-
-/// Gives back what was claimed and not begun: the queue pauses, or nobody works it off any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct LetGo;
-
-impl Handler<LetGo> for Pool {
-    type Result = ();
-
-    fn handle(&mut self, _: LetGo, context: &mut Self::Context) {
-        self.let_go(context);
     }
 }
 

@@ -7,7 +7,7 @@ use actix::{Actor, Context, Handler};
 
 use super::control::JobControl;
 use super::faults::Step;
-use super::worker::{AttemptEnd, Deps, RunJob, be_nice, panic_text};
+use super::worker::{AttemptEnd, Deps, RunJob, panic_text};
 use crate::domain::job::{Job, ScoreJob};
 use crate::domain::score::{Score, score};
 use crate::store::{Reader, StoreError};
@@ -83,10 +83,6 @@ enum Stop {
 
 impl Actor for ScoringActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, _: &mut Self::Context) {
-        be_nice(self.deps.config.engine.nice);
-    }
 }
 
 impl Handler<RunJob> for ScoringActor {

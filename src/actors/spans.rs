@@ -5,19 +5,46 @@
 //! at a flag.
 
 use tracing::Span;
+use tracing::field::{Empty, display};
 
 use crate::domain::trace::TraceParent;
 use crate::store::{ClaimedJob, Moment};
 
 /// Work on its way into the queue, until the commit.
 #[must_use]
-pub fn submit(pieces: usize, trace: Option<TraceParent>) -> Span {
+pub fn submit(trace: Option<TraceParent>) -> Span {
     tracing::debug_span!(
         "submit",
-        pieces,
+        jobs = Empty,
         trace_id = trace.map(|trace| display(trace.trace())),
         traceparent = trace.map(display),
     )
+}
+
+/// The trace of submitted work: the one it was given, or one that its submit begins where anybody
+/// collects spans. A `traceparent` that a span is told later names that span itself.
+#[must_use]
+pub fn trace_of(submit: &Span, given: Option<TraceParent>) -> Option<TraceParent> {
+    if given.is_some() || submit.is_disabled() {
+        return given;
+    }
+    let begun = TraceParent {
+        trace_id: fastrand::u128(1..).to_be_bytes(),
+        parent_id: fastrand::u64(1..).to_be_bytes(),
+        flags: TraceParent::SAMPLED,
+    };
+    submit.record("trace_id", display(begun.trace()));
+    submit.record("traceparent", display(begun));
+    Some(begun)
+}
+
+/// A commit, if it is an attempt's: what belongs to none would be a trace of its own.
+#[must_use]
+pub fn commit(attempt: &Span) -> Span {
+    if attempt.is_none() {
+        return Span::none();
+    }
+    tracing::debug_span!("commit")
 }
 
 /// One attempt at a job, until its outcome is committed: what every line of the log about it is told

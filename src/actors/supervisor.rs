@@ -2,6 +2,7 @@
 //! for which job.
 
 pub mod durable;
+pub mod enqueue;
 mod factories;
 pub mod follow;
 pub mod reload;
@@ -235,11 +236,8 @@ impl Handler<Submit> for Supervisor {
             return Box::pin(async move { Err(SubmitError::SwitchedOff(queue)) }.into_actor(self));
         }
         let (chunk, store) = (settings.chunk, Arc::clone(&self.deps.store));
-        let run_at_ms = match i64::try_from(submit.delay.as_millis()) {
-            Ok(0) => 0,
-            Ok(delay_ms) => self.deps.queue_now().0.saturating_add(delay_ms),
-            Err(_) => i64::MAX,
-        };
+        let delay_ms = i64::try_from(submit.delay.as_millis()).unwrap_or(i64::MAX);
+        let run_at_ms = self.deps.queue_now().0.saturating_add(delay_ms);
         // Looking up the order reads the file: not on the System's thread.
         let cut = actix_rt::task::spawn_blocking(move || {
             let jobs = cut_into_jobs(submit.job, chunk, &store)?;
@@ -279,10 +277,8 @@ fn cut_into_jobs(
         Job::Score(job) => put_in_rowid_order(&mut job.video_ids, store)?,
         Job::Thumbnails(_) | Job::Liveness(_) => {}
     }
-    job.into_chunks(chunk)
-        .into_iter()
-        .map(|job| Ok((kind, job.payload()?)))
-        .collect()
+    let pieces = job.payloads(chunk)?.into_iter();
+    Ok(pieces.map(|piece| (kind, piece.payload)).collect())
 }
 
 fn put_in_rowid_order(ids: &mut [String], store: &store::Options) -> Result<(), StoreError> {
@@ -327,8 +323,9 @@ pub struct GetStatus;
 pub struct Status {
     /// Each pool that answered.
     pub pools: Vec<PoolStatus>,
-    /// Jobs submitted and not ended.
-    pub open_jobs: usize,
+    /// Jobs of a temporary queue that have not ended. Those of a durable one are rows, which
+    /// [`QueueView::queues`](crate::engine::QueueView::queues) counts.
+    pub open_jobs: Option<usize>,
     /// Operations that wait to be written.
     pub writes_waiting: usize,
     /// Seconds another process has held the lock the writer waits for.
@@ -371,7 +368,7 @@ impl Supervisor {
                 SeatStatus::new("rate limiter", &self.limiter),
                 SeatStatus::new("database actor", &self.writer),
             ])
-            .chain(self.upkeep.as_ref().map(Upkeep::seats))
+            .chain(self.upkeep.iter().flat_map(Upkeep::seats))
             .collect()
     }
 }
@@ -388,7 +385,7 @@ impl Handler<GetStatus> for Supervisor {
         let asked: Vec<_> = asked.collect();
         let writer = self.writer.slot.get().send(GetWriterState);
         let limiter = self.limiter.slot.get().send(Ping);
-        let open_jobs = self.tickets.outstanding();
+        let open_jobs = self.deps.run.one_shot.then(|| self.tickets.outstanding());
         let seats = self.seats();
         let restarts = seats.iter().map(|seat| seat.restarts).sum();
         Box::pin(async move {

@@ -22,8 +22,8 @@ use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why, panic_message};
 use crate::config::ThumbnailPolicy;
 use crate::domain::finding::{Findings, ThumbnailFound};
-use crate::domain::job::{Job, ThumbnailItem, ThumbnailsJob};
-use crate::domain::thumbnail::{Evidence, Rules, Verdict, is_transient, judge, reuse};
+use crate::domain::job::{Job, Queue, ThumbnailItem, ThumbnailsJob};
+use crate::domain::thumbnail::{Evidence, Rules, Status, Verdict, is_transient, judge, reuse};
 use crate::fetch::{self, Redirects, Request};
 use crate::store::{Claim, RecordThumbnail, Since, StoreError};
 
@@ -92,8 +92,8 @@ struct Attempt {
 
 impl Attempt {
     async fn run(&self, items: Vec<ThumbnailItem>, control: &JobControl) -> AttemptEnd {
-        let to_fetch = match self.leave_out_known(&items, control).await {
-            Ok(items) => items,
+        let (to_fetch, reused) = match self.leave_out_known(&items, control).await {
+            Ok(known) => known,
             // Asked to stop while another process held the database.
             Err(StoreError::Locked) => {
                 return AttemptEnd::Unfinished {
@@ -105,12 +105,16 @@ impl Attempt {
             Err(error) => return AttemptEnd::Failed(error.to_string()),
         };
         let in_flight = self.deps.config.queues.thumbnails.in_flight;
-        match work_through(to_fetch, in_flight, control, |item| {
+        let rest = work_through(to_fetch, in_flight, control, |item| {
             let span = tracing::debug_span!("thumbnail", id = item.video_id);
             self.check(item, control).instrument(span)
         })
-        .await
-        {
+        .await;
+        if rest.is_settled() {
+            let count = |status| self.deps.meters.thumbnail(status);
+            reused.into_iter().for_each(count);
+        }
+        match rest {
             Rest::None => AttemptEnd::Finished {
                 found: self.found(),
             },
@@ -124,12 +128,13 @@ impl Attempt {
         }
     }
 
-    /// Answers what this run has recorded before, and what is fresh enough, without a fetch.
+    /// Answers what this run has recorded before, and what is fresh enough, without a fetch. The
+    /// others, and what is reused.
     async fn leave_out_known(
         &self,
         items: &[ThumbnailItem],
         control: &JobControl,
-    ) -> Result<Vec<ThumbnailItem>, StoreError> {
+    ) -> Result<(Vec<ThumbnailItem>, Vec<Status>), StoreError> {
         let mark = self.deps.mark(self.origin);
         let reader = self.tools.reader(&self.deps, control).await?;
         let marked = patiently(control, || {
@@ -148,21 +153,21 @@ impl Attempt {
             None => vec![None; items.len()],
         };
         let rules = self.rules();
-        let mut left = Vec::new();
+        let (mut left, mut reused) = (Vec::new(), Vec::new());
         for ((item, marked), fresh) in items.iter().cloned().zip(marked).zip(fresh) {
             let cached = marked.is_none();
             match marked.or_else(|| reuse(fresh?, &rules)) {
                 Some(verdict) => {
                     // What an earlier attempt recorded was counted then.
                     if cached {
-                        self.deps.meters.thumbnail(verdict.status);
+                        reused.push(verdict.status);
                     }
                     self.tell(item, verdict, cached);
                 }
                 None => left.push(item),
             }
         }
-        Ok(left)
+        Ok((left, reused))
     }
 
     fn rules(&self) -> Rules {
@@ -184,11 +189,15 @@ impl Attempt {
             reason = verdict.reason,
             "looked at a thumbnail"
         );
-        if is_transient(&evidence) && self.deps.may_try_again(self.last_try, retry_after) {
-            let error = verdict
-                .reason
-                .unwrap_or_else(|| verdict.status.name().to_owned());
-            return ItemEnd::Left(Why::Transient { error, retry_after });
+        if is_transient(&evidence) {
+            let why = verdict.reason.as_deref().unwrap_or(verdict.status.name());
+            let job = self.claim.job;
+            self.deps
+                .note_item(Queue::Thumbnails, job, &item.video_id, why);
+            if self.deps.may_try_again(self.last_try, retry_after) {
+                let error = why.to_owned();
+                return ItemEnd::Left(Why::Transient { error, retry_after });
+            }
         }
         match self.record(&item, &verdict, control).await {
             Ok(()) => {
@@ -198,6 +207,7 @@ impl Attempt {
             }
             // Asked to stop while the disk was full.
             Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
+            Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),
                 retry_after: None,

@@ -142,9 +142,9 @@ impl Tickets {
 
     /// Takes back what has not ended of a ticket: nothing is told of it any more. The ticket itself
     /// ends when it is [closed](Self::close).
-    pub fn withdraw(&mut self, ticket: u64) -> Vec<i64> {
+    pub fn withdraw(&mut self, ticket: u64) -> Vec<NewJob> {
         let of_ticket = self.outstanding.extract_if(|_, kept| kept.ticket == ticket);
-        of_ticket.map(|(origin, _)| origin.0).collect()
+        of_ticket.map(|(_, kept)| kept.job).collect()
     }
 
     /// Ends a ticket whose work was withdrawn.
@@ -303,7 +303,7 @@ mod tests {
         let other = tickets.open(vec![job("c")]);
         tickets.end(Origin(opened.jobs[0].origin));
         let withdrawn = tickets.withdraw(opened.ticket);
-        assert_eq!(withdrawn, [opened.jobs[1].origin]);
+        assert_eq!(withdrawn, [opened.jobs[1].clone()]);
         tickets.fail(Origin(opened.jobs[1].origin), "too late");
         assert!(opened.events.try_recv().is_err());
         assert_eq!(tickets.resubmit("lost"), other.jobs);

@@ -13,6 +13,7 @@ use super::control::JobControl;
 use super::db::Db;
 use super::decoder::Decoder;
 use super::faults::Faults;
+use super::job_log::JobLog;
 use super::meters::Meters;
 use super::rate_limiter::RateLimiter;
 use super::slot::Slot;
@@ -174,6 +175,8 @@ pub struct Deps {
     pub pictures: Option<Arc<fetch::PictureCache>>,
     /// What is counted and timed.
     pub meters: Meters,
+    /// What is told of each job.
+    pub log: JobLog,
     /// Faults a test brings.
     pub faults: Faults,
 }
@@ -261,19 +264,6 @@ impl Deps {
     pub fn tell(&self, origin: Origin, event: TicketEvent) {
         self.news.do_send(JobNews { origin, event });
     }
-}
-
-/// Puts the current thread behind the site's own work.
-pub fn be_nice(nice: u8) {
-    #[cfg(target_os = "linux")]
-    {
-        let thread = rustix::thread::gettid();
-        if let Err(error) = rustix::process::setpriority_process(Some(thread), i32::from(nice)) {
-            tracing::debug!(%error, "thread priority left as it is");
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = nice;
 }
 
 /// What a caught panic said.

@@ -148,7 +148,7 @@ pub struct SnapshotsTable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
-    /// Niceness of scoring and decoding threads, 0 to 19 (Linux).
+    /// Niceness of all threads but the writer's, 0 to 19 (Linux).
     pub nice: u8,
     /// How long running jobs may take to finish at a stop.
     #[serde(with = "units::duration")]

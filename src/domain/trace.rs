@@ -1,4 +1,5 @@
-//! Which trace a piece of work belongs to: the `traceparent` of W3C Trace Context, version 00.
+//! Which trace a piece of work belongs to: the `traceparent` of W3C Trace Context, version 00; of
+//! later versions what this one knows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,10 +18,13 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
+    /// The flag of a trace that is recorded.
+    pub const SAMPLED: u8 = 1;
+
     /// Whether who asked records the trace.
     #[must_use]
     pub const fn is_sampled(&self) -> bool {
-        self.flags & 1 == 1
+        self.flags & Self::SAMPLED != 0
     }
 
     /// The trace alone, as 32 hexadecimal digits.
@@ -55,7 +59,7 @@ impl<const N: usize> fmt::Display for Hex<N> {
 
 /// A text that is no `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a W3C traceparent of version 00: 00-<32 hex digits>-<16>-<2>, in lower case")]
+#[error("must be a W3C traceparent: 00-<32 hex digits>-<16>-<2>, in lower case")]
 pub struct NoTraceParent;
 
 impl FromStr for TraceParent {
@@ -64,10 +68,12 @@ impl FromStr for TraceParent {
     fn from_str(text: &str) -> Result<Self, NoTraceParent> {
         let mut parts = text.split('-');
         let mut next = || parts.next().ok_or(NoTraceParent);
-        let [version] = bytes(next()?)?;
+        let [version]: [u8; 1] = bytes(next()?)?;
         let (trace_id, parent_id, [flags]) = (bytes(next()?)?, bytes(next()?)?, bytes(next()?)?);
         let is_none = trace_id == [0; 16] || parent_id == [0; 8];
-        if version != 0 || is_none || parts.next().is_some() {
+        // Later versions begin like this one and may go on.
+        let is_longer = version == 0 && parts.next().is_some();
+        if version == UNREADABLE || is_none || is_longer {
             return Err(NoTraceParent);
         }
         Ok(Self {
@@ -77,6 +83,9 @@ impl FromStr for TraceParent {
         })
     }
 }
+
+/// The version that none is.
+const UNREADABLE: u8 = 0xff;
 
 /// Exactly so many bytes, two digits each.
 fn bytes<const N: usize>(digits: &str) -> Result<[u8; N], NoTraceParent> {
@@ -113,11 +122,22 @@ mod tests {
     }
 
     #[test]
+    fn a_later_version_is_read_as_ours() {
+        for later in [
+            format!("01{}", &GIVEN[2..]),
+            format!("cc{}-what-ever", &GIVEN[2..]),
+        ] {
+            let parent: TraceParent = later.parse().unwrap();
+            assert_eq!(parent.to_string(), GIVEN, "{later}");
+        }
+    }
+
+    #[test]
     fn another_one_is_not() {
         for wrong in [
             "",
             "00",
-            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",

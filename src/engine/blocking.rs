@@ -6,8 +6,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+
 use super::report::{Found, News, Report};
-use super::{EngineError, EngineHandle, JobId, Status, SubmitOptions, Ticket, Work};
+use super::{
+    Alarm, EngineError, EngineEvent, EngineHandle, Enqueued, GroupId, Grouping, JobId, JobRequest,
+    Queue, Status, SubmitOptions, Ticket, Work,
+};
+use crate::config::{Config, Reloaded};
 
 /// An engine for threads that may block. Clones are the same engine, and so is the
 /// [`handle`](Self::handle) it was made of.
@@ -74,9 +80,103 @@ impl BlockingEngine {
         wait_for(self.handle.status())
     }
 
+    /// As [`EngineHandle::alarms`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
+        wait_for(self.handle.alarms())
+    }
+
+    /// As [`EngineHandle::reload`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
+        wait_for(self.handle.reload(config))
+    }
+
+    /// As [`EngineHandle::events`]: an iterator that waits for each, and ends with the engine.
+    ///
+    /// ```no_run
+    /// # fn example(engine: &vvv_actors::BlockingEngine) {
+    /// use vvv_actors::EngineEvent;
+    ///
+    /// for event in engine.events() {
+    ///     if let EngineEvent::Moved(job) = event {
+    ///         println!("job {} is {}", job.id, job.state.name());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> impl Iterator<Item = EngineEvent> + Send + use<> {
+        let mut events = self.handle.events();
+        std::iter::from_fn(move || wait_for(events.next()))
+    }
+
     /// As [`EngineHandle::shutdown`].
     pub fn shutdown(&self, drain: Duration) {
         wait_for(self.handle.shutdown(drain));
+    }
+}
+
+/// The durable queue, steered.
+///
+/// ```no_run
+/// # fn main() -> Result<(), vvv_actors::EngineError> {
+/// use vvv_actors::Engine;
+/// use vvv_actors::engine::Queue;
+///
+/// let engine = Engine::builder().database("vault.db").durable().start()?.blocking();
+/// engine.pause(Queue::Cleanup, true)?;
+/// println!("{} jobs cancelled", engine.purge(Queue::Cleanup)?);
+/// engine.pause(Queue::Cleanup, false)?;
+/// # Ok(())
+/// # }
+/// ```
+impl BlockingEngine {
+    /// As [`EngineHandle::enqueue`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn enqueue(
+        &self,
+        requests: Vec<JobRequest>,
+        grouping: Grouping,
+    ) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
+        wait_for(self.handle.enqueue(requests, grouping))
+    }
+
+    /// As [`EngineHandle::cancel`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn cancel(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+        wait_for(self.handle.cancel(ids))
+    }
+
+    /// As [`EngineHandle::retry`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn retry(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+        wait_for(self.handle.retry(ids))
+    }
+
+    /// As [`EngineHandle::pause`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn pause(&self, queue: Queue, pause: bool) -> Result<bool, EngineError> {
+        wait_for(self.handle.pause(queue, pause))
+    }
+
+    /// As [`EngineHandle::purge`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn purge(&self, queue: Queue) -> Result<usize, EngineError> {
+        wait_for(self.handle.purge(queue))
     }
 }
 
@@ -147,9 +247,9 @@ impl<F: Found> Iterator for BlockingTicket<Report<F>> {
 }
 
 /// Wakes a thread that waits.
-struct Alarm(Thread);
+struct Unpark(Thread);
 
-impl Wake for Alarm {
+impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
@@ -166,7 +266,7 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
 
 /// Waits for what other threads bring about: the future needs no runtime.
 fn wait_until<T>(future: impl Future<Output = T>, until: Option<Instant>) -> Option<T> {
-    let waker = Waker::from(Arc::new(Alarm(thread::current())));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     // Inside a task its budget would run out and never be renewed.
     let mut future = pin!(tokio::task::unconstrained(future));

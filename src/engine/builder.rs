@@ -11,6 +11,7 @@ use super::metrics::Sight;
 use super::{EngineError, EngineHandle, Phase, live};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
+use crate::actors::job_log::JobLog;
 use crate::actors::meters::Meters;
 use crate::actors::worker::RunOptions;
 use crate::config::Config;
@@ -39,6 +40,7 @@ pub(super) struct Setup {
     pub(super) run: RunOptions,
     pub(super) faults: Faults,
     pub(super) meters: Meters,
+    pub(super) log: JobLog,
     pub(super) open_within: Option<Duration>,
     pub(super) pictures: Option<Arc<PictureCache>>,
 }
@@ -138,7 +140,6 @@ impl EngineBuilder {
             return Err(EngineError::PanicAborts);
         }
         let setup = self.decide()?;
-        let durable = !setup.run.one_shot;
         let (stop, stops) = mpsc::unbounded_channel();
         let (ready, started) = std_mpsc::channel();
         let (phase, phases) = watch::channel(Phase::Running);
@@ -146,12 +147,10 @@ impl EngineBuilder {
         let made = calls.clone();
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let told = events.downgrade();
-        let pictures = setup.pictures.clone();
-        let sight = Sight::new(
-            setup.meters.clone(),
-            Arc::new(setup.config.clone()),
-            durable,
-        );
+        let (pictures, log) = (setup.pictures.clone(), setup.log.clone());
+        let durable = !setup.run.one_shot;
+        let config = Arc::new(setup.config.clone());
+        let sight = Sight::new(setup.meters.clone(), config, durable);
         let thread = thread::Builder::new()
             .name("vvv-engine".to_owned())
             .spawn(move || live(setup, calls, events, &ready, stops, &phase))
@@ -167,6 +166,7 @@ impl EngineBuilder {
                 thread: Arc::new(Mutex::new(Some(thread))),
                 config: sight.config(),
                 pictures,
+                log,
                 sight,
             }),
             Ok(Err(error)) => {
@@ -193,6 +193,7 @@ impl EngineBuilder {
             run: self.run,
             faults: self.faults,
             meters: Meters::default(),
+            log: JobLog::default(),
             pictures: self.pictures,
             open_within: self.open_within,
         })

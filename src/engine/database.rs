@@ -38,7 +38,7 @@ pub(super) use self::video::{card, number};
 use crate::actors::clock::Clock;
 use crate::config::Config;
 use crate::domain::rate_window::BootTime;
-pub use crate::store::{Cell, Copied, OwnObject, Pages, Patience, Rows};
+pub use crate::store::{Cell, Copied, OwnObject, Pages, Patience, Rows, SiteTable};
 use crate::store::{Options, StoreError};
 
 /// Why a verb that looks after the database could not do its work.

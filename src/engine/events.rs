@@ -1,10 +1,11 @@
-//! What an engine tells of its durable queue, as a stream.
+//! What an engine tells of its durable queue: as a stream, and of one job what it told before.
 
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::JobMoved;
+use super::{EngineHandle, JobMoved, LogLine};
+use crate::store::JobId;
 
 /// News of the durable queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,16 @@ pub enum EngineEvent {
     Moved(JobMoved),
     /// So many were missed, because they were read too slowly.
     Missed(u64),
+}
+
+impl EngineHandle {
+    /// What was told of a job of the durable queue: its attempts, items without an answer, and why it
+    /// went back or failed. The last [`LINES_KEPT`](super::LINES_KEPT) lines of each queue are kept, in
+    /// memory.
+    #[must_use]
+    pub fn job_log(&self, id: JobId) -> Vec<LogLine> {
+        self.log.of(id)
+    }
 }
 
 pub(super) fn stream(moves: Receiver<JobMoved>) -> impl Stream<Item = EngineEvent> + Send + Unpin {

@@ -16,8 +16,8 @@ use super::{
     SubmitOptions, Ticket, Work, events,
 };
 use crate::actors::call_budget::CallBudget;
+use crate::actors::job_log::JobLog;
 use crate::actors::spans;
-use crate::actors::supervisor::durable::{Cancel, EnqueueJobs, Pause, Purge, Retry};
 use crate::actors::supervisor::follow::EnqueueAndFollow;
 use crate::actors::supervisor::reload::Reload;
 use crate::actors::supervisor::upkeep::GetAlarms;
@@ -25,9 +25,8 @@ use crate::actors::supervisor::{GetStatus, Supervisor};
 use crate::actors::worker::JobMoved;
 use crate::config::{Config, Reloaded};
 use crate::domain::alarm::Alarm;
-use crate::domain::job::{Job, Queue};
+use crate::domain::job::Job;
 use crate::fetch::PictureCache;
-use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
 
 /// A running engine. Clones are the same engine; any thread and any runtime will do.
 ///
@@ -46,6 +45,7 @@ pub struct EngineHandle {
     pub(super) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     pub(super) config: Arc<Config>,
     pub(super) pictures: Option<Arc<PictureCache>>,
+    pub(super) log: JobLog,
     pub(super) sight: Sight,
 }
 
@@ -87,22 +87,23 @@ impl EngineHandle {
     pub async fn submit_with<W: Work>(
         &self,
         work: W,
-        options: SubmitOptions,
+        mut options: SubmitOptions,
     ) -> Result<Ticket<W::Report>, EngineError> {
         let job = work.into_job();
         let asked = job.clone();
-        let span = spans::submit(1, options.traceparent);
+        let span = spans::submit(options.traceparent);
+        options.traceparent = spans::trace_of(&span, options.traceparent);
         let source = if self.durable {
-            let request = options.request(job);
-            let queueing = self.ask(EnqueueAndFollow(request));
-            let following = queueing.instrument(span).await?;
-            Source::Durable(following)
+            let queueing = self.ask(EnqueueAndFollow(options.request(job)));
+            Source::Durable(queueing.instrument(span.clone()).await?)
         } else {
-            let submit = options.submit(job)?;
-            Source::Own(self.ask(submit).instrument(span).await?)
+            let queueing = self.ask(options.submit(job)?);
+            Source::Own(queueing.instrument(span.clone()).await?)
         };
         let (supervisor, phase) = (self.supervisor.clone(), self.phase.clone());
-        Ok(Ticket::new(asked, source, supervisor, phase))
+        let ticket = Ticket::new(asked, source, supervisor, phase);
+        span.record("jobs", ticket.jobs());
+        Ok(ticket)
     }
 
     /// Submits work whose raw news the program's own one-shot runs gather.
@@ -121,66 +122,12 @@ impl EngineHandle {
         BlockingEngine::new(self.clone())
     }
 
-    /// Queues work in the durable queue; answers after the commit.
-    ///
-    /// # Errors
-    /// When the engine is stopping, lost or has no durable queue, or the database refuses. After
-    /// [`StoreError::Unknown`](super::StoreError::Unknown) the work may be queued all the same.
-    pub async fn enqueue(
-        &self,
-        requests: Vec<JobRequest>,
-        grouping: Grouping,
-    ) -> Result<(Vec<Enqueued>, Option<GroupId>), EngineError> {
-        let trace = requests.first().and_then(|first| first.trace);
-        let span = spans::submit(requests.len(), trace);
-        self.ask(EnqueueJobs { requests, grouping })
-            .instrument(span)
-            .await
-    }
-
-    /// Cancels jobs that have not ended, running ones too; those it cancelled.
-    ///
-    /// # Errors
-    /// As [`Self::enqueue`].
-    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
-        self.ask(Cancel(ids)).await
-    }
-
-    /// Has failed and cancelled jobs done again; those that will be.
-    ///
-    /// # Errors
-    /// As [`Self::enqueue`].
-    pub async fn retry(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
-        self.ask(Retry(ids)).await
-    }
-
-    /// Pauses a queue or lets it go on, until told otherwise; whether that changed anything.
-    ///
-    /// # Errors
-    /// As [`Self::enqueue`].
-    pub async fn pause(&self, queue: Queue, pause: bool) -> Result<bool, EngineError> {
-        self.ask(Pause { queue, pause }).await
-    }
-
-    /// Cancels every job of a queue that waits; how many.
-    ///
-    /// # Errors
-    /// As [`Self::enqueue`].
-    pub async fn purge(&self, queue: Queue) -> Result<usize, EngineError> {
-        let mut purged = 0;
-        loop {
-            match self.ask(Purge(queue)).await?.len() {
-                0 => return Ok(purged),
-                more => purged += more,
-            }
-        }
-    }
-
     /// Takes over what of a new configuration can change while the engine runs: workers, retries,
     /// limits, policies. The rest is named.
     ///
     /// # Errors
-    /// When the engine is lost.
+    /// [`EngineError::Config`] when it contradicts itself together with what cannot change, and
+    /// when the engine was stopped or is lost.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
         let reload = Reload(Box::new(config.clone()));
         match self.supervisor.send(reload).await {
@@ -194,7 +141,7 @@ impl EngineHandle {
     }
 
     /// The moves of every job of the durable queue from now on, whoever queued it, each after the
-    /// commit that says so. The stream ends with the engine. Who reads slowly misses some and is
+    /// commit that says so; of jobs that are handed in together, the first of each queue. The stream ends with the engine. Who reads slowly misses some and is
     /// told how many.
     ///
     /// Jobs of a temporary queue are known to their tickets alone.
@@ -229,7 +176,7 @@ impl EngineHandle {
     /// How the engine fares.
     ///
     /// # Errors
-    /// When the engine is lost.
+    /// When the engine was stopped or is lost.
     pub async fn status(&self) -> Result<Status, EngineError> {
         self.supervisor
             .send(GetStatus)
@@ -243,10 +190,11 @@ impl EngineHandle {
         self.lost().is_some()
     }
 
-    /// What is wrong and not right again.
+    /// What is wrong and not right again. Only an engine with a durable queue looks for that: with a
+    /// temporary one there is never an alarm.
     ///
     /// # Errors
-    /// When the engine is lost.
+    /// When the engine was stopped or is lost.
     pub async fn alarms(&self) -> Result<Vec<Alarm>, EngineError> {
         let asked = self.supervisor.send(GetAlarms).await;
         asked.map_err(|_| self.phase.borrow().gone())
@@ -271,8 +219,8 @@ impl EngineHandle {
     /// when its threads have ended: as a rule at once after the drain, and where another process
     /// holds the database, or a thread hangs in a look-up of a name, within 17 seconds of it.
     ///
-    /// Any clone may call it, and more than one: the first call's `drain` counts, and each returns
-    /// when the engine has stopped. The engine stops even if nobody waits for this future, on its
+    /// Any clone may call it, and more than one: the earliest deadline counts, and each returns when
+    /// the engine has stopped. The engine stops even if nobody waits for this future, on its
     /// own threads: a host whose server or runtime ends meanwhile cuts nothing short, as long as
     /// its `main` waits for one such call before it returns.
     pub async fn shutdown(&self, drain: Duration) {

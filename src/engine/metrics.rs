@@ -2,6 +2,7 @@
 //! scrapes: the queues, the rate window, the size of the files.
 
 mod process;
+mod register;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,7 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use self::process::Process;
-use super::{EngineError, EngineHandle, QueueSummary, QueueView, RateStatus};
+use super::{EngineError, QueueSummary, QueueView, RateStatus};
 use crate::actors::clock::Clock;
 use crate::actors::meters::{Meters, Part};
 use crate::config::Config;
@@ -26,25 +27,6 @@ use crate::config::Config;
 const PREFIX: &str = "vvv";
 /// How long one look into the file may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
-
-impl EngineHandle {
-    /// Shows in a registry what the engine counts and times, and what is looked up whenever that
-    /// registry is encoded. All names begin with `vvv_`, after the registry's own prefix; engines
-    /// that share a registry each need one.
-    ///
-    /// Encoding it then looks into the database, which blocks for a moment, or for up to a second
-    /// while another process holds it: do it where blocking disturbs nobody. What cannot be read is
-    /// left out, and counted in `vvv_scrape_errors_total`.
-    pub fn register_metrics(&self, registry: &mut Registry) {
-        self.sight.register(registry);
-    }
-
-    /// Shows in a registry how the process fares: `process_resident_memory_bytes` and the like.
-    /// Only on Linux; elsewhere there is nothing to show.
-    pub fn register_process_metrics(&self, registry: &mut Registry) {
-        self.sight.register_process(registry);
-    }
-}
 
 /// What a scrape sees of an engine. Clones are the same.
 #[derive(Clone)]
@@ -91,7 +73,7 @@ impl Sight {
         let counted = registry.sub_registry_with_prefix(PREFIX);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         counted.register("build", "What runs", Info::new(version));
-        self.0.meters.register(counted);
+        self.0.meters.register(counted, self.0.durable);
     }
 
     /// Shows in a registry how the process fares.

@@ -20,13 +20,21 @@ pub(super) fn open(
     one_shot: bool,
     within: Option<Duration>,
 ) -> Result<(Writer, bool), EngineError> {
-    let mut writer = patiently(&store.path, within, || Writer::open(store))?;
-    let unclean = !one_shot && recover(&mut writer, config, within)?;
-    Ok((writer, unclean))
+    let open = || {
+        let mut writer = patiently(&store.path, within, || Writer::open(store))?;
+        let unclean = !one_shot && recover(&mut writer, config, within)?;
+        Ok((writer, unclean))
+    };
+    open().map_err(|error: StoreError| {
+        if !one_shot {
+            tell_of_damage(config, &error);
+        }
+        error.into()
+    })
 }
 
 /// Runs `alerts.command` for a database too damaged to start on.
-pub(super) fn tell_of_damage(config: &Config, error: &StoreError) {
+fn tell_of_damage(config: &Config, error: &StoreError) {
     if let StoreError::Corrupt(_) | StoreError::NotADatabase { .. } = error {
         let (path, kind) = (&config.database.path, AlarmKind::DatabaseDamaged);
         let now_ms = Clock::system().unix_ms();
@@ -39,7 +47,7 @@ fn recover(
     writer: &mut Writer,
     config: &Config,
     within: Option<Duration>,
-) -> Result<bool, EngineError> {
+) -> Result<bool, StoreError> {
     let recover = Recover {
         max_crashes: Queue::ALL.map(|queue| (queue, config.queues.get(queue).max_crashes)),
         now: Moment(Clock::system().unix_ms()),
@@ -53,7 +61,7 @@ fn recover(
             "the process before died with jobs in its hands; they are tried one at a time"
         );
     }
-    Ok(patiently(path, within, || writer.run(BeginRun))?)
+    patiently(path, within, || writer.run(BeginRun))
 }
 
 /// Without it each lookup reads all snapshots, which is worth a word.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::sight::Sight;
+use super::patient_reader::PatientReader;
 use super::waiting::patiently;
 use super::{EngineError, store_options};
 use crate::actors::clock::Clock;
@@ -53,7 +53,7 @@ pub fn enqueue_into_file(
 /// A view of the queue in the file. Each call may block for a moment, or for as long as others' locks
 /// are waited for.
 pub struct QueueView {
-    sight: Sight,
+    reader: PatientReader,
     limit: Limit,
     clock: Clock,
 }
@@ -89,12 +89,12 @@ impl QueueView {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_within(config: &Config, within: Duration) -> Result<Self, EngineError> {
-        let sight = Sight::open(config, within, Reader::open)?;
-        if !sight.look(Reader::has_queue)? {
+        let reader = PatientReader::open(config, within, Reader::open)?;
+        if !reader.look(Reader::has_queue)? {
             return Err(EngineError::NoQueue);
         }
         Ok(Self {
-            sight,
+            reader,
             limit: oembed_limit(config),
             clock: Clock::system(),
         })
@@ -103,7 +103,7 @@ impl QueueView {
     /// From now on all looks together wait so long for others' locks, and end as interrupted when they
     /// took longer than `longest`, the waiting not counted.
     pub fn bound(&mut self, within: Duration, longest: Duration) {
-        self.sight.bound(within, longest);
+        self.reader.bound(within, longest);
     }
 
     /// How the window of the rate-limited upstream is filled.
@@ -130,7 +130,7 @@ impl QueueView {
     }
 
     fn look<T>(&self, look: impl Fn(&Reader) -> Result<T, StoreError>) -> Result<T, EngineError> {
-        self.sight.look(look)
+        self.reader.look(look)
     }
 
     /// Lists jobs, newest first.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::EngineError;
 use super::database::VideoCard;
 use super::database::{Number, card, number};
-use super::sight::Sight;
+use super::patient_reader::PatientReader;
 use crate::config::Config;
 use crate::domain::liveness::Verdict;
 use crate::domain::thumbnail::Status;
@@ -24,7 +24,7 @@ const LONGEST_HISTORY: usize = 500;
 /// A view of the site's videos. Each call may block for a moment, or for as long as others' locks are
 /// waited for.
 pub struct SiteView {
-    sight: Sight,
+    reader: PatientReader,
     config: Config,
 }
 
@@ -60,7 +60,7 @@ impl SiteView {
     /// As [`Self::open`].
     pub fn open_within(config: &Config, within: Duration) -> Result<Self, EngineError> {
         Ok(Self {
-            sight: Sight::open(config, within, Reader::open)?,
+            reader: PatientReader::open(config, within, Reader::open)?,
             config: config.clone(),
         })
     }
@@ -68,11 +68,11 @@ impl SiteView {
     /// From now on all looks together wait so long for others' locks, and end as interrupted when they
     /// took longer than `longest`, the waiting not counted.
     pub fn bound(&mut self, within: Duration, longest: Duration) {
-        self.sight.bound(within, longest);
+        self.reader.bound(within, longest);
     }
 
     fn look<T>(&self, look: impl Fn(&Reader) -> Result<T, StoreError>) -> Result<T, EngineError> {
-        self.sight.look(look)
+        self.reader.look(look)
     }
 
     /// A page of the scores, highest first; empty where none were kept.
@@ -94,7 +94,8 @@ impl SiteView {
         self.look(Reader::regions)
     }
 
-    /// All that is known of a video; none: nobody knows it.
+    /// All that is known of a video, without reading a table of the site's from end to end; none:
+    /// nobody knows it.
     ///
     /// # Errors
     /// As [`Self::leaderboard`].
@@ -114,6 +115,14 @@ impl SiteView {
         let before = snapshots.iter().skip(1).map(Some).chain([None]);
         let points = snapshots.iter().zip(before).take(limit);
         Ok(points.map(|(known, before)| point(known, before)).collect())
+    }
+
+    /// Whether a video's snapshots are read at all: only where an index leads to them.
+    ///
+    /// # Errors
+    /// As [`Self::leaderboard`].
+    pub fn reads_snapshots(&self) -> Result<bool, EngineError> {
+        self.look(|reader| Ok(reader.reads_snapshots()))
     }
 
     /// A page of the checks of thumbnails, newest first; empty where none were made.

@@ -14,6 +14,8 @@ use crate::actors::supervisor::{BeginStop, Dissolve, Staff, Supervisor};
 
 /// How long the last writes may take beyond the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A longer drain is one without end: no clock reaches further.
+const LONGEST_DRAIN: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long those who wait for jobs may take to see what the drain has ended.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
@@ -21,6 +23,12 @@ const LAST_LOOK: Duration = Duration::from_secs(2);
 pub(super) struct StopRequest {
     pub(super) drain: Duration,
     pub(super) stopped: oneshot::Sender<()>,
+}
+
+impl StopRequest {
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.drain.min(LONGEST_DRAIN)
+    }
 }
 
 /// Stops the actors; those who asked for it, first and later. None asked when every handle went.
@@ -60,8 +68,9 @@ async fn drain(
     requests: &mut Vec<StopRequest>,
     stops: &mut mpsc::UnboundedReceiver<StopRequest>,
 ) -> bool {
-    let drain = requests.first().map_or(Duration::ZERO, |first| first.drain);
-    let mut deadline = Instant::now() + drain;
+    let mut deadline = requests
+        .first()
+        .map_or_else(Instant::now, StopRequest::deadline);
     let mut drained = std::pin::pin!(join_all(
         pools.iter().map(|pool| pool.send(Drain { deadline }))
     ));
@@ -70,7 +79,7 @@ async fn drain(
             biased;
             _ = &mut drained => return true,
             Some(sooner) = stops.recv() => {
-                let wanted = Instant::now() + sooner.drain;
+                let wanted = sooner.deadline();
                 requests.push(sooner);
                 if wanted < deadline {
                     deadline = wanted;

@@ -1,11 +1,15 @@
 //! What the file may hold about one video.
 
+use serde::Serialize;
+
 use super::cell::Cell;
 use crate::domain::score::Snapshot;
 
 /// What is known of a video.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct VideoFacts {
+    /// Which tables of the site's were not asked, since no index leads to the video.
+    pub not_read: Vec<SiteTable>,
     /// The site's row; none where the site does not have it.
     pub site: Option<SiteVideo>,
     /// Its last snapshots, newest first.
@@ -18,6 +22,16 @@ pub struct VideoFacts {
     pub thumbnails: Vec<ThumbnailCheck>,
     /// The latest time it was asked for.
     pub liveness: Option<LivenessCheck>,
+}
+
+/// A table of the site's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SiteTable {
+    /// Its videos.
+    Videos,
+    /// Their snapshots.
+    Snapshots,
 }
 
 /// A row of the site's videos.

@@ -1,48 +1,16 @@
 //! Looking into the durable queue: its jobs, groups and queues.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{OptionalExtension, Row, ToSql};
+use rusqlite::{OptionalExtension, Row, params_from_iter};
 use serde::Serialize;
 
 use super::error::StoreError;
 use super::groups::GroupId;
+use super::job_filter::JobFilter;
 use super::queue::{JobId, JobState};
 use super::reader::Reader;
 use crate::domain::job::Queue;
 use crate::domain::trace::TraceParent;
-
-/// Which jobs to list, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobFilter {
-    /// Only in these states; any if empty.
-    pub states: Vec<JobState>,
-    /// Only of this queue.
-    pub queue: Option<Queue>,
-    /// Only of this group.
-    pub group: Option<GroupId>,
-    /// Only the one with this key.
-    pub unique_key: Option<String>,
-    /// Only those whose payload, key or error holds this.
-    pub text: Option<String>,
-    /// Only those before this one: where the last page ended.
-    pub before: Option<JobId>,
-    /// How many at most.
-    pub limit: usize,
-}
-
-impl Default for JobFilter {
-    fn default() -> Self {
-        Self {
-            states: Vec::new(),
-            queue: None,
-            group: None,
-            unique_key: None,
-            text: None,
-            before: None,
-            limit: 50,
-        }
-    }
-}
 
 /// A job in a list. Times are Unix milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -137,51 +105,9 @@ impl Reader {
     /// # Errors
     /// When the file is locked or cannot be read.
     pub fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobSummary>, StoreError> {
-        let mut sql = format!("{SUMMARY} WHERE id < ?1");
-        let before = filter.before.map_or(i64::MAX, |id| id.0);
-        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-        let queue = filter.queue.map(Queue::name);
-        let group = filter.group.map(|group| group.0);
-        let text = filter
-            .text
-            .as_ref()
-            .map(|text| format!("%{}%", escaped(text)));
-        let mut bound: Vec<&dyn ToSql> = vec![&before, &limit];
-        if let Some(queue) = &queue {
-            bound.push(queue);
-            let names = filter.queue.map_or_else(String::new, quoted_names);
-            sql += &format!(
-                " AND (queue = ?{} OR queued_ms IS NULL AND kind IN ({names}))",
-                bound.len()
-            );
-        }
-        if let Some(group) = &group {
-            bound.push(group);
-            sql += &format!(" AND group_id = ?{}", bound.len());
-        }
-        if let Some(key) = &filter.unique_key {
-            bound.push(key);
-            sql += &format!(" AND unique_key = ?{}", bound.len());
-        }
-        if let Some(text) = &text {
-            bound.push(text);
-            let n = bound.len();
-            sql += &format!(
-                " AND (payload LIKE ?{n} ESCAPE '\\' OR unique_key LIKE ?{n} ESCAPE '\\' \
-                 OR error LIKE ?{n} ESCAPE '\\')"
-            );
-        }
-        if !filter.states.is_empty() {
-            let names: Vec<String> = filter
-                .states
-                .iter()
-                .map(|state| format!("'{}'", state.name()))
-                .collect();
-            sql += &format!(" AND state IN ({})", names.join(", "));
-        }
-        sql += " ORDER BY id DESC LIMIT ?2";
-        let mut statement = self.connection.prepare(&sql)?;
-        let jobs = statement.query_map(&*bound, summary)?;
+        let (condition, bound) = filter.condition();
+        let mut statement = self.connection.prepare(&listing(&condition))?;
+        let jobs = statement.query_map(params_from_iter(bound), summary)?;
         Ok(jobs.collect::<Result<_, _>>()?)
     }
 
@@ -243,11 +169,9 @@ impl Reader {
     }
 }
 
-/// Whatever a row of the site's may call work of this queue.
-fn quoted_names(queue: Queue) -> String {
-    let kind = queue.kind();
-    let names = [kind.name(), kind.alias(), kind.section(), queue.name()];
-    names.map(|name| format!("'{name}'")).join(", ")
+/// The jobs that meet a condition, as `JobFilter` makes it.
+pub(super) fn listing(condition: &str) -> String {
+    format!("{SUMMARY} WHERE {condition} ORDER BY id DESC LIMIT ?2")
 }
 
 fn summary(row: &Row<'_>) -> Result<JobSummary, rusqlite::Error> {
@@ -282,10 +206,4 @@ fn text(row: &Row<'_>, column: usize) -> Option<String> {
         Ok(ValueRef::Text(text)) => Some(String::from_utf8_lossy(text).into_owned()),
         _ => None,
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_")
 }

@@ -8,12 +8,13 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::error::StoreError;
 
 /// The migrations in order; the first is number 1. One that was released is never edited.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_tables.sql"),
     include_str!("migrations/0002_score_tries.sql"),
     include_str!("migrations/0003_queue.sql"),
     include_str!("migrations/0004_pages.sql"),
     include_str!("migrations/0005_traces.sql"),
+    include_str!("migrations/0006_job_lists.sql"),
 ];
 
 /// Runs the migrations the file has not seen, each in a transaction of its own.
@@ -82,7 +83,7 @@ mod tests {
             assert!(made.len() >= 9, "{made:?}");
             fixture.writer().close();
             assert_eq!(fixture.rows(OURS), made);
-            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|6"]);
             assert_eq!(fixture.rows("PRAGMA user_version"), ["42"]);
             assert_eq!(fixture.rows("PRAGMA application_id"), ["7"]);
         }
@@ -100,7 +101,7 @@ mod tests {
         fixture.writer().close();
         assert_eq!(fixture.rows("SELECT video_id FROM vvv_scores"), ["a"]);
         assert_eq!(fixture.rows("SELECT * FROM vvv_score_tries"), [""; 0]);
-        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|6"]);
     }
 
     #[test]
@@ -135,7 +136,7 @@ mod tests {
         // All of it is one transaction, so the most that can be there is the table before it.
         fixture.sql("CREATE TABLE vvv_meta (key TEXT PRIMARY KEY NOT NULL, value)");
         fixture.writer().close();
-        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
+        assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|6"]);
     }
 
     #[test]
@@ -147,7 +148,7 @@ mod tests {
                     scope.spawn(|| fixture.writer().close());
                 }
             });
-            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|5"]);
+            assert_eq!(fixture.rows("SELECT * FROM vvv_meta"), ["schema_version|6"]);
         }
     }
 }

@@ -23,6 +23,9 @@ mod identity;
 mod inspect;
 mod intake;
 mod integrity;
+
+mod job_filter;
+mod job_state;
 mod known;
 mod leaderboard;
 mod listing;
@@ -70,17 +73,18 @@ pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
 pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
 pub use facts::{
-    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
-    VideoFacts,
+    Known, KnownSnapshot, LivenessCheck, SiteTable, SiteVideo, StoredScore, StoredStatus,
+    ThumbnailCheck, VideoFacts,
 };
 pub use groups::{GroupId, LetGroupsGo};
 pub use identity::FileIdentity;
 pub use inspect::{Inspector, Intent, with_suffix};
 pub use intake::{TakeIn, TakenIn};
 pub use integrity::{Background, check_in_background};
+pub use job_filter::JobFilter;
 pub use known::Since;
 pub use leaderboard::{LeaderboardFilter, LeaderboardRow};
-pub use listing::{GroupSummary, JobDetail, JobFilter, JobSummary};
+pub use listing::{GroupSummary, JobDetail, JobSummary};
 pub use liveness::RecordLiveness;
 pub use maintenance::{OwnObject, Pages, Rows};
 pub use operation::{Operation, Pending, QueueHome, Scope, pending};

@@ -21,6 +21,9 @@ pub trait Operation: Send + 'static {
     /// The caller's answer.
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError>;
 
+    /// Acts on what is committed, before any caller of it or of a later write is answered.
+    fn committed(&self, _output: &Self::Output) {}
+
     /// Whether it needs the file's write lock; false for what touches only the connection's own
     /// TEMP tables.
     fn touches_file(&self) -> bool {
@@ -40,6 +43,10 @@ impl<O: Operation + Sync> Operation for Arc<O> {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         self.as_ref().apply(scope)
+    }
+
+    fn committed(&self, output: &Self::Output) {
+        self.as_ref().committed(output);
     }
 
     fn touches_file(&self) -> bool {
@@ -136,9 +143,17 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Self { output, answer, .. } = *self;
-        answer(outcome.and_then(|()| {
+        let Self {
+            operation,
+            output,
+            answer,
+        } = *self;
+        let outcome = outcome.and_then(|()| {
             output.ok_or_else(|| StoreError::Unknown("answered before it was applied".to_owned()))
-        }));
+        });
+        if let Ok(output) = &outcome {
+            operation.committed(output);
+        }
+        answer(outcome);
     }
 }

@@ -28,8 +28,11 @@ pub struct QueueRate {
     /// Jobs that ended in each of the last 30 minutes, cancelled ones too, the oldest minute
     /// first.
     pub ended: [u64; MINUTES],
-    /// Whether so many ended that those of the first minutes were not counted.
+    /// Whether so many ended that the earliest were not counted.
     pub capped: bool,
+    /// In how many of these minutes, the last ones, jobs were counted; if capped, in the first of them
+    /// not all.
+    pub counted: usize,
 }
 
 impl Reader {
@@ -38,6 +41,10 @@ impl Reader {
     /// # Errors
     /// When the file is locked or cannot be read, or the call is interrupted.
     pub fn job_rates(&self, now_ms: i64) -> Result<Vec<QueueRate>, StoreError> {
+        self.rates_of(now_ms, JOBS_COUNTED)
+    }
+
+    fn rates_of(&self, now_ms: i64, most: i64) -> Result<Vec<QueueRate>, StoreError> {
         if !self.has_queue()? {
             return Ok(Vec::new());
         }
@@ -47,31 +54,39 @@ impl Reader {
             failed: 0,
             ended: [0; MINUTES],
             capped: false,
+            counted: MINUTES,
         });
         let span = i64::try_from(MINUTES).unwrap_or(0) * MINUTE_MS;
         let mut statement = self.connection.prepare_cached(ENDED)?;
-        let bounds = (now_ms.saturating_sub(span), now_ms, JOBS_COUNTED);
+        let bounds = (now_ms.saturating_sub(span), now_ms, most);
         let mut rows = statement.query(bounds)?;
-        let mut counted = 0;
+        let (mut counted, mut age_ms) = (0, 0);
         while let Some(row) = rows.next()? {
             counted += 1;
-            let age_ms = now_ms.saturating_sub(row.get(0)?);
+            age_ms = now_ms.saturating_sub(row.get(0)?);
             let name = row.get_ref(1)?.as_str().unwrap_or_default();
             let Some(rate) = rates.iter_mut().find(|rate| rate.queue.name() == name) else {
                 continue;
             };
             rate.count(age_ms, row.get_ref(2)?.as_str().unwrap_or_default());
         }
-        for rate in &mut rates {
-            rate.capped = counted == JOBS_COUNTED;
+        if counted == most {
+            for rate in &mut rates {
+                rate.capped = true;
+                rate.counted = (minutes_ago(age_ms) + 1).min(MINUTES);
+            }
         }
         Ok(rates.into())
     }
 }
 
+fn minutes_ago(age_ms: i64) -> usize {
+    usize::try_from(age_ms / MINUTE_MS).unwrap_or(MINUTES)
+}
+
 impl QueueRate {
     fn count(&mut self, age_ms: i64, state: &str) {
-        let minutes_ago = usize::try_from(age_ms / MINUTE_MS).unwrap_or(MINUTES);
+        let minutes_ago = minutes_ago(age_ms);
         if let Some(ended) = self.ended.iter_mut().rev().nth(minutes_ago) {
             *ended += 1;
         }
@@ -122,6 +137,13 @@ mod tests {
         assert_eq!(thumbnails.ended, [0; MINUTES]);
         assert_eq!((cleanup.ended[0], cleanup.ended[1]), (1, 0));
         assert!(rates.iter().all(|rate| !rate.capped));
+        for (most, counted) in [(5, 1), (6, 2), (7, MINUTES)] {
+            let capped = reader.rates_of(now, most).unwrap();
+            let all = capped
+                .iter()
+                .all(|rate| rate.capped && rate.counted == counted);
+            assert!(all, "{most}: {capped:?}");
+        }
         let plan = searches(&reader, ENDED);
         assert!(plan.contains("COVERING INDEX vvv_jobs_ended"), "{plan}");
     }

@@ -27,6 +27,8 @@ pub(super) struct Site {
     pub(super) names: Names,
     /// Whether the last snapshots are found without reading all.
     pub(super) has_snapshot_index: bool,
+    /// Whether the snapshots of one video are.
+    pub(super) has_snapshots_of_video: bool,
     /// Whether a video is found by its id without reading all.
     pub(super) has_video_index: bool,
     /// Whether statements of ours run triggers or views of theirs.
@@ -87,6 +89,8 @@ impl Site {
             has_snapshot_index: snapshots.is_view
                 || snapshots
                     .is_indexed(&[&schema.snapshots.video_id, &schema.snapshots.fetched_at]),
+            has_snapshots_of_video: snapshots.is_view
+                || snapshots.is_indexed(&[&schema.snapshots.video_id]),
             has_video_index: videos.is_view || videos.is_indexed(&[&schema.videos.video_id]),
             needs_trust: videos.has_triggers || videos.is_view || snapshots.is_view,
         })

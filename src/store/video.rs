@@ -6,8 +6,8 @@ use super::cell::Cell;
 use super::doctor::KnownSite;
 use super::error::StoreError;
 use super::facts::{
-    Known, KnownSnapshot, LivenessCheck, SiteVideo, StoredScore, StoredStatus, ThumbnailCheck,
-    VideoFacts,
+    Known, KnownSnapshot, LivenessCheck, SiteTable, SiteVideo, StoredScore, StoredStatus,
+    ThumbnailCheck, VideoFacts,
 };
 use super::inspect::{Inspector, has_table};
 use super::reader::Reader;
@@ -27,6 +27,7 @@ impl Inspector {
         let look = Look {
             connection: &self.connection,
             site: &known.site,
+            reads_all: true,
         };
         let facts = look.facts(id);
         drop(transaction);
@@ -35,7 +36,8 @@ impl Inspector {
 }
 
 impl Reader {
-    /// Reads all that is known of a video, from one state of the file.
+    /// Reads all that is known of a video, from one state of the file; of the site's tables only
+    /// those that an index leads into.
     ///
     /// # Errors
     /// When the file is locked or cannot be read, or the call is interrupted.
@@ -43,7 +45,7 @@ impl Reader {
         self.in_snapshot(|| self.look().facts(id))
     }
 
-    /// The last snapshots of a video, newest first.
+    /// The last snapshots of a video, newest first; none where [`Self::reads_snapshots`] says no.
     ///
     /// # Errors
     /// When the file is locked or cannot be read, or the call is interrupted.
@@ -51,10 +53,17 @@ impl Reader {
         self.look().snapshots(id, limit)
     }
 
+    /// Whether the snapshots of one video are found without reading those of all.
+    #[must_use]
+    pub const fn reads_snapshots(&self) -> bool {
+        self.site.has_snapshots_of_video
+    }
+
     const fn look(&self) -> Look<'_> {
         Look {
             connection: &self.connection,
             site: &self.site,
+            reads_all: false,
         }
     }
 }
@@ -63,11 +72,14 @@ impl Reader {
 struct Look<'a> {
     connection: &'a Connection,
     site: &'a Site,
+    /// Whether a table is read from end to end where there is no other way.
+    reads_all: bool,
 }
 
 impl Look<'_> {
     fn facts(&self, id: &str) -> Result<VideoFacts, StoreError> {
         Ok(VideoFacts {
+            not_read: self.not_read(),
             site: self.site_video(id)?,
             snapshots: self.snapshots(id, SNAPSHOTS)?,
             score: self.own(
@@ -107,7 +119,23 @@ impl Look<'_> {
         })
     }
 
+    fn not_read(&self) -> Vec<SiteTable> {
+        let reads = |has_index| self.reads_all || has_index;
+        let tables = [
+            (SiteTable::Videos, reads(self.site.has_video_index)),
+            (
+                SiteTable::Snapshots,
+                reads(self.site.has_snapshots_of_video),
+            ),
+        ];
+        let left_out = tables.into_iter().filter(|(_, is_read)| !is_read);
+        left_out.map(|(table, _)| table).collect()
+    }
+
     fn site_video(&self, id: &str) -> Result<Option<SiteVideo>, StoreError> {
+        if !self.reads_all && !self.site.has_video_index {
+            return Ok(None);
+        }
         let names = &self.site.names;
         let url = names.thumbnail_url.as_deref().ok();
         let title = names.title.as_deref();
@@ -148,6 +176,9 @@ impl Look<'_> {
     }
 
     fn snapshots(&self, id: &str, limit: usize) -> Result<Vec<KnownSnapshot>, StoreError> {
+        if !self.reads_all && !self.site.has_snapshots_of_video {
+            return Ok(Vec::new());
+        }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(&self.last_snapshots())?;
         let mut rows = statement.query((id, limit))?;
@@ -279,6 +310,42 @@ mod tests {
         let reader = fixture.reader();
         searches(&reader, &reader.look().last_snapshots());
         searches(&reader, &reader.site.shown_of_video);
+    }
+
+    #[test]
+    fn a_page_reads_no_table_from_end_to_end() {
+        let fixture = Fixture::with_tables(
+            "wal",
+            "CREATE TABLE videos (video_id TEXT, virality_score); \
+             CREATE TABLE video_snapshots (video_id, view_count, likes, comments, region, \
+               fetched_at); \
+             INSERT INTO videos VALUES ('a', 1.0); \
+             INSERT INTO video_snapshots VALUES ('a', 1, 2, 3, 'PL', '2026-01-01');",
+        );
+        let both = vec![SiteTable::Videos, SiteTable::Snapshots];
+        let bare = VideoFacts {
+            not_read: both,
+            ..VideoFacts::default()
+        };
+        let reader = fixture.reader();
+        assert_eq!(reader.video("a").unwrap(), bare);
+        assert_eq!(reader.history("a", 2).unwrap(), []);
+        drop(reader);
+        // Whoever asks on the command line is told all the same.
+        let mut ignored = |_| {};
+        let mut patience = Patience::endless(&mut ignored);
+        let path = &fixture.options.path;
+        let inspector = Inspector::open(path, Intent::Look, &mut patience).unwrap();
+        let known = inspector.site(&fixture.options).unwrap();
+        let facts = inspector.video(&known, "a").unwrap();
+        assert_eq!((facts.not_read, facts.snapshots.len()), (Vec::new(), 1));
+        assert!(facts.site.is_some());
+        // The snapshots of one video are few.
+        fixture.sql("CREATE INDEX i ON video_snapshots (video_id)");
+        let reader = fixture.reader();
+        let facts = reader.video("a").unwrap();
+        assert_eq!(facts.not_read, [SiteTable::Videos]);
+        assert_eq!((facts.snapshots.len(), facts.site), (1, None));
     }
 
     #[test]

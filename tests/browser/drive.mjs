@@ -18,6 +18,7 @@ const logIn = async (page, token) => {
 };
 
 const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+const isLive = (page) => page.locator('#pulse[data-state="live"]').waitFor();
 const notice = (page, text) => page.getByRole("status").filter({ hasText: text }).waitFor();
 
 // From here on, a page that is loaded anew has forgotten this.
@@ -106,13 +107,12 @@ const steps = {
   },
 
   async "a job goes through before one's eyes"() {
-    await page.locator('#pulse[data-state="live"]').waitFor();
+    await isLive(page);
     await mark(page);
     await stage.pause("scoring");
     await page.getByRole("button", { name: "Resume the queue scoring" }).waitFor();
     const told = await page.locator("#n-scoring .spark").getAttribute("aria-label");
     const id = await stage.submit(score);
-    // Nobody tells of a job that only waits: the page's own beat finds it.
     await number(page, "scoring", "waiting", 1);
     await stage.look(page, "overview-paused");
     await stage.resume("scoring");
@@ -125,13 +125,86 @@ const steps = {
     await stage.look(page, "overview");
   },
 
+  async "what moves is seen at once, however slow the page is to come"() {
+    const still = await stage.visitor();
+    // Its own beat would find everything later; timers that fire are counted.
+    await still.addInitScript(() => {
+      window.setInterval = () => 0;
+      window.timers = 0;
+      const later = window.setTimeout;
+      window.setTimeout = (act, wait) =>
+        later(() => {
+          act();
+          window.timers += 1;
+        }, wait);
+    });
+    await logIn(still, given.act);
+    await isLive(still);
+    await stage.pause("scoring");
+    const first = await stage.submit(score);
+    await event(still, first, "available");
+    await number(still, "scoring", "waiting", 1);
+
+    const { isTaken, letGo } = await slowly(still, at("/"));
+    await stage.pause("thumbnails");
+    await isTaken;
+    const before = await still.evaluate(() => window.timers);
+    const second = await stage.submit(score);
+    await still.waitForFunction((before) => window.timers > before, before);
+    letGo();
+    await number(still, "scoring", "waiting", 2);
+    await stage.resume("thumbnails");
+
+    // Who was away finds what happened meanwhile, by the clock of the house.
+    await still.evaluate(() => window.dispatchEvent(new Event("pagehide")));
+    await stage.resume("scoring");
+    await stage.api("GET", `/jobs/${second}/wait?timeout=20s`);
+    await still.evaluate(() => window.dispatchEvent(new Event("pageshow")));
+    await event(still, second, "succeeded");
+    const times = await still.locator("#events time").allTextContents();
+    assert(times.every((time) => /^\d\d:\d\d:\d\d$/.test(time)), `times: ${times}`);
+    await still.context().close();
+  },
+
+  async "a page that does not have everything any more says so"() {
+    await page.goto(at("/"));
+    await isLive(page);
+    await page.route(at("/"), async (route) => {
+      const response = await route.fetch();
+      const body = await response.text();
+      await route.fulfill({ response, body: body.replaceAll('id="n-scoring"', "") });
+    });
+    await stage.pause("scoring");
+    await page.locator('#pulse[data-state="slow"]').waitFor();
+    await page.unroute(at("/"));
+    await stage.resume("scoring");
+    await isLive(page);
+  },
+
+  async "what has the focus is not under the bar"() {
+    await page.goto(at("/videos"));
+    for (const width of [1280, 660]) {
+      await page.setViewportSize({ width, height: 500 });
+      const gap = await page.evaluate(() => {
+        const field = document.getElementById("region");
+        const bar = document.querySelector(".top").getBoundingClientRect();
+        field.blur();
+        window.scrollBy(0, field.getBoundingClientRect().top - 5);
+        field.focus();
+        return field.getBoundingClientRect().top - bar.height;
+      });
+      assert(gap >= 0, `${-gap} of it at a width of ${width}`);
+    }
+    await page.setViewportSize({ width: 1280, height: 900 });
+  },
+
   async "a job's page follows it"() {
     await stage.pause("scoring");
     const id = await stage.submit(score);
     await page.goto(at(`/jobs/${id}`));
     await page.locator("#state .badge.is-available").waitFor();
     await page.getByRole("button", { name: "Cancel" }).waitFor();
-    await page.locator('#pulse[data-state="live"]').waitFor();
+    await isLive(page);
     await mark(page);
     await stage.resume("scoring");
     await page.locator("#state .badge.is-succeeded").waitFor();
@@ -328,6 +401,25 @@ const steps = {
     await near.context().close();
   },
 
+  async "a form is of the session that is, after a restart too"() {
+    const near = await stage.visitor();
+    await near.goto(`${given.open}/links`);
+    await isLive(near);
+    const csrf = near.locator('main > form input[name="csrf"]');
+    const before = await csrf.inputValue();
+    // As the daemon has forgotten it, so has the browser.
+    await near.context().clearCookies();
+    await stage.pause("scoring");
+    await stage.resume("scoring");
+    await near.waitForFunction(
+      (before) => document.querySelector('main > form input[name="csrf"]').value !== before,
+      before,
+    );
+    await near.getByRole("button", { name: `Ask again for ${given.dead}` }).click();
+    await notice(near, /^Job \d+ asks/);
+    await near.context().close();
+  },
+
   async "who leaves is out"() {
     await page.getByRole("button", { name: "Log out" }).click();
     await page.waitForURL(at("/login"));
@@ -335,6 +427,24 @@ const steps = {
     equal(page.url(), at("/login"), "sent to");
   },
 };
+
+// Has a page be taken by the script once and come only when it is let go.
+async function slowly(page, url) {
+  const made = () => {
+    let keep;
+    const promise = new Promise((resolve) => { keep = resolve; });
+    return [promise, keep];
+  };
+  const [[isTaken, take], [isLetGo, letGo]] = [made(), made()];
+  const slow = async (route) => {
+    const response = await route.fetch();
+    take();
+    await isLetGo;
+    await route.fulfill({ response });
+  };
+  await page.route(url, slow, { times: 1 });
+  return { isTaken, letGo };
+}
 
 async function isPaused(queue) {
   const { queues } = await stage.api("GET", "/queues");

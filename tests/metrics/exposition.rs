@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::queries::Labels;
+
 /// What a scrape shows.
 #[derive(Debug, Default)]
 pub struct Exposition {
@@ -66,6 +68,21 @@ impl Exposition {
     pub fn value(&self, sample: &str) -> f64 {
         let value = self.samples.get(sample);
         *value.unwrap_or_else(|| panic!("there is no {sample}"))
+    }
+
+    /// The values of every label, by the name of the samples.
+    pub fn labels(&self) -> BTreeMap<String, Labels> {
+        let mut shown: BTreeMap<String, Labels> = BTreeMap::new();
+        for sample in self.samples.keys() {
+            let (name, labels) = sample.split_once('{').unwrap_or((sample, ""));
+            let of_name = shown.entry(name.to_owned()).or_default();
+            let labels = labels.trim_end_matches('}').split(',');
+            for (label, value) in labels.filter_map(|label| label.split_once('=')) {
+                let values = of_name.entry(label.to_owned()).or_default();
+                values.insert(value.trim_matches('"').to_owned());
+            }
+        }
+        shown
     }
 
     /// The names of all samples.

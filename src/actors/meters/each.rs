@@ -12,6 +12,8 @@ use prometheus_client::registry::{Registry, Unit};
 pub trait Label: Copy + Debug + Eq + Hash + Send + Sync + 'static {
     /// The label's name.
     const KEY: &'static str;
+    /// How many values there are.
+    const COUNT: usize;
 
     /// Every value.
     fn all() -> Vec<Self>;
@@ -69,7 +71,7 @@ impl<A: Label, B: Label> Labels for Both<A, B> {
     }
 
     fn place(self) -> usize {
-        self.0.place() * B::all().len() + self.1.place()
+        self.0.place() * B::COUNT + self.1.place()
     }
 }
 

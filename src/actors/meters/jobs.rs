@@ -8,7 +8,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::each::{Both, Each, Of};
 use super::labels::{Found, Outcome};
-use super::{durations, observe, waits};
+use super::{observe, waits};
 use crate::domain::job::{Kind, Queue};
 use crate::domain::score::Score;
 use crate::store::{ClaimedJob, Moment};
@@ -28,7 +28,8 @@ impl Default for JobMeters {
         Self {
             claimed: Each::default(),
             waited: Each::new(waits),
-            worked: Each::new(durations),
+            // Waits for permits included.
+            worked: Each::new(waits),
             attempts: Each::new(|| Histogram::new([1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 20.0])),
             outcomes: Each::default(),
             items: Each::default(),
@@ -41,8 +42,7 @@ impl JobMeters {
     pub fn claimed(&self, job: &ClaimedJob, now: Moment) {
         let kind = Of(job.kind);
         self.claimed.of(Of(job.kind.queue())).inc();
-        // Rows of a one-shot run are due from the beginning of time.
-        if let Some(due_ms) = job.due_ms.filter(|due_ms| *due_ms > 0) {
+        if let Some(due_ms) = job.due_ms {
             let waited = u64::try_from(now.0.saturating_sub(due_ms)).unwrap_or(0);
             observe(self.waited.of(kind), Duration::from_millis(waited));
         }

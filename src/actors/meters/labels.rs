@@ -16,6 +16,7 @@ macro_rules! label {
     ($of:ty, $key:literal, $all:expr, $text:expr) => {
         impl Label for $of {
             const KEY: &'static str = $key;
+            const COUNT: usize = $all.len();
 
             fn all() -> Vec<Self> {
                 $all.to_vec()

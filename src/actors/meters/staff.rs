@@ -23,7 +23,7 @@ pub struct StaffMeters {
 }
 
 /// How a pool stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Standing {
     /// Workers that live.
     pub workers: usize,
@@ -83,12 +83,15 @@ impl StaffMeters {
             "restarts",
             "Workers and actors that died and are replaced",
         );
-        self.alarms
-            .show(registry, "alarm", "Whether an alarm of this kind is raised");
         self.unseen.show(
             registry,
             "scrape_errors",
             "Parts that had to be left out of a scrape",
         );
+    }
+
+    pub(super) fn register_alarms(&self, registry: &mut Registry) {
+        self.alarms
+            .show(registry, "alarm", "Whether an alarm of this kind is raised");
     }
 }

@@ -7,7 +7,9 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use tracing::{Instrument, Span};
 
 use super::Pool;
+use crate::actors::job_log::LogLevel;
 use crate::actors::meters::Outcome;
+use crate::actors::spans;
 use crate::actors::tickets::{Failure, Origin, TicketEvent};
 use crate::actors::worker::{AttemptEnd, JobMoved, Why};
 use crate::domain::backoff;
@@ -183,6 +185,7 @@ impl Pool {
                         JobState::Retryable
                     };
                     pool.count_end(&claimed, outcome);
+                    pool.note_return(&claimed, wait, outcome, &error);
                     pool.moved(&claimed, state, Some(error));
                     pool.look_again_at_once(context);
                 }
@@ -208,11 +211,10 @@ impl Pool {
 
     /// The job's end without an answer for its items.
     pub(super) fn fail(&mut self, claimed: ClaimedJob, error: String, context: &mut Context<Self>) {
-        tracing::warn!(queue = %self.queue, job = %claimed.claim.job, %error, "job failed");
         let failure = Failure::of(claimed.kind, &claimed.payload, error.clone());
         let fail = FailJob {
             claim: claimed.claim,
-            error,
+            error: error.clone(),
             now: self.deps.queue_now(),
         };
         let news = vec![TicketEvent::Failed(failure), TicketEvent::End];
@@ -220,6 +222,7 @@ impl Pool {
             Err(StoreError::LeaseLost | StoreError::Unknown(_)) => pool.no_longer_ours(&claimed),
             // Not even the failure could be written: it is told all the same.
             Ok(()) | Err(_) => {
+                tracing::warn!(queue = %pool.queue, job = %claimed.claim.job, %error, "job failed");
                 pool.tell(&claimed, news);
                 pool.look_again_at_once(context);
             }
@@ -250,6 +253,32 @@ impl Pool {
         );
     }
 
+    /// Notes what happened to a durable job.
+    pub(super) fn note(
+        &self,
+        claimed: &ClaimedJob,
+        level: LogLevel,
+        text: impl FnOnce() -> String,
+    ) {
+        self.deps.note(self.queue, claimed.claim.job, level, text);
+    }
+
+    fn note_return(&self, claimed: &ClaimedJob, wait: Duration, outcome: Outcome, why: &str) {
+        let level = match outcome {
+            Outcome::Retried => LogLevel::Warn,
+            Outcome::Succeeded | Outcome::Failed | Outcome::Cancelled | Outcome::Released => {
+                LogLevel::Info
+            }
+        };
+        self.note(claimed, level, || {
+            let when = match wait.as_secs_f64() {
+                0.0 => "at once".to_owned(),
+                seconds => format!("in {seconds:.1} s"),
+            };
+            format!("attempt {}: {why}; goes on {when}", claimed.attempts)
+        });
+    }
+
     /// Tells where a durable job is now.
     pub(super) fn moved(&self, claimed: &ClaimedJob, state: JobState, error: Option<String>) {
         self.deps.moved(JobMoved {
@@ -265,14 +294,23 @@ impl Pool {
             [TicketEvent::Failed(failure), ..] => {
                 let error = Some(failure.error.clone());
                 self.count_end(claimed, Outcome::Failed);
+                self.note(claimed, LogLevel::Warn, || {
+                    format!("failed at attempt {}: {}", claimed.attempts, failure.error)
+                });
                 self.moved(claimed, JobState::Failed, error);
             }
             [.., TicketEvent::End] => {
                 self.count_end(claimed, Outcome::Succeeded);
+                self.note(claimed, LogLevel::Info, || {
+                    format!("succeeded at attempt {}", claimed.attempts)
+                });
                 self.moved(claimed, JobState::Succeeded, None);
             }
             _ => {
                 self.count_end(claimed, Outcome::Released);
+                self.note(claimed, LogLevel::Info, || {
+                    format!("attempt {}: asked to stop", claimed.attempts)
+                });
                 self.moved(claimed, JobState::Available, None);
             }
         }
@@ -326,7 +364,8 @@ impl Pool {
             db.write_while(operation, |error| durable && again(error))
                 .await
         };
-        let (job, commit) = (Span::current(), tracing::debug_span!("commit"));
+        let job = Span::current();
+        let commit = spans::commit(&job);
         let write = write.instrument(commit).into_actor(self);
         context.spawn(write.map(move |written, pool, context| {
             pool.uncommitted -= 1;

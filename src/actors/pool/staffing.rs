@@ -8,6 +8,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 use super::workers::WorkerSlot;
 use super::{GRACE, IDLE_TICK, Pool, TICK};
 use crate::actors::meters::Who;
+use crate::actors::spans;
 use crate::actors::worker::{AttemptEnd, Deps};
 use crate::domain::restart_budget::Restart;
 use crate::store::ClaimedJob;
@@ -106,9 +107,9 @@ impl Pool {
             slot.watch_limits(soft, hard);
             if slot.is_overdue(hard + GRACE) {
                 tracing::error!(queue = %self.queue, "a worker does not answer; it is written off");
-                if let Some(claimed) = slot.write_off() {
+                if let Some((claimed, span)) = slot.write_off() {
                     let end = AttemptEnd::Failed("ran past its time limit".to_owned());
-                    self.attempt_ended(claimed, end, context);
+                    span.in_scope(|| self.attempt_ended(claimed, end, context));
                 }
                 self.plan_replacement(index, context);
             } else if slot.is_dead() {
@@ -129,7 +130,8 @@ impl Pool {
                 "the {} queue is degraded: its workers died too often",
                 self.queue
             );
-            self.fail(claimed, error, context);
+            let span = spans::attempt(&claimed);
+            span.in_scope(|| self.fail(claimed, error, context));
         }
     }
 }

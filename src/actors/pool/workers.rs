@@ -126,10 +126,11 @@ impl WorkerSlot {
         Some((running.claimed, running.span))
     }
 
-    /// Gives up on a worker that does not answer: its job, if it had one.
-    pub fn write_off(&mut self) -> Option<ClaimedJob> {
+    /// Gives up on a worker that does not answer: its job and the attempt's span, if it had one.
+    pub fn write_off(&mut self) -> Option<(ClaimedJob, Span)> {
         self.retire();
-        self.running.take().map(|running| running.claimed)
+        let running = self.running.take()?;
+        Some((running.claimed, running.span))
     }
 
     /// Lets go of the worker.

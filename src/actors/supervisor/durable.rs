@@ -1,5 +1,5 @@
-//! The durable queue's side of the supervisor: jobs handed in, cancelled and tried again, queues
-//! paused and emptied, rows of the site's taken in, and a clock that is set.
+//! The durable queue's side of the supervisor: jobs cancelled and tried again, queues paused and
+//! emptied, rows of the site's taken in, and a clock that is set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use actix::{
 
 use super::{SubmitError, Supervisor};
 use crate::actors::db::FileChanged;
+use crate::actors::job_log::LogLevel;
 use crate::actors::pool::{Abandon, LetGo};
 use crate::actors::worker::JobMoved;
 use crate::config::Config;
-use crate::domain::job::{Kind, Queue};
+use crate::domain::job::Queue;
 use crate::store::{
-    CancelJobs, Chunks, Enqueue, Enqueued, GroupId, Grouping, JobId, JobRequest, JobState,
-    Operation, PauseQueue, PurgeQueue, RetryEnded, ShortenWaits, TakeIn, TakenIn,
+    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, RetryEnded,
+    ShortenWaits, TakeIn, TakenIn,
 };
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
@@ -39,7 +40,7 @@ pub(super) type Answer<T> = ResponseActFuture<Supervisor, Result<T, SubmitError>
 
 impl Supervisor {
     /// Writes to the durable queue, then lets `then` act on what was written.
-    fn steer<O: Operation>(
+    pub(super) fn steer<O: Operation>(
         &self,
         operation: O,
         then: impl FnOnce(&mut Self, &O::Output) + 'static,
@@ -68,6 +69,8 @@ impl Supervisor {
         let jobs: Vec<(JobId, Queue)> = jobs.collect();
         for (id, queue) in &jobs {
             self.deps.meters.jobs.cancelled(queue.kind());
+            let text = || "cancelled".to_owned();
+            self.deps.note(*queue, *id, LogLevel::Info, text);
             let _ = self.events.send(JobMoved {
                 id: *id,
                 queue: *queue,
@@ -170,45 +173,6 @@ impl Handler<FileChanged> for Supervisor {
 
     fn handle(&mut self, _: FileChanged, context: &mut Self::Context) {
         self.take_in(context);
-    }
-}
-
-/// Queues work; answers after the commit.
-#[derive(Message)]
-#[rtype(result = "Result<(Vec<Enqueued>, Option<GroupId>), SubmitError>")]
-pub struct EnqueueJobs {
-    /// The work.
-    pub requests: Vec<JobRequest>,
-    /// Whether it is a group.
-    pub grouping: Grouping,
-}
-
-impl Supervisor {
-    pub(super) fn enqueue_jobs(
-        &self,
-        jobs: EnqueueJobs,
-    ) -> Answer<(Vec<Enqueued>, Option<GroupId>)> {
-        let mut kinds: Vec<Kind> = jobs.requests.iter().map(|new| new.job.kind()).collect();
-        kinds.dedup();
-        let enqueue = Enqueue {
-            requests: jobs.requests,
-            grouping: jobs.grouping,
-            chunks: chunks(&self.deps.config),
-            now: self.deps.queue_now(),
-        };
-        self.steer(enqueue, move |actor, _| {
-            for kind in kinds {
-                actor.wake(kind.queue());
-            }
-        })
-    }
-}
-
-impl Handler<EnqueueJobs> for Supervisor {
-    type Result = Answer<(Vec<Enqueued>, Option<GroupId>)>;
-
-    fn handle(&mut self, jobs: EnqueueJobs, _: &mut Self::Context) -> Self::Result {
-        self.enqueue_jobs(jobs)
     }
 }
 

@@ -12,9 +12,10 @@ use super::upkeep::{Lost, watch_over};
 use crate::actors::arbiters::Arbiters;
 use crate::actors::call_budget::CallBudget;
 use crate::actors::clock::Clock;
-use crate::actors::db::{Db, DbActor, Troubles};
+use crate::actors::db::{Db, DbActor, Troubles, Watch};
 use crate::actors::decoder::Decoder;
 use crate::actors::faults::Faults;
+use crate::actors::job_log::JobLog;
 use crate::actors::meters::Meters;
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
@@ -49,6 +50,8 @@ pub struct Launch {
     pub arbiters: Arbiters,
     /// What is counted and timed.
     pub meters: Meters,
+    /// What is told of each job.
+    pub log: JobLog,
     /// Faults a test brings.
     pub faults: Faults,
     /// Where fetched pictures are kept for pages.
@@ -139,64 +142,57 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 
 /// What workers share, with the first writer and limiter already at work.
 pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
-    let Launch {
-        config,
-        run,
-        calls,
-        store,
-        fetch_settings,
-        decoder,
-        writer,
-        writer_arbiter,
-        meters,
-        faults,
-        pictures,
-        ..
-    } = launch;
     let clock = Clock::system();
-    let (file, troubles) = (FileIdentity::of(&store.path), Troubles::default());
-    let db_actor = {
-        let (store, faults) = (Arc::clone(&store), faults.clone());
-        let meters = meters.clone();
-        let reopened = supervisor.clone().recipient();
-        let watch = watch_over(&run, file, &troubles, supervisor);
-        DbActor::start_in_arbiter(&writer_arbiter, move |_| {
-            let actor = DbActor::new(writer, store, reopened, meters, faults);
-            match watch {
-                Some(watch) => actor.watching(watch),
-                None => actor,
-            }
-        })
-    };
-    let db = Db::new(Slot::new(db_actor), troubles.clone());
+    let (file, troubles) = (FileIdentity::of(&launch.store.path), Troubles::default());
+    let (store, faults) = (Arc::clone(&launch.store), launch.faults.clone());
+    let (writer, meters) = (launch.writer, launch.meters.clone());
+    let reopened = supervisor.clone().recipient();
+    let watch = watch_over(&launch.run, file, &troubles, supervisor);
+    let writer = start_writer(&launch.writer_arbiter, watch, move || {
+        DbActor::new(writer, store, reopened, meters, faults)
+    });
+    let db = Db::new(Slot::new(writer), troubles);
     let limiter = RateLimiter::new(
         db.clone(),
         clock.clone(),
-        oembed_limit(&config),
-        calls.clone(),
-        meters.clone(),
-        faults.clone(),
+        oembed_limit(&launch.config),
+        launch.calls.clone(),
+        launch.meters.clone(),
+        launch.faults.clone(),
     );
     Deps {
-        run_id: run_id(&run),
-        fetch: fetch::Shared::new(&fetch_settings),
-        fetch_settings: Arc::new(fetch_settings),
-        decoder,
+        run_id: run_id(&launch.run),
+        fetch: fetch::Shared::new(&launch.fetch_settings),
+        fetch_settings: Arc::new(launch.fetch_settings),
+        decoder: launch.decoder,
         limiter: Slot::new(limiter.start()),
-        baselines: Arc::new(Baselines::new(&config.scoring.baselines)),
+        baselines: Arc::new(Baselines::new(&launch.config.scoring.baselines)),
         news: supervisor.clone().recipient(),
         moves: supervisor.clone().recipient(),
-        run: Arc::new(run),
-        config,
-        calls,
+        run: Arc::new(launch.run),
+        config: launch.config,
+        calls: launch.calls,
         clock,
         db,
-        store,
+        store: launch.store,
         file,
-        meters,
-        faults,
-        pictures,
+        meters: launch.meters,
+        log: launch.log,
+        faults: launch.faults,
+        pictures: launch.pictures,
     }
+}
+
+/// Has a writer work on a thread, and look after the file if somebody wants that.
+pub(super) fn start_writer(
+    arbiter: &ArbiterHandle,
+    watch: Option<Watch>,
+    make: impl FnOnce() -> DbActor + Send + 'static,
+) -> Addr<DbActor> {
+    DbActor::start_in_arbiter(arbiter, move |_| match watch {
+        Some(watch) => make().watching(watch),
+        None => make(),
+    })
 }
 
 /// A durable job keeps its mark from one process to the next.

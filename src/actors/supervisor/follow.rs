@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use self::lookout::Lookout;
-use super::durable::EnqueueJobs;
+use super::enqueue::EnqueueJobs;
 use super::{SubmitError, Supervisor};
 use crate::actors::tickets::Failure;
 use crate::actors::worker::JobMoved;

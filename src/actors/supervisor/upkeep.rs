@@ -18,7 +18,6 @@ use crate::actors::alarms::{
 use crate::actors::db::{DatabaseReplaced, Troubles, Watch};
 use crate::actors::meters::Who;
 use crate::actors::scheduler::{Reschedule, Scheduler, StopScheduling, TickQueued};
-use crate::actors::worker::be_nice;
 use crate::actors::worker::{Deps, JobMoved, RunOptions};
 use crate::domain::alarm::{Alarm, AlarmKind};
 use crate::store::FileIdentity;
@@ -109,9 +108,12 @@ impl Upkeep {
         }
     }
 
-    /// The scheduler's seat.
-    pub(super) fn seats(&self) -> SeatStatus {
-        SeatStatus::new("scheduler", &self.scheduler)
+    /// How their seats are.
+    pub(super) fn seats(&self) -> [SeatStatus; 2] {
+        [
+            SeatStatus::new("scheduler", &self.scheduler),
+            SeatStatus::new("alarm keeper", &self.keeper),
+        ]
     }
 
     /// Has them begin nothing more.
@@ -148,9 +150,8 @@ fn keeper(deps: &Deps, supervisor: &Addr<Supervisor>, claims: &Arc<Claims>) -> A
 /// Has SQLite check the file on a thread that nobody waits for: it ends with the process, or once
 /// there is nobody left to tell.
 fn check_integrity(deps: &Deps, damaged: Recipient<Damaged>) {
-    let (store, nice) = (Arc::clone(&deps.store), deps.config.engine.nice);
+    let store = Arc::clone(&deps.store);
     let check = move || {
-        be_nice(nice);
         let keeper = damaged.clone();
         match store::check_in_background(&store.path, move || !keeper.connected()) {
             Ok(Background::Sound) => tracing::info!("the database is sound after an unclean stop"),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Supervisor;
-use super::factories::{Vacancy, milliseconds};
+use super::factories::{Vacancy, milliseconds, start_writer};
 use super::upkeep::watch_over;
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
-use crate::actors::meters::Who;
+use crate::actors::meters::{Standing, Who};
 use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::domain::job::Queue;
@@ -48,34 +48,39 @@ impl Supervisor {
         match vacancy {
             Vacancy::None => {}
             Vacancy::Found(restart) => {
-                self.deps.meters.staff.died(Who::pool(queue));
+                let staff = &self.deps.meters.staff;
+                staff.died(Who::pool(queue));
+                // Its workers went with it.
+                staff.stands(queue, Standing::default());
                 report("pool", Some(queue), restart);
                 if self.deps.run.one_shot && matches!(restart, Restart::Spent { .. }) {
                     self.tickets.fail_queue(queue, "its pool died too often");
                 }
             }
-            Vacancy::Due => {
-                let pool = Pool::new(queue, self.deps.clone(), &self.arbiters).start();
-                if let Some((_, seat)) = self.pools.get_mut(index) {
-                    seat.fill(pool);
-                }
-                // What the dead pool had claimed is nobody's now.
-                let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
-                let release = async move {
-                    // Else nobody would ever run them.
-                    db.write_while(ReleaseRunning { queue }, |_| durable).await
-                };
-                context.spawn(release.into_actor(self).map(move |held, actor, context| {
-                    match held {
-                        Ok(held) => actor.submit_lost(queue, &held, context),
-                        Err(error) => {
-                            tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
-                        }
-                    }
-                    actor.wake(queue);
-                }));
-            }
+            Vacancy::Due => self.replace_pool(index, queue, context),
         }
+    }
+
+    fn replace_pool(&mut self, index: usize, queue: Queue, context: &mut Context<Self>) {
+        let pool = Pool::new(queue, self.deps.clone(), &self.arbiters).start();
+        if let Some((_, seat)) = self.pools.get_mut(index) {
+            seat.fill(pool);
+        }
+        // What the dead pool had claimed is nobody's now.
+        let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
+        let release = async move {
+            // Else nobody would ever run them.
+            db.write_while(ReleaseRunning { queue }, |_| durable).await
+        };
+        context.spawn(release.into_actor(self).map(move |held, actor, context| {
+            match held {
+                Ok(held) => actor.submit_lost(queue, &held, context),
+                Err(error) => {
+                    tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
+                }
+            }
+            actor.wake(queue);
+        }));
     }
 
     /// Work of a dead pool whose end was committed, and never told.
@@ -163,12 +168,8 @@ impl Supervisor {
         let (meters, reopened) = (self.deps.meters.clone(), context.address().recipient());
         let (run, troubles) = (&self.deps.run, self.deps.db.troubles());
         let watch = watch_over(run, self.deps.file, troubles, &context.address());
-        let writer = DbActor::start_in_arbiter(&arbiter, move |_| {
-            let actor = DbActor::new(writer, store, reopened, meters, faults);
-            match watch {
-                Some(watch) => actor.watching(watch),
-                None => actor,
-            }
+        let writer = start_writer(&arbiter, watch, move || {
+            DbActor::new(writer, store, reopened, meters, faults)
         });
         self.deps.db.slot().replace(writer.clone());
         self.writer.fill(writer);

@@ -20,19 +20,27 @@ impl Handler<CancelTicket> for Supervisor {
         CancelTicket(ticket): CancelTicket,
         _: &mut Self::Context,
     ) -> Self::Result {
-        let origins = self.tickets.withdraw(ticket);
-        let withdrawn = origins.len();
+        let withdrawn = self.tickets.withdraw(ticket);
+        let origins = withdrawn.iter().map(|job| job.origin).collect();
         let (db, withdraw) = (self.deps.db.clone(), WithdrawJobs { origins });
         let write = async move { db.write(withdraw).await };
         Box::pin(write.into_actor(self).map(move |written, actor, _| {
             actor.tickets.close(ticket);
-            match written {
-                Ok(ids) => actor.abandon(&ids.into()),
+            // Those whose end was on its way had no row any more.
+            let cancelled = match written {
+                Ok(ids) => {
+                    let cancelled = ids.len();
+                    actor.abandon(&ids.into());
+                    cancelled
+                }
                 // The rows are gone with their connection.
-                Err(StoreError::Unknown(_)) => {}
+                Err(StoreError::Unknown(_)) => withdrawn.len(),
                 Err(error) => return Err(error.into()),
+            };
+            for job in withdrawn.iter().take(cancelled) {
+                actor.deps.meters.jobs.cancelled(job.kind);
             }
-            Ok(withdrawn)
+            Ok(withdrawn.len())
         }))
     }
 }

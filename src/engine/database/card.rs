@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::score::Score;
-use crate::store::Cell;
+use crate::store::{Cell, SiteTable};
 
 /// All that is known of a video. Times are RFC 3339.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -12,6 +12,10 @@ pub struct VideoCard {
     pub video_id: String,
     /// Whether the site has it.
     pub in_site: bool,
+    /// The site's tables that were not asked, since no index leads to a video in them: what they
+    /// hold of it is left out. `video show` asks them all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<SiteTable>,
     /// Its title, where the site has a column of that name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Cell>,

@@ -36,6 +36,7 @@ pub(in crate::engine) fn card(config: &Config, id: &str, facts: VideoFacts) -> O
 
 fn filled(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
     let VideoFacts {
+        not_read,
         site,
         snapshots,
         score,
@@ -47,11 +48,19 @@ fn filled(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
     let site = site.unwrap_or_default();
     let (thumbnail, alive) =
         status.map_or((None, None), |status| (status.thumbnail, status.liveness));
+    let card = score_card(config, &snapshots, score, &site.virality_score);
     VideoCard {
         video_id: id.to_owned(),
         in_site,
         title: site.title,
-        score: score_card(config, &snapshots, score, &site.virality_score),
+        score: ScoreCard {
+            note: match not_read.as_slice() {
+                [] => card.note,
+                _ => "this view reads no table of the site's from end to end".to_owned(),
+            },
+            ..card
+        },
+        not_read,
         virality_score: site.virality_score,
         thumbnail_url: site.thumbnail_url.unwrap_or(Cell::Null),
         snapshots: shown(&snapshots),

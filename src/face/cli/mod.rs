@@ -35,6 +35,7 @@ pub use self::global::{Format, Global};
 use super::exit::{Code, Failure};
 use super::logging;
 use crate::config::{Loaded, Origin};
+use crate::face::protocol::Trace;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -179,7 +180,10 @@ fn dispatch(
         }
         Command::Liveness(arguments) => liveness::run(arguments, global, &load(console)?, console),
         Command::Daemon(arguments) => daemon::run(arguments, global, environment, console),
-        Command::Submit(arguments) => submit::run(arguments, global, &load(console)?, console),
+        Command::Submit(arguments) => {
+            let trace = trace_of(&environment);
+            submit::run(arguments, global, &load(console)?, trace, console)
+        }
         Command::Job(arguments) => job::run(arguments, global, &load(console)?, console),
         Command::Queue(arguments) => queue::run(arguments, global, &load(console)?, console),
         Command::Status(arguments) => status::run(*arguments, global, &load(console)?, console),
@@ -214,6 +218,12 @@ fn prepare(
     logging::install(&settings.with_colours(colours))
         .map_err(|error| Failure::new(Code::Unusable, error))?;
     Ok(loaded)
+}
+
+/// The trace this run is a part of, by the variable that tools pass it on in.
+fn trace_of(environment: &[(OsString, OsString)]) -> Option<Trace> {
+    let (_, named) = environment.iter().find(|(name, _)| name == "TRACEPARENT")?;
+    named.to_str()?.parse().map(Trace).ok()
 }
 
 /// Whether a terminal may be sent colours, by the convention of no-color.org.

@@ -22,7 +22,7 @@ use crate::engine::{Job, Kind};
 use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot;
-use crate::face::protocol::{KindName, Span, Submit};
+use crate::face::protocol::{KindName, Span, Submit, Trace};
 use held::{Held, work_of};
 use wait::{Awaited, listen, warn_of_pauses};
 
@@ -39,7 +39,8 @@ Examples:
 
 Jobs are queued when it returns: neither a restart nor a power cut loses them. With --wait it
 prints the report of the one-shot command and exits as that does; Ctrl-C only ends the waiting. Of
-work whose --unique-key is there already it waits for what has the key, and reports on that.";
+work whose --unique-key is there already it waits for what has the key, and reports on that.
+TRACEPARENT (W3C), if it is set, names the trace that the jobs belong to.";
 
 /// Arguments of `submit`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -95,21 +96,19 @@ pub fn run(
     arguments: &SubmitArgs,
     global: &Global,
     loaded: &Loaded,
+    trace: Option<Trace>,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
-    match &arguments.action {
+    let (kind, jobs) = match &arguments.action {
         SubmitAction::Score(score) => {
             refuse_guesses(&score.selection, &loaded.config)?;
-            submit_jobs(Kind::Score, score, global, loaded, console)
+            (Kind::Score, score)
         }
-        SubmitAction::Thumbnails(thumbnails) => {
-            submit_jobs(Kind::Thumbnails, thumbnails, global, loaded, console)
-        }
-        SubmitAction::Liveness(liveness) => {
-            submit_jobs(Kind::Liveness, liveness, global, loaded, console)
-        }
-        SubmitAction::Batch(batch) => batch::run(batch, global, loaded, console),
-    }
+        SubmitAction::Thumbnails(thumbnails) => (Kind::Thumbnails, thumbnails),
+        SubmitAction::Liveness(liveness) => (Kind::Liveness, liveness),
+        SubmitAction::Batch(batch) => return batch::run(batch, global, loaded, trace, console),
+    };
+    submit_jobs(kind, jobs, global, loaded, trace, console)
 }
 
 fn submit_jobs(
@@ -117,6 +116,7 @@ fn submit_jobs(
     arguments: &SubmitJobArgs,
     global: &Global,
     loaded: &Loaded,
+    trace: Option<Trace>,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
     let began = Instant::now();
@@ -142,7 +142,7 @@ fn submit_jobs(
     let mut group = None;
     let is_whole = parts.len() == 1;
     for part in parts {
-        let submitted = client.ask(&request(&part, arguments)?)?;
+        let submitted = client.ask(&request(&part, arguments, trace)?)?;
         duplicate |= submitted.duplicate;
         group = submitted.group.filter(|_| is_whole);
         ids.extend(submitted.ids);
@@ -172,7 +172,7 @@ fn submit_jobs(
     print(&text, console)
 }
 
-fn request(job: &Job, arguments: &SubmitJobArgs) -> Result<Submit, Failure> {
+fn request(job: &Job, arguments: &SubmitJobArgs, trace: Option<Trace>) -> Result<Submit, Failure> {
     let payload = job
         .payload()
         .and_then(|payload| serde_json::from_str(&payload))
@@ -185,7 +185,7 @@ fn request(job: &Job, arguments: &SubmitJobArgs) -> Result<Submit, Failure> {
         run_at: None,
         unique_key: arguments.unique_key.clone(),
         unique_for: arguments.unique_for.map(Span),
-        traceparent: None,
+        traceparent: trace,
     })
 }
 

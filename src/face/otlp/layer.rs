@@ -79,6 +79,16 @@ impl Told {
         }
     }
 
+    /// Is told more. A `traceparent` that comes this late names the span itself, which begins a trace.
+    fn hear(&mut self, mut more: Fields) {
+        let named = more.take("traceparent");
+        if let Some(named) = named.and_then(|text| text.as_str()?.parse::<TraceParent>().ok()) {
+            (self.trace_id, self.span_id) = (named.trace_id, named.parent_id);
+            self.parent_id = None;
+        }
+        self.fields.0.append(&mut more.0);
+    }
+
     fn add(&mut self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
@@ -121,7 +131,9 @@ where
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
         if let Some(told) = span.extensions_mut().get_mut::<Told>() {
-            values.record(&mut told.fields);
+            let mut more = Fields::default();
+            values.record(&mut more);
+            told.hear(more);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
-use awc::http::header::CONTENT_TYPE;
+use awc::http::header::{CONTENT_TYPE, HeaderMap};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
@@ -25,6 +25,8 @@ const GATHER: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last spans may take when the program ends.
 const TO_FLUSH: Duration = Duration::from_secs(2);
+/// Before it is looked again whether there is room.
+const ROOM_AGAIN: Duration = Duration::from_millis(10);
 
 enum Entry {
     Span(Box<Told>),
@@ -52,18 +54,32 @@ pub struct FlushSpans(SyncSender<Entry>);
 
 impl Drop for FlushSpans {
     fn drop(&mut self) {
+        let until = Instant::now() + TO_FLUSH;
         let (done, sent) = sync_channel(1);
-        if self.0.try_send(Entry::Flush(done)).is_ok() {
-            let _ = sent.recv_timeout(TO_FLUSH);
+        let mut flush = Entry::Flush(done);
+        // Where there is no room, there is some as soon as the next spans are sent.
+        while let Err(refused) = self.0.try_send(flush) {
+            match refused {
+                TrySendError::Full(entry) if Instant::now() < until => flush = entry,
+                TrySendError::Full(_) | TrySendError::Disconnected(_) => return,
+            }
+            thread::sleep(ROOM_AGAIN);
         }
+        let _ = sent.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
+/// Where spans are sent, and the headers to send with them.
+pub(super) struct Collector {
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+}
+
 /// Starts the thread that sends to a collector.
-pub(super) fn start(collector: &Url) -> anyhow::Result<(Queue, FlushSpans)> {
+pub(super) fn start(collector: Collector) -> anyhow::Result<(Queue, FlushSpans)> {
     let (entries, waiting) = sync_channel(WAITING);
     let dropped = Arc::new(AtomicU64::new(0));
-    let (missing, collector, tls) = (Arc::clone(&dropped), collector.to_string(), tls()?);
+    let (missing, tls) = (Arc::clone(&dropped), tls()?);
     thread::Builder::new()
         .name("vvv-otlp".to_owned())
         .spawn(move || {
@@ -129,12 +145,13 @@ fn client(tls: Arc<ClientConfig>) -> awc::Client {
         .finish()
 }
 
-async fn post(client: &awc::Client, collector: &str, spans: &[Told]) -> Result<(), String> {
+async fn post(client: &awc::Client, collector: &Collector, spans: &[Told]) -> Result<(), String> {
     let body = request(spans).to_string();
-    let post = client
-        .post(collector)
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .force_close();
+    let mut post = client.post(collector.url.as_str()).force_close();
+    for header in &collector.headers {
+        post = post.insert_header(header);
+    }
+    let post = post.insert_header((CONTENT_TYPE, "application/json"));
     let answer = post.send_body(body).await;
     let status = answer.map_err(|error| error.to_string())?.status();
     if status.is_success() {
@@ -144,20 +161,100 @@ async fn post(client: &awc::Client, collector: &str, spans: &[Told]) -> Result<(
     }
 }
 
-/// Whether the last request went wrong: that is told when it changes, and not at each.
+/// What goes wrong: it is told when that changes, and not at each request.
 #[derive(Default)]
-struct Trouble(bool);
+struct Trouble {
+    /// Whether the last request failed.
+    fails: bool,
+    /// Spans dropped since there was no room any more.
+    dropped: u64,
+}
 
 impl Trouble {
     fn tell(&mut self, sent: Result<(), String>, dropped: u64) {
-        let was = std::mem::replace(&mut self.0, sent.is_err());
+        let failed = std::mem::replace(&mut self.fails, sent.is_err());
         match sent {
-            Err(error) if !was => tracing::warn!(error, "spans are not exported"),
-            Ok(()) if was => tracing::info!("spans are exported again"),
+            Err(error) if !failed => tracing::warn!(error, "spans are not exported"),
+            Ok(()) if failed => tracing::info!("spans are exported again"),
             Ok(()) | Err(_) => {}
         }
-        if dropped > 0 {
-            tracing::warn!(dropped, "spans found no room and were dropped");
+        match (self.dropped, dropped) {
+            (0, 0) => {}
+            (0, _) => tracing::warn!("spans find no room and are dropped"),
+            (_, 0) => tracing::info!(dropped = self.dropped, "spans find room again"),
+            (_, _) => {}
         }
+        self.dropped = if dropped == 0 {
+            0
+        } else {
+            self.dropped + dropped
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_when_it_changes() {
+        let log = Log::default();
+        let written = log.clone();
+        let lines = tracing_subscriber::fmt().with_writer(move || written.clone());
+        tracing::subscriber::with_default(lines.finish(), || {
+            let mut trouble = Trouble::default();
+            for dropped in [0, 3, 4, 5, 0, 0] {
+                trouble.tell(Ok(()), dropped);
+            }
+            for refused in [true, true, false] {
+                let sent = if refused {
+                    Err("no".to_owned())
+                } else {
+                    Ok(())
+                };
+                trouble.tell(sent, 0);
+            }
+        });
+        let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for line in [
+            "spans find no room and are dropped",
+            "spans find room again",
+            "spans are not exported",
+            "spans are exported again",
+        ] {
+            assert_eq!(told.matches(line).count(), 1, "{line}: {told}");
+        }
+        assert!(told.contains("12"), "{told}");
+    }
+
+    #[test]
+    fn the_last_spans_wait_for_room() {
+        let (entries, waiting) = sync_channel(1);
+        let (nobody, _) = sync_channel(1);
+        assert!(entries.try_send(Entry::Flush(nobody)).is_ok());
+        let flush = FlushSpans(entries);
+        let ends = thread::spawn(move || drop(flush));
+        let mut flushed = 0;
+        while let Ok(Entry::Flush(done)) = waiting.recv() {
+            let _ = done.try_send(());
+            flushed += 1;
+        }
+        ends.join().unwrap();
+        assert_eq!(flushed, 2);
     }
 }

@@ -246,6 +246,7 @@ impl From<engine::JobDetail> for JobDetail {
             remaining: job.remaining.map(kept),
             result: job.result.map(kept),
             traceparent: job.trace.map(Trace),
+            log: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{QueueName, State, Time, Trace};
+use crate::engine::LogLine;
 
 /// A job in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,31 @@ pub struct JobDetail {
     /// The trace it belongs to, as W3C's `traceparent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Trace>,
+    /// What the daemon told of it since it started, as far as it is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<JobLine>,
+}
+
+/// A line about a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct JobLine {
+    /// When.
+    pub at: Time,
+    /// `info`, or `warn` if something did not work.
+    pub level: String,
+    /// What happened. Strangers' texts may be part of it.
+    pub text: String,
+}
+
+impl From<LogLine> for JobLine {
+    fn from(line: LogLine) -> Self {
+        Self {
+            at: Time(line.at_ms),
+            level: line.level.name().to_owned(),
+            text: line.text,
+        }
+    }
 }
 
 /// One of the jobs.

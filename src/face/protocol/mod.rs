@@ -35,7 +35,7 @@ pub use self::events::{
     JOB_EVENT, JobEvent, LAGGED_EVENT, Lagged, QUEUE_EVENT, QueueEvent, QueueMove, Subscribe,
     Subscribed,
 };
-pub use self::job::{GroupState, Job, JobDetail, WaitedJob};
+pub use self::job::{GroupState, Job, JobDetail, JobLine, WaitedJob};
 pub use self::jobs::{
     Cancel, Cancelled, Get, Got, List, Listed, Retried, Retry, Submit, Submitted, Wait, Waited,
 };

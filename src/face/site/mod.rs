@@ -16,11 +16,13 @@ pub use self::facts::Facts;
 pub(in crate::face) use self::news::{Event, News};
 use self::views::Views;
 use crate::config::Config;
-use crate::engine::{EngineHandle, Enqueued, GroupId, Grouping, JobId, Kind, QueueView, SiteView};
+use crate::engine::{
+    EngineHandle, Enqueued, GroupId, Grouping, JobFilter, JobId, Kind, QueueView, SiteView,
+};
 use crate::face::protocol::{
-    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, List,
-    Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry, RpcError,
-    StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids,
+    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, Job,
+    JobDetail, List, Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried,
+    Retry, RpcError, StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids,
 };
 
 /// Events of queues kept for those who read slowly.
@@ -150,7 +152,13 @@ impl Site {
     pub(in crate::face) async fn get(&self, Get { id }: Get) -> Result<Got, RpcError> {
         let job = self.views.look(move |view| view.job(JobId(id))).await?;
         let job = job.ok_or_else(|| RpcError::not_found("job", id))?;
-        Ok(Got { job: job.into() })
+        let log = self.engine.job_log(JobId(id));
+        Ok(Got {
+            job: JobDetail {
+                log: log.into_iter().map(Into::into).collect(),
+                ..job.into()
+            },
+        })
     }
 
     pub(in crate::face) async fn list(&self, list: List) -> Result<Listed, RpcError> {
@@ -162,6 +170,16 @@ impl Site {
         let next = jobs.last().filter(|_| is_more).map(|job| job.id.0);
         let jobs = jobs.into_iter().map(Into::into).collect();
         Ok(Listed { jobs, next })
+    }
+
+    /// The newest jobs, soon or not at all.
+    pub(in crate::face) async fn newest(&self, limit: usize) -> Result<Vec<Job>, RpcError> {
+        let filter = JobFilter {
+            limit,
+            ..JobFilter::default()
+        };
+        let jobs = self.views.glance(move |view| view.jobs(&filter)).await?;
+        Ok(jobs.into_iter().map(Into::into).collect())
     }
 
     pub(in crate::face) async fn cancel(

@@ -78,7 +78,7 @@ mod tests {
         };
         Status {
             pools: vec![pool],
-            open_jobs: 0,
+            open_jobs: None,
             writes_waiting: 0,
             waiting_for_lock_s: None,
             restarts: 2,

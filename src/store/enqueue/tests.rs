@@ -4,7 +4,8 @@
 use super::super::claim::{ClaimJobs, Claimed};
 use super::super::fixture::{Fixture, JOURNALS, run};
 use super::super::intake::{TakeIn, TakenIn};
-use super::super::listing::{JobFilter, JobSummary};
+use super::super::job_filter::JobFilter;
+use super::super::listing::JobSummary;
 use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;

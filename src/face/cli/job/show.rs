@@ -6,7 +6,7 @@ use super::super::daemon_link::{Source, since};
 use crate::engine::JobId;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::failure;
-use crate::face::protocol::{Get, Job, JobDetail, Listed, Time};
+use crate::face::protocol::{Get, Job, JobDetail, JobLine, Listed, Time};
 use crate::face::tables::{cell, number, table};
 use crate::face::text::plain;
 
@@ -120,6 +120,10 @@ pub(super) fn card(job: &JobDetail) -> String {
     }
     if let Some(result) = &job.result {
         add("found", result);
+    }
+    for line in &job.log {
+        let JobLine { at, level, text } = line;
+        add("log", &format!("{at} {level} {text}"));
     }
     text.push('\n');
     text

@@ -21,7 +21,7 @@ use crate::engine::{Job, Kind};
 use crate::face::batch_file::{self, Plan};
 use crate::face::client::submit::lines_of;
 use crate::face::exit::{Code, Failure};
-use crate::face::protocol::{FollowUp, Span, SubmitBatch};
+use crate::face::protocol::{FollowUp, Span, SubmitBatch, Trace};
 
 /// Arguments of `submit batch`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -67,6 +67,7 @@ pub(super) fn run(
     arguments: &SubmitBatchArgs,
     global: &Global,
     loaded: &Loaded,
+    trace: Option<Trace>,
     console: &mut Console<'_>,
 ) -> Result<Code, Failure> {
     let began = Instant::now();
@@ -89,6 +90,7 @@ pub(super) fn run(
         on_finish: arguments.on_finish.clone(),
         unique_key: arguments.unique_key.clone(),
         unique_for: arguments.unique_for.map(Span),
+        traceparent: trace,
         ..SubmitBatch::default()
     };
     let taken = client.submit_batch(&plan, &like)?;

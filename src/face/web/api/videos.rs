@@ -92,13 +92,13 @@ pub(super) async fn history(
         return Err(Problem::params("limit", "must be 1 to 500"));
     }
     let id = video_id(&request).await?;
-    let points = shared
+    let (points, read) = shared
         .site
         .videos
-        .look(move |view| view.history(&id, limit))
+        .look(move |view| Ok((view.history(&id, limit)?, view.reads_snapshots()?)))
         .await?;
     let snapshots = points.into_iter().map(Into::into).collect();
-    seen(&request, &History { snapshots })
+    seen(&request, &History { snapshots, read })
 }
 
 /// What is to be looked at anew.

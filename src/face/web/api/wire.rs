@@ -125,6 +125,8 @@ impl From<HistoryPoint> for Snapshot {
 pub(in super::super) struct History {
     /// Newest first.
     pub(super) snapshots: Vec<Snapshot>,
+    /// Whether they were looked for; not where the site's table has no index on the video's id.
+    pub(super) read: bool,
 }
 
 /// The latest check of an address.

@@ -4,7 +4,6 @@
 (() => {
   const base = document.body.dataset.base;
   const pulse = document.getElementById("pulse");
-  const list = document.querySelector("[data-events]");
   const MOST_EVENTS = 40;
   const AT_MOST_MS = 1000;
   const ANYWAY_MS = 10000;
@@ -68,14 +67,48 @@
     old.replaceWith(adopted);
   };
 
+  // Whoever was logged in anew has another word to say in every form, those that do not move too.
+  const renewForms = (page) => {
+    const csrf = 'input[name="csrf"]';
+    const fresh = page.querySelector(csrf);
+    if (!fresh) return;
+    for (const input of document.querySelectorAll(csrf)) input.value = fresh.value;
+  };
+
+  // Takes over what moves; whether all of it was there.
+  const take = (page) => {
+    renewForms(page);
+    const moving = [...page.querySelectorAll("[data-live]")];
+    const there = [...document.querySelectorAll("[data-live]")];
+    const isWhole = there.every(({ id }) => page.getElementById(id));
+    const isMore = moving.some(({ id }) => !document.getElementById(id));
+    const main = document.getElementById("main");
+    if (isMore && isWhole && !inUse(main)) {
+      swap(main, page.getElementById("main"));
+      isStale = list() !== null;
+      return true;
+    }
+    for (const fresh of moving) {
+      const old = document.getElementById(fresh.id);
+      if (old) swap(old, fresh);
+    }
+    return isWhole;
+  };
+
   let running = false;
+  let again = false;
   let wanted = null;
   let last = Date.now();
 
   const refresh = async () => {
-    if (running || document.hidden) return;
+    if (document.hidden) return;
+    if (running) {
+      again = true;
+      return;
+    }
     running = true;
     last = Date.now();
+    [renewing, isStale] = [isStale, false];
     try {
       const response = await fetch(location.href, { credentials: "same-origin" });
       if (response.redirected && new URL(response.url).pathname === base + "/login") {
@@ -84,15 +117,23 @@
       }
       if (!response.ok) throw new Error(String(response.status));
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      for (const old of document.querySelectorAll("[data-live]")) {
-        const fresh = page.getElementById(old.id);
-        if (fresh) swap(old, fresh);
-      }
-      say(streaming ? "live" : "slow", streaming ? "live" : "every 10 s");
+      const isWhole = take(page);
+      if (renewing && !renewEvents(page)) isStale = true;
+      if (!isWhole) say("slow", "partly old");
+      else say(streaming ? "live" : "slow", streaming ? "live" : "every 10 s");
     } catch {
+      isStale = isStale || renewing;
       say("off", "no answer");
     } finally {
       running = false;
+      renewing = false;
+      draw();
+      // What moved meanwhile may not be on the page that was taken.
+      if (again) {
+        again = false;
+        last = Date.now();
+        soon();
+      }
     }
   };
 
@@ -114,21 +155,64 @@
     return element;
   };
 
+  // Times of events by the clock of whoever looks.
+  const setClocks = (events) => {
+    const today = new Date().toDateString();
+    for (const time of events.querySelectorAll("time")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const isToday = at.toDateString() === today;
+      time.textContent = isToday ? at.toTimeString().slice(0, 8) : at.toLocaleDateString("en-CA");
+    }
+  };
+
+  // Events that are told and not shown yet, and whether the list lacks some before them.
+  let told = [];
+  let isStale = false;
+  let renewing = false;
+  const list = () => document.querySelector("[data-events]");
+
   // Text only: an error holds what strangers wrote.
-  const tell = (parts, when) => {
-    if (!list) return;
-    const line = document.createElement("li");
+  const line = ({ parts, when }) => {
+    const item = document.createElement("li");
     const time = document.createElement("time");
-    const told = new Date(when || Date.now());
-    const at = Number.isNaN(told.getTime()) ? new Date() : told;
-    time.dateTime = at.toISOString();
-    time.textContent = at.toTimeString().slice(0, 8);
-    line.append(time);
-    for (const part of parts) line.append(" ", part);
-    list.prepend(line);
-    while (list.children.length > MOST_EVENTS) list.lastElementChild.remove();
-    const empty = list.parentElement.querySelector(".empty");
-    if (empty) empty.remove();
+    time.dateTime = time.title = when || new Date().toISOString();
+    item.append(time, ...parts().flatMap((part) => [" ", part]));
+    return item;
+  };
+
+  // Shows a burst of events at once.
+  const draw = () => {
+    const events = list();
+    if (renewing || !events || told.length === 0) return;
+    const lines = events.querySelector("ol");
+    lines.prepend(...told.map(line).reverse());
+    told = [];
+    setClocks(lines);
+    while (lines.children.length > MOST_EVENTS) lines.lastElementChild.remove();
+    events.querySelector(".empty")?.remove();
+  };
+
+  const tell = (name, when, parts) => {
+    if (!list()) return;
+    if (told.length === 0) requestAnimationFrame(draw);
+    told.push({ name, when, parts });
+    if (told.length > MOST_EVENTS) told.shift();
+  };
+
+  // The list as the page has it now, and whether it has one; what was told since stays, unless the
+  // page knows of it.
+  const renewEvents = (page) => {
+    const old = list();
+    const fresh = page.querySelector("[data-events]");
+    if (!old || !fresh || inUse(old) || fresh.querySelector("[data-unread]")) return false;
+    const known = [...fresh.querySelectorAll("li")].map(
+      (item) => item.querySelector("a").textContent + " " + item.querySelector(".badge").textContent,
+    );
+    told = told.filter(({ name }) => !known.includes(name));
+    setClocks(fresh);
+    old.replaceWith(document.adoptNode(fresh));
+    return true;
   };
 
   const read = (event) => {
@@ -142,20 +226,23 @@
   const onJob = (event) => {
     const job = read(event);
     if (!job) return;
-    const link = document.createElement("a");
-    link.href = base + "/jobs/" + Number(job.id);
-    link.textContent = "Job " + Number(job.id);
-    const state = word(job.state);
-    const parts = [link, span("badge is-" + state, state), span("small", word(job.queue))];
-    if (job.error) parts.push(span("why", String(job.error).slice(0, 160)));
-    tell(parts, job.at);
+    const [name, state] = ["Job " + Number(job.id), word(job.state)];
+    tell(name + " " + state, job.at, () => {
+      const link = document.createElement("a");
+      link.href = base + "/jobs/" + Number(job.id);
+      link.textContent = name;
+      const parts = [link, span("badge is-" + state, state), span("small", word(job.queue))];
+      if (job.error) parts.push(span("why", String(job.error).slice(0, 160)));
+      return parts;
+    });
     soon();
   };
 
   const onQueue = (event) => {
     const queue = read(event);
     if (!queue) return;
-    tell([span("small", "queue " + word(queue.queue)), span("badge", word(queue.event))], queue.at);
+    const [name, what] = ["queue " + word(queue.queue), word(queue.event)];
+    tell(name + " " + what, queue.at, () => [span("small", name), span("badge", what)]);
     soon();
   };
 
@@ -169,12 +256,13 @@
       streaming = true;
       say("live", "live");
       // What happened before it opened, nobody tells.
+      isStale = list() !== null;
       soon();
     });
     source.addEventListener("job", onJob);
     source.addEventListener("queue", onQueue);
     source.addEventListener("lagged", () => {
-      tell([span("small", "some events were missed")]);
+      tell("", null, () => [span("small", "some events were missed")]);
       soon();
     });
     source.addEventListener("error", () => {
@@ -208,5 +296,6 @@
     refresh();
   }, ANYWAY_MS);
   say("slow", "every 10 s");
+  if (list()) setClocks(list());
   listen();
 })();

@@ -25,56 +25,73 @@ pub(super) struct Chart {
     pub(super) told: String,
 }
 
+/// How values and times become places.
+struct Scale {
+    first: i64,
+    last: i64,
+    lowest: f64,
+    highest: f64,
+    /// Where the drawing ends below.
+    floor: f64,
+}
+
+impl Scale {
+    /// Of points in the order of their times; none where no time passes.
+    fn of(points: &[(i64, f64)]) -> Option<Self> {
+        let (first, last) = (points.first()?.0, points.last()?.0);
+        if first == last {
+            return None;
+        }
+        let values = || points.iter().map(|(_, value)| *value);
+        let (lowest, highest) = (
+            values().fold(f64::MAX, f64::min),
+            values().fold(f64::MIN, f64::max),
+        );
+        // From naught where that is near, or a small change would look like a great one.
+        let is_near = lowest >= 0.0 && lowest < highest / 2.0;
+        Some(Self {
+            first,
+            last,
+            lowest,
+            highest,
+            floor: if is_near { 0.0 } else { lowest },
+        })
+    }
+
+    fn place(&self, (seconds, value): (i64, f64)) -> String {
+        let x = (seconds - self.first) as f64 / (self.last - self.first) as f64 * WIDTH;
+        let share = if self.highest > self.floor {
+            (value - self.floor) / (self.highest - self.floor)
+        } else {
+            0.5
+        };
+        format!("{x:.1} {:.1}", HEIGHT - share * HEIGHT)
+    }
+}
+
 /// A line of these points, by Unix seconds; none of fewer than two.
 pub(super) fn chart(title: &'static str, points: &[(i64, f64)]) -> Option<Chart> {
     let mut points: Vec<(i64, f64)> = points.to_vec();
     points.retain(|(_, value)| value.is_finite());
     points.sort_by_key(|(seconds, _)| *seconds);
-    let (first, last) = (points.first()?.0, points.last()?.0);
-    if first == last {
-        return None;
-    }
-    let highest = points
-        .iter()
-        .map(|(_, value)| *value)
-        .fold(f64::MIN, f64::max);
-    let lowest = points
-        .iter()
-        .map(|(_, value)| *value)
-        .fold(f64::MAX, f64::min);
-    // From naught where that is near, or a small change would look like a great one.
-    let floor = if lowest >= 0.0 && lowest < highest / 2.0 {
-        0.0
-    } else {
-        lowest
-    };
-    let at = |(seconds, value): &(i64, f64)| {
-        let x = (seconds - first) as f64 / (last - first) as f64 * WIDTH;
-        let share = if highest > floor {
-            (value - floor) / (highest - floor)
-        } else {
-            0.5
-        };
-        format!("{x:.1} {:.1}", HEIGHT - share * HEIGHT)
-    };
-    let places: Vec<String> = points.iter().map(at).collect();
+    let scale = Scale::of(&points)?;
+    let places: Vec<String> = points.into_iter().map(|point| scale.place(point)).collect();
     let line = format!("M{}", places.join("L"));
+    let (first, last) = (
+        Moment::to_the_minute(scale.first),
+        Moment::to_the_minute(scale.last),
+    );
+    let (lowest, highest) = (short(scale.lowest), short(scale.highest));
     Some(Chart {
         title,
         area: format!("{line}L{WIDTH} {HEIGHT}L0 {HEIGHT}Z"),
         line,
         dots: places.iter().map(|place| format!("M{place}h0")).collect(),
-        highest: short(highest),
-        lowest: short(floor),
-        first: Moment::to_the_minute(first),
-        last: Moment::to_the_minute(last),
-        told: format!(
-            "{title} from {} to {}: at least {}, at most {}",
-            Moment::to_the_minute(first),
-            Moment::to_the_minute(last),
-            short(lowest),
-            short(highest)
-        ),
+        told: format!("{title} from {first} to {last}: at least {lowest}, at most {highest}"),
+        highest,
+        lowest: short(scale.floor),
+        first,
+        last,
     })
 }
 

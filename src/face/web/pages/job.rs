@@ -10,7 +10,8 @@ use super::frame::{Frame, Tab};
 use super::jobs::took;
 use super::page;
 use super::tiles::{Progress, progress};
-use crate::face::protocol::{Get, Job as Summary, JobDetail, PoolState, Time};
+use crate::engine::{JobState, LINES_KEPT};
+use crate::face::protocol::{Get, Job as Summary, JobDetail, JobLine, PoolState, Time};
 use crate::face::web::Shared;
 use crate::face::web::asked::Query;
 use crate::face::web::problem::Problem;
@@ -54,6 +55,8 @@ struct Shown {
     waited: Option<String>,
     took: Option<String>,
     log: Vec<Line>,
+    /// Lines that are kept of a queue.
+    kept: String,
     payload: String,
     remaining: Option<String>,
     found: Option<Table>,
@@ -105,6 +108,7 @@ fn shown(frame: Frame, detail: JobDetail, progress: Option<Progress>) -> Shown {
         remaining,
         result,
         traceparent: _,
+        log: told,
     } = detail;
     let state = job.state.0;
     let waited = job.queued_at.zip(job.started_at);
@@ -114,12 +118,13 @@ fn shown(frame: Frame, detail: JobDetail, progress: Option<Progress>) -> Shown {
         kind: job.kind.clone().unwrap_or_else(|| "–".to_owned()),
         items: count(job.items),
         queue: job.queue.map(|queue| queue.0.name()),
-        may_retry: matches!(state.name(), "failed" | "cancelled"),
+        may_retry: state.may_be_done_again(),
         may_cancel: !state.is_ended(),
         progress,
         waited: waited.map(|(queued, began)| span(began.0.saturating_sub(queued.0))),
         took: took(&job),
-        log: log(&job),
+        log: log(&job, told),
+        kept: count(LINES_KEPT as u64),
         payload: pretty(&payload),
         remaining: remaining.as_ref().map(pretty),
         found: result.as_ref().and_then(table),
@@ -127,41 +132,58 @@ fn shown(frame: Frame, detail: JobDetail, progress: Option<Progress>) -> Shown {
     }
 }
 
-fn log(job: &Summary) -> Vec<Line> {
-    let line = |time: Time, state, text| Line {
+/// What was told of it, or where that is no longer known, what its row says.
+fn log(job: &Summary, told: Vec<JobLine>) -> Vec<Line> {
+    let queued = job.queued_at.map(|time| Line {
         at: Some(Moment::of(time)),
+        state: "available",
+        text: "taken in".to_owned(),
+    });
+    let crashes = (job.crashes > 0).then(|| Line {
+        at: None,
+        state: "failed",
+        text: format!("the daemon died {} times while it ran", job.crashes),
+    });
+    let between = if told.is_empty() {
+        of_row(job)
+    } else {
+        told.into_iter().map(line).collect()
+    };
+    queued.into_iter().chain(between).chain(crashes).collect()
+}
+
+fn line(told: JobLine) -> Line {
+    Line {
+        at: Some(Moment::of(told.at)),
+        state: match told.level.as_str() {
+            "warn" => "retryable",
+            _ => "running",
+        },
+        text: told.text,
+    }
+}
+
+fn of_row(job: &Summary) -> Vec<Line> {
+    let line = |time: Option<Time>, state, text| Line {
+        at: time.map(Moment::of),
         state,
         text,
     };
     let mut lines = Vec::new();
-    if let Some(time) = job.queued_at {
-        lines.push(line(time, "available", "taken in".to_owned()));
-    }
-    if let Some(time) = job.started_at {
+    if job.started_at.is_some() {
         let text = format!("attempt {} began", job.attempts.max(1));
-        lines.push(line(time, "running", text));
+        lines.push(line(job.started_at, "running", text));
     }
     let state = job.state.0.name();
-    if let Some(time) = job.ended_at {
+    if job.ended_at.is_some() {
         let took = took(job).map(|took| format!(" after {took}"));
         let text = format!("{state}{}", took.unwrap_or_default());
-        lines.push(line(time, state, text));
-    } else if let (Some(time), "retryable" | "scheduled") = (job.run_at, state) {
-        lines.push(line(time, state, format!("{state}: next attempt")));
-    }
-    if job.crashes > 0 {
-        lines.push(Line {
-            at: None,
-            state: "failed",
-            text: format!("the daemon died {} times while it ran", job.crashes),
-        });
+        lines.push(line(job.ended_at, state, text));
+    } else if let JobState::Retryable | JobState::Scheduled = job.state.0 {
+        lines.push(line(job.run_at, state, format!("{state}: next attempt")));
     }
     if let Some(error) = &job.error {
-        lines.push(Line {
-            at: None,
-            state,
-            text: error.clone(),
-        });
+        lines.push(line(None, state, error.clone()));
     }
     lines
 }

@@ -24,8 +24,8 @@ mod videos;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{Error, HttpRequest, HttpResponse};
@@ -98,7 +98,8 @@ fn wrong(request: &HttpRequest, problem: &Problem) -> HttpResponse {
         frame: Frame::plain(request, Tab::None, title),
         title,
         detail: problem.detail().to_owned(),
-        again: problem.may_pass(),
+        // A form is not sent again by a link.
+        again: problem.may_pass() && request.method() == Method::GET,
     };
     let mut response = match page.render() {
         Ok(html) => html_of(status, html),

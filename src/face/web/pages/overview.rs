@@ -8,7 +8,7 @@ use super::format::{Moment, cut, span};
 use super::frame::{Frame, Tab};
 use super::page;
 use super::tiles::{Crew, Gauge, Slot, Tile, crews, tiles};
-use crate::face::protocol::{Activity, Job, List, StatusReport, Time};
+use crate::face::protocol::{Activity, Job, StatusReport, Time};
 use crate::face::web::Shared;
 use crate::face::web::asked::Query;
 use crate::face::web::problem::Problem;
@@ -28,7 +28,10 @@ struct Overview {
     tiles: Vec<Tile>,
     gauge: Option<Gauge>,
     crews: Vec<Crew>,
-    events: Vec<Event>,
+    /// What somebody should look at, and what could not be read.
+    alarms: Vec<String>,
+    /// None: they could not be read.
+    events: Option<Vec<Event>>,
 }
 
 /// Where a job was last seen.
@@ -50,19 +53,21 @@ pub(super) async fn overview(
     query.end()?;
     let site = &shared.site;
     let now = Time::now().0;
-    let newest = List {
-        limit: EVENTS,
-        ..List::default()
-    };
     let (status, rates, newest) = tokio::join!(
         site.status(),
         site.videos.look(move |view| view.job_rates(now)),
-        site.list(newest),
+        site.newest(EVENTS),
     );
     let status = status?;
+    let mut alarms = status.alarms.clone();
+    alarms.extend(unread("the queues", status.queue_error.as_ref()));
     // The rest may be slow on a large file; how everything fares is shown all the same.
+    let no_rates = rates.as_ref().err().map(|error| &error.message);
+    alarms.extend(unread("what the queues got done", no_rates));
+    let no_events = newest.as_ref().err().map(|error| &error.message);
+    alarms.extend(unread("the last events", no_events));
     let rates = rates.unwrap_or_default();
-    let newest = newest.map(|listed| listed.jobs).unwrap_or_default();
+    let events = newest.ok();
     page(&Overview {
         frame,
         up: up(status.uptime_s),
@@ -70,9 +75,14 @@ pub(super) async fn overview(
         tiles: tiles(&status, &rates),
         gauge: status.rate.as_ref().map(Gauge::of),
         crews: crews(&status),
-        events: newest.into_iter().map(event).collect(),
+        alarms,
+        events: events.map(|jobs| jobs.into_iter().map(event).collect()),
         status,
     })
+}
+
+fn unread(what: &str, why: Option<&String>) -> Option<String> {
+    Some(format!("{what} cannot be read: {}", why?))
 }
 
 fn up(seconds: u64) -> String {

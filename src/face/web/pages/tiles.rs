@@ -68,14 +68,24 @@ fn tile(queue: &QueueState, pool: Option<&PoolState>, rate: Option<&QueueRate>) 
         retryable: count(queue.retryable),
         running: count(queue.running),
         oldest: queue.oldest_at.map(waited),
-        done: rate.map_or_else(|| "–".to_owned(), |rate| count(rate.succeeded)),
+        done: rate.map_or_else(|| "–".to_owned(), done),
         failed: rate.map_or(0, |rate| rate.failed),
         spark: rate.map(spark),
     }
 }
 
+fn done(rate: &QueueRate) -> String {
+    let more = if rate.capped && rate.counted <= 1 {
+        "+"
+    } else {
+        ""
+    };
+    count(rate.succeeded) + more
+}
+
 fn spark(rate: &QueueRate) -> Spark {
     let most = rate.ended.iter().copied().max().unwrap_or(0);
+    let at_least = if rate.capped { "at least " } else { "" };
     let bar = |(minute, ended): (usize, &u64)| {
         // What is not nothing is seen.
         let height = (ended * HEIGHT)
@@ -88,12 +98,17 @@ fn spark(rate: &QueueRate) -> Spark {
         }
     };
     let total: u64 = rate.ended.iter().sum();
+    let counted = rate.ended.iter().enumerate();
     Spark {
-        bars: rate.ended.iter().enumerate().map(bar).collect(),
+        // What was not counted is not drawn as nothing.
+        bars: counted
+            .skip(MINUTES - rate.counted.min(MINUTES))
+            .map(bar)
+            .collect(),
         width: MINUTES * STEP,
         height: HEIGHT,
         told: format!(
-            "{} jobs ended in the last {MINUTES} minutes, {} in the busiest one",
+            "{at_least}{} jobs ended in the last {MINUTES} minutes, {at_least}{} in the busiest one",
             count(total),
             count(most)
         ),
@@ -189,4 +204,36 @@ pub(super) fn progress(pool: &PoolState) -> impl Iterator<Item = Progress> {
             .unwrap_or(0)
             .min(100),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Queue;
+
+    #[test]
+    fn what_was_not_counted_is_not_drawn() {
+        let mut rate = QueueRate {
+            queue: Queue::Scoring,
+            succeeded: 1_200,
+            failed: 0,
+            ended: [0; MINUTES],
+            capped: false,
+            counted: MINUTES,
+        };
+        rate.ended[MINUTES - 1] = 1_200;
+        let whole = spark(&rate);
+        assert_eq!((whole.bars.len(), done(&rate).as_str()), (MINUTES, "1,200"));
+        assert!(whole.told.starts_with("1,200 jobs ended"), "{}", whole.told);
+        (rate.capped, rate.counted) = (true, 1);
+        let capped = spark(&rate);
+        let places: Vec<usize> = capped.bars.iter().map(|bar| bar.x).collect();
+        assert_eq!(places, [(MINUTES - 1) * STEP]);
+        assert_eq!(done(&rate), "1,200+");
+        assert!(
+            capped.told.starts_with("at least 1,200 jobs ended"),
+            "{}",
+            capped.told
+        );
+    }
 }

@@ -5,11 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::chart::{Chart, chart};
-use super::format::{Moment, cell, cut, float, short};
+use super::format::{Moment, cut, float, short};
 use super::frame::{Frame, Tab};
 use super::page;
 use super::videos::{LONGEST_TITLE, tone};
-use crate::engine::database::{Cell, Check, Evidence, ScoreCard, VideoCard};
+use crate::engine::database::{Cell, Check, Evidence, Number, ScoreCard, SiteTable, VideoCard};
 use crate::engine::{HistoryPoint, Score};
 use crate::face::web::Shared;
 use crate::face::web::asked::Query;
@@ -26,7 +26,10 @@ struct Video {
     frame: Frame,
     id: String,
     title: Option<String>,
-    in_site: bool,
+    /// Whether the site was asked and does not have it.
+    is_unknown: bool,
+    /// What of the site's was not asked.
+    not_read: Option<&'static str>,
     on_pages: String,
     score: Facts,
     charts: Vec<Chart>,
@@ -105,7 +108,8 @@ fn shown(frame: Frame, title: Option<String>, card: VideoCard, history: &[Histor
     Video {
         frame,
         title: title.map(|title| cut(&title, LONGEST_TITLE)),
-        in_site: card.in_site,
+        is_unknown: !card.in_site && !card.not_read.contains(&SiteTable::Videos),
+        not_read: not_read(&card.not_read),
         on_pages: match &card.virality_score {
             Cell::Null => "none".to_owned(),
             other => cut(&other.to_string(), 64),
@@ -121,6 +125,15 @@ fn shown(frame: Frame, title: Option<String>, card: VideoCard, history: &[Histor
         liveness: card.liveness.verdict.map(verdict),
         asked: card.liveness.latest.map(evidence),
         id: card.video_id,
+    }
+}
+
+fn not_read(tables: &[SiteTable]) -> Option<&'static str> {
+    match tables {
+        [] => None,
+        [SiteTable::Videos] => Some("videos"),
+        [SiteTable::Snapshots] => Some("snapshots"),
+        _ => Some("videos and snapshots"),
     }
 }
 
@@ -181,20 +194,15 @@ fn charts(history: &[HistoryPoint]) -> Vec<Chart> {
 }
 
 fn point(point: &HistoryPoint) -> Point {
-    let number = |number| match number {
-        Some(number) => cell(&match number {
-            crate::engine::database::Number::Integer(integer) => Cell::Integer(integer),
-            crate::engine::database::Number::Real(real) => Cell::Real(real),
-        }),
-        None => "–".to_owned(),
-    };
+    let shown = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), short);
+    let number = |number: Option<Number>| shown(number.map(float));
     let unreadable = || "a time that cannot be read".to_owned();
     Point {
         at: point.seconds.map_or_else(unreadable, Moment::to_the_minute),
         views: number(point.view_count),
         likes: number(point.likes),
         comments: number(point.comments),
-        velocity: point.velocity.map_or_else(|| "–".to_owned(), short),
+        velocity: shown(point.velocity),
         region: point.region.clone().unwrap_or_else(|| "–".to_owned()),
     }
 }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::store::{Options, Reader, StoreError};
 
 /// A reader that has patience.
-pub(super) struct Sight {
+pub(super) struct PatientReader {
     path: PathBuf,
     held: Mutex<Held>,
 }
@@ -24,7 +24,7 @@ struct Held {
     longest: Option<Duration>,
 }
 
-impl Sight {
+impl PatientReader {
     /// Opens the file that the configuration names; `open` makes the reader. It and each look wait so
     /// long for others' locks.
     pub(super) fn open(
