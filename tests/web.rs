@@ -338,6 +338,39 @@ fn mistakes_are_told_by_name() {
 }
 
 #[test]
+fn a_body_that_never_ends_holds_no_connection() {
+    let scene = Scene::new();
+    // Neither one that is refused, nor one that nobody reads.
+    for (path, status) in [("batches", 415), ("queues/scoring/pause", 200)] {
+        let mut stream = TcpStream::connect(scene.server.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let head = format!(
+            "POST {API}/{path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let answer = Answer::of(stream);
+        assert_eq!(
+            (answer.status, answer.headers["connection"].as_str()),
+            (status, "close")
+        );
+    }
+    // One that is read to its end is no trouble.
+    let mut stream = TcpStream::connect(scene.server.address).unwrap();
+    let whole = format!(
+        "POST {API}/batches HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\
+         Content-Type: application/json\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
+    );
+    let next = "GET /background/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all((whole + next).as_bytes()).unwrap();
+    let mut both = String::new();
+    stream.read_to_string(&mut both).unwrap();
+    assert!(both.contains("{\"status\":\"ok\"}"), "{both}");
+    scene.end();
+}
+
+#[test]
 fn events_go_on_where_one_was() {
     let scene = Scene::new();
     let stream = || Request::new("GET", &format!("{API}/events"));

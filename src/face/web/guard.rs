@@ -18,6 +18,7 @@ use super::answered::{protect, without_body};
 use super::options::{Access, Options};
 use super::problem::Problem;
 use super::session::Session;
+use super::unread::Held;
 
 /// The header by which a page of ours shows that it is one.
 pub(super) const CSRF: &str = "x-csrf-token";
@@ -77,6 +78,7 @@ pub(super) async fn guard(
         // Whatever answers GET answers HEAD, and no handler has to know.
         request.head_mut().method = Method::GET;
     }
+    let held = Held::of(&mut request);
     let mut response = match admit(shared, &request) {
         Ok(visitor) => {
             request.extensions_mut().insert(visitor);
@@ -88,10 +90,12 @@ pub(super) async fn guard(
         }
     };
     protect(response.headers_mut());
-    Ok(if is_head {
-        without_body(response)
-    } else {
-        response
+    if is_head {
+        response = without_body(response);
+    }
+    Ok(match held {
+        Some(held) => held.until_sent(response),
+        None => response,
     })
 }
 

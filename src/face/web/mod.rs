@@ -19,6 +19,7 @@ mod route;
 mod seen;
 mod server;
 mod session;
+mod unread;
 
 use std::path::{Path, absolute};
 use std::sync::Arc;
@@ -57,7 +58,7 @@ struct Shared {
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
-/// server a [`Web::scope`] of it.
+/// server a [`Web::scope`] of it. A host that begins to stop says so by [`Web::close`].
 #[derive(Clone)]
 pub struct Web(Arc<Shared>);
 

@@ -341,4 +341,14 @@ mod tests {
         scene.jobs.send(moved(1)).unwrap();
         assert_eq!(scene.following.next().await, None);
     }
+
+    #[actix_rt::test]
+    async fn a_stream_tells_all_and_ends_when_the_engine_is_no_more() {
+        let mut scene = scene(Queue::Scoring, NEVER);
+        scene.jobs.send(moved(1)).unwrap();
+        drop(scene.jobs);
+        assert!(scene.following.next().await.is_some());
+        let ended = timeout(Duration::from_secs(20), scene.following.next()).await;
+        assert_eq!(ended.expect("an end"), None);
+    }
 }
