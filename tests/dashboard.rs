@@ -599,8 +599,11 @@ async fn an_overview_of_a_file_that_is_held_says_what_it_lacks() {
     let (cookie, _) = pages.log_in("look").await;
     let site = scene.vault.connect();
     site.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let began = Instant::now();
     let page = pages.ask(get("/"), Some(&cookie)).await;
     assert_eq!(page.status, 200);
+    // Other pages wait half a minute for the file.
+    assert!(began.elapsed() < Duration::from_secs(15), "it waited");
     for part in ["the queues", "what the queues got done", "the last events"] {
         let told = format!("<li>{part} cannot be read: ");
         assert!(page.body.contains(&told), "{part}: {}", page.body);

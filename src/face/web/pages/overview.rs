@@ -55,7 +55,7 @@ pub(super) async fn overview(
     let now = Time::now().0;
     let (status, rates, newest) = tokio::join!(
         site.status(),
-        site.videos.look(move |view| view.job_rates(now)),
+        site.videos.glance(move |view| view.job_rates(now)),
         site.newest(EVENTS),
     );
     let status = status?;
