@@ -390,7 +390,7 @@ fn all_threads_of_the_engine_step_back_but_the_one_that_holds_the_lock() {
     let count = |wanted| arbiters.iter().filter(|nice| **nice == wanted).count();
     assert_eq!(count(unmoved), 1, "{threads:?}");
     assert_eq!(count(17), arbiters.len() - 1, "{threads:?}");
-    daemon.stop();
+    assert_eq!(daemon.stop().code, Some(0));
 }
 
 #[test]
