@@ -23,7 +23,6 @@ mod queue;
 mod report;
 mod schedule;
 mod selection;
-
 mod site_view;
 mod steering;
 mod stop;

@@ -119,7 +119,9 @@
 //!             .route("/metrics", web::get().to(metrics))
 //!             .service(background.scope("/background"))
 //!     };
-//!     Ok(HttpServer::new(app).bind(("127.0.0.1", 8080))?.run().await?)
+//!     // Whoever looks at the dashboard would hold up the stop; `Web::close` is the gentler way.
+//!     let server = HttpServer::new(app).shutdown_timeout(1);
+//!     Ok(server.bind(("127.0.0.1", 8080))?.run().await?)
 //! }
 //!
 //! // It looks into the database: on a thread that may block.

@@ -506,7 +506,47 @@ async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
         EngineEvent::Moved(moved) => Some(moved.state),
         EngineEvent::Missed(_) => None,
     });
-    assert_eq!(states.collect::<Vec<_>>(), [JobState::Cancelled]);
+    let states: Vec<JobState> = states.collect();
+    assert_eq!(states, [JobState::Scheduled, JobState::Cancelled]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_writer_that_replaces_another_does_not_step_back_either() {
+    let scene = Scene::new();
+    let nice = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&nice);
+    let faults = Faults::new(move |step| {
+        if step != Step::DbWrites {
+            return None;
+        }
+        let thread = rustix::thread::gettid();
+        let mut noted = noted.lock().unwrap();
+        noted.push(rustix::process::getpriority_process(Some(thread)).unwrap());
+        (noted.len() == 3).then_some(Fault::Panic)
+    });
+    let engine = scene.builder(true).faults(faults).start().unwrap();
+    // It dies of the first or of what its start has it write.
+    let first = engine.submit(scene.scores()).await;
+    until_status(&engine, |status| status.restarts > 0).await;
+    drop(first);
+    let mut ticket = soon(async {
+        // What it had in its hands may or may not be done: it is handed in again.
+        loop {
+            if let Ok(ticket) = engine.submit(scene.scores()).await {
+                break ticket;
+            }
+        }
+    })
+    .await;
+    soon(ticket.wait()).await.unwrap();
+    assert_eq!(engine.status().await.unwrap().restarts, 1);
+    engine.shutdown(Duration::from_secs(5)).await;
+    let ours = rustix::process::getpriority_process(None).unwrap();
+    assert!(
+        nice.lock().unwrap().iter().all(|nice| *nice == ours),
+        "{nice:?}"
+    );
 }
 
 /// Whether this process has a file open.

@@ -441,6 +441,10 @@ fn a_daemon_serves_on_an_address_or_a_socket_and_stops_though_somebody_listens()
         stream.read_exact(&mut begins).unwrap();
         assert_eq!(&begins, b"HTTP/1.1 200 OK");
         daemon.signal(Signal::TERM);
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.ends_with("\r\n0\r\n\r\n"), "it was cut off: {rest:?}");
         assert_eq!(daemon.wait().code, Some(0));
         assert!(!path.exists());
     }

@@ -17,6 +17,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     MessageResult, ResponseActFuture, ResponseFuture, WrapFuture,
 };
+use actix_rt::ArbiterHandle;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -48,6 +49,8 @@ const ORDER_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Supervisor {
     deps: Deps,
     arbiters: Arbiters,
+    /// Where the writer is, and whoever takes its place: a thread started now would step back.
+    writer_arbiter: ArbiterHandle,
     pools: Vec<(Queue, Seat<Pool>)>,
     limiter: Seat<RateLimiter>,
     writer: Seat<DbActor>,
@@ -73,7 +76,8 @@ impl Supervisor {
     /// Starts the supervisor and everything it owns on the current System.
     pub fn launch(launch: Launch) -> Addr<Self> {
         Self::create(|context| {
-            let arbiters = launch.arbiters.clone();
+            let (arbiters, writer_arbiter) =
+                (launch.arbiters.clone(), launch.writer_arbiter.clone());
             let (gone, _) = oneshot::channel();
             let mut launch = launch;
             let alive = std::mem::replace(&mut launch.alive, gone);
@@ -90,6 +94,7 @@ impl Supervisor {
                 followers: Followers::new(&deps.store),
                 deps,
                 arbiters,
+                writer_arbiter,
                 opening: false,
                 tickets: Tickets::default(),
                 stopping: false,

@@ -141,8 +141,8 @@ impl EngineHandle {
     }
 
     /// The moves of every job of the durable queue from now on, whoever queued it, each after the
-    /// commit that says so; of jobs that are handed in together, the first of each queue. The stream ends with the engine. Who reads slowly misses some and is
-    /// told how many.
+    /// commit that says so. That jobs were handed in together is told of the first of each queue.
+    /// The stream ends with the engine. Who reads slowly misses some and is told how many.
     ///
     /// Jobs of a temporary queue are known to their tickets alone.
     ///

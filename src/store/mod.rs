@@ -23,7 +23,6 @@ mod identity;
 mod inspect;
 mod intake;
 mod integrity;
-
 mod job_filter;
 mod job_state;
 mod known;

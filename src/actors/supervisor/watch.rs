@@ -158,17 +158,18 @@ impl Supervisor {
     }
 
     fn seat_writer(&mut self, writer: Writer, context: &mut Context<Self>) {
-        let arbiter = match self.arbiters.start("database") {
-            Ok(arbiter) => arbiter,
-            Err(error) => {
-                return self.no_writer(&error.to_string());
+        if !self.writer_arbiter.spawn_fn(|| ()) {
+            // Its thread ended with it.
+            match self.arbiters.start("database") {
+                Ok(arbiter) => self.writer_arbiter = arbiter,
+                Err(error) => return self.no_writer(&error.to_string()),
             }
-        };
+        }
         let (store, faults) = (Arc::clone(&self.deps.store), self.deps.faults.clone());
         let (meters, reopened) = (self.deps.meters.clone(), context.address().recipient());
         let (run, troubles) = (&self.deps.run, self.deps.db.troubles());
         let watch = watch_over(run, self.deps.file, troubles, &context.address());
-        let writer = start_writer(&arbiter, watch, move || {
+        let writer = start_writer(&self.writer_arbiter, watch, move || {
             DbActor::new(writer, store, reopened, meters, faults)
         });
         self.deps.db.slot().replace(writer.clone());

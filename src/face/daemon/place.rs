@@ -30,27 +30,27 @@ enum Socket {
     Ours(Reserved),
 }
 
-impl Place {
-    /// The socket the service manager gave us, else one of our own.
-    pub(super) fn find(config: &Config, doorman: &Doorman) -> Result<Self, Failure> {
-        let web = take(&config.http, doorman.group());
-        let web = web.map_err(|error| Failure::new(Code::Unusable, error))?;
+impl Socket {
+    fn find(config: &Config, doorman: &Doorman) -> Result<(PathBuf, Self), Failure> {
         let path = path_of(&config.daemon);
         let given = ListenFd::from_env().take_unix_listener(0);
         if let Some(listener) = given.map_err(unstarted)? {
             let address = listener.local_addr().map_err(unstarted)?;
-            return Ok(Self {
-                path: address.as_pathname().map_or(path, PathBuf::from),
-                socket: Socket::Given(listener),
-                web,
-            });
+            let path = address.as_pathname().map_or(path, PathBuf::from);
+            return Ok((path, Self::Given(listener)));
         }
         let reserved = reserve(&path, doorman.group()).map_err(|error| unusable(error, &path))?;
-        Ok(Self {
-            path,
-            socket: Socket::Ours(reserved),
-            web,
-        })
+        Ok((path, Self::Ours(reserved)))
+    }
+}
+
+impl Place {
+    /// The socket the service manager gave us, else one of our own.
+    pub(super) fn find(config: &Config, doorman: &Doorman) -> Result<Self, Failure> {
+        let (path, socket) = Socket::find(config, doorman)?;
+        let web = take(&config.http, doorman.group());
+        let web = web.map_err(|error| Failure::new(Code::Unusable, error))?;
+        Ok(Self { path, socket, web })
     }
 
     /// Lets clients in.

@@ -13,7 +13,7 @@ pub const QUEUE_EVENT: &str = "events.queue";
 pub const LAGGED_EVENT: &str = "events.lagged";
 
 /// Streams the moves of jobs from now on, as notifications `events.job`, and what is done to queues,
-/// as `events.queue`.
+/// as `events.queue`. That jobs were handed in together is told of the first of each queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,5 @@
-//! How many there are of each. Counting walks a whole index, so it is not done anew for everybody.
+//! How many there are of each. Counting walks a whole index, so it is not done anew for everybody;
+//! the pages do, which are asked for again because something has changed.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -18,28 +19,27 @@ use crate::face::protocol::RpcError;
 /// So long a count is told again.
 const LASTS: Duration = Duration::from_secs(1);
 
-/// What was counted a moment ago. Whoever asks while it is being counted waits for that.
+type Tallied = Result<Vec<Tally>, RpcError>;
+
+/// What was counted a moment ago, or why it was not. Whoever asks while it is being counted waits for
+/// that.
 #[derive(Debug, Default)]
-pub(in super::super) struct Counted(Mutex<Option<(Instant, Vec<Tally>)>>);
+pub(in super::super) struct Counted(Mutex<Option<(Instant, Tallied)>>);
 
 impl Counted {
-    async fn within<C>(
-        &self,
-        lasts: Duration,
-        count: impl FnOnce() -> C,
-    ) -> Result<Vec<Tally>, RpcError>
+    async fn within<C>(&self, lasts: Duration, count: impl FnOnce() -> C) -> Tallied
     where
-        C: Future<Output = Result<Vec<Tally>, RpcError>>,
+        C: Future<Output = Tallied>,
     {
         let mut counted = self.0.lock().await;
-        if let Some((at, tallies)) = &*counted
+        if let Some((at, tallied)) = &*counted
             && at.elapsed() < lasts
         {
-            return Ok(tallies.clone());
+            return tallied.clone();
         }
-        let tallies = count().await?;
-        *counted = Some((Instant::now(), tallies.clone()));
-        Ok(tallies)
+        let tallied = count().await;
+        *counted = Some((Instant::now(), tallied.clone()));
+        tallied
     }
 }
 
@@ -116,5 +116,21 @@ mod tests {
         assert_eq!(looks.get(), 1);
         counted.within(Duration::ZERO, count).await.unwrap();
         assert_eq!(looks.get(), 2);
+    }
+
+    #[actix_rt::test]
+    async fn who_waited_for_a_count_that_failed_does_not_wait_for_another() {
+        let (counted, looks) = (Counted::default(), Cell::new(0));
+        let fail = || async {
+            looks.set(looks.get() + 1);
+            Err(RpcError::params("count", "locked"))
+        };
+        let lasts = Duration::from_secs(3600);
+        let (first, second) =
+            tokio::join!(counted.within(lasts, fail), counted.within(lasts, fail));
+        assert_eq!(
+            (first.is_err(), second.is_err(), looks.get()),
+            (true, true, 1)
+        );
     }
 }

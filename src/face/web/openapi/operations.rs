@@ -130,7 +130,8 @@ fn groups(document: &mut Document) {
         .operation(
             "get",
             "/groups/{id}/report",
-            "What its jobs found: the report of `vvv-actors batch`.",
+            "What its jobs found: the report of `vvv-actors batch`. Of a group with more than 50,000 items \
+             there is none: its jobs are listed page by page.",
         )
         .answer_as(
             "200",
