@@ -19,10 +19,11 @@ use super::{Console, Format, Global};
 use crate::config::Loaded;
 use crate::config::units::parse_duration;
 use crate::engine::{Job, Kind};
+use crate::face::client::Client;
 use crate::face::client::submit::jobs;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot;
-use crate::face::protocol::{KindName, Span, Submit, Trace};
+use crate::face::protocol::{KindName, Span, Submit, Submitted, Trace};
 use held::{Held, work_of};
 use wait::{Awaited, listen, warn_of_pauses};
 
@@ -136,17 +137,11 @@ fn submit_jobs(
         );
         return Err(Failure::new(Code::Usage, error));
     }
-    let mut ids = Vec::new();
-    let mut duplicate = false;
-    // Of several parts each is a group of its own.
-    let mut group = None;
-    let is_whole = parts.len() == 1;
-    for part in parts {
-        let submitted = client.ask(&request(&part, arguments, trace)?)?;
-        duplicate |= submitted.duplicate;
-        group = submitted.group.filter(|_| is_whole);
-        ids.extend(submitted.ids);
-    }
+    let Submitted {
+        ids,
+        duplicate,
+        group,
+    } = hand_over(&parts, arguments, trace, &mut client)?;
     if let Some(follower) = follower {
         let work = match ids.as_slice() {
             [id] if duplicate => {
@@ -170,6 +165,24 @@ fn submit_jobs(
         Format::Human => format!("queued {}\n", named(&ids)),
     };
     print(&text, console)
+}
+
+/// Hands the parts over one by one; what came of all of them.
+fn hand_over(
+    parts: &[Job],
+    arguments: &SubmitJobArgs,
+    trace: Option<Trace>,
+    client: &mut Client,
+) -> Result<Submitted, Failure> {
+    let mut all = Submitted::default();
+    for part in parts {
+        let submitted = client.ask(&request(part, arguments, trace)?)?;
+        all.duplicate |= submitted.duplicate;
+        // Of several parts each is a group of its own.
+        all.group = submitted.group.filter(|_| parts.len() == 1);
+        all.ids.extend(submitted.ids);
+    }
+    Ok(all)
 }
 
 fn request(job: &Job, arguments: &SubmitJobArgs, trace: Option<Trace>) -> Result<Submit, Failure> {

@@ -48,7 +48,7 @@ pub struct Submit {
 }
 
 /// What became of [`Submit`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Submitted {
     /// The jobs, in order; of a duplicate the one that was there.

@@ -19,7 +19,7 @@ use crate::config::units::parse_duration;
 use crate::config::{Config, Loaded};
 use crate::engine::{Job, Kind};
 use crate::face::batch_file::{self, Plan};
-use crate::face::client::submit::lines_of;
+use crate::face::client::submit::{Taken, lines_of};
 use crate::face::exit::{Code, Failure};
 use crate::face::protocol::{FollowUp, Span, SubmitBatch, Trace};
 
@@ -84,16 +84,7 @@ pub(super) fn run(
     let status = daemon_on(&database, &mut client)?;
     let follower = listen(arguments.wait, config)?;
     warn_of_pauses(&status, &plan, global, console);
-    let like = SubmitBatch {
-        priority: arguments.priority,
-        on_success: arguments.on_success.clone(),
-        on_finish: arguments.on_finish.clone(),
-        unique_key: arguments.unique_key.clone(),
-        unique_for: arguments.unique_for.map(Span),
-        traceparent: trace,
-        ..SubmitBatch::default()
-    };
-    let taken = client.submit_batch(&plan, &like)?;
+    let taken = client.submit_batch(&plan, &like(arguments, trace))?;
     let ids = taken.jobs();
     if let Some(follower) = follower {
         let work = match taken.group {
@@ -112,7 +103,27 @@ pub(super) fn run(
         };
         return awaited.run(follower, global, config, console);
     }
-    let text = match (global.format(console.stdout_is_terminal), taken.group) {
+    print(
+        &told(&taken, global.format(console.stdout_is_terminal)),
+        console,
+    )
+}
+
+/// How all its jobs are to be queued.
+fn like(arguments: &SubmitBatchArgs, trace: Option<Trace>) -> SubmitBatch {
+    SubmitBatch {
+        priority: arguments.priority,
+        on_success: arguments.on_success.clone(),
+        on_finish: arguments.on_finish.clone(),
+        unique_key: arguments.unique_key.clone(),
+        unique_for: arguments.unique_for.map(Span),
+        traceparent: trace,
+        ..SubmitBatch::default()
+    }
+}
+
+fn told(taken: &Taken, format: Format) -> String {
+    match (format, taken.group) {
         (Format::Json, group) => {
             json_line(&json!({"group": group, "ids": taken.ids, "duplicate": taken.duplicate}))
         }
@@ -121,11 +132,10 @@ pub(super) fn run(
         }
         (Format::Human, Some(group)) => format!(
             "queued {} as group {group}; vvv-actors job wait --group {group} waits for it\n",
-            named(&ids)
+            named(&taken.jobs())
         ),
         (Format::Human, None) => "the batch is empty: nothing was queued\n".to_owned(),
-    };
-    print(&text, console)
+    }
 }
 
 /// What the file asks for, and on which database; an empty path is the daemon's.
