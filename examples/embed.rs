@@ -2,6 +2,7 @@
 //! It lists its videos, scores the one that is looked at, and has the dashboard under `/background`.
 
 use std::error::Error;
+use std::io::Write;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -32,6 +33,10 @@ async fn serve(engine: EngineHandle) -> Result<(), Box<dyn Error>> {
     };
     // Whoever looks at the dashboard would hold up the stop; `Web::close` is the gentler way.
     let server = HttpServer::new(app).shutdown_timeout(1);
+    writeln!(
+        std::io::stdout(),
+        "http://127.0.0.1:8080, dashboard under /background/"
+    )?;
     Ok(server.bind("127.0.0.1:8080")?.run().await?)
 }
 

@@ -345,6 +345,31 @@ fn a_third_signal_ends_it_whatever_holds_it_up() {
     assert_eq!(state_of(&scene, &id), "running");
 }
 
+#[test]
+fn rows_of_the_sites_that_cannot_be_read_are_told_of() {
+    let scene = scene(1);
+    let daemon = Daemon::start(&scene, &[]);
+    let mut listener = daemon.client();
+    listener.call("events.subscribe", json!({"states": ["failed"]}));
+    let insert = "INSERT INTO vvv_jobs (kind, payload) VALUES ('karaoke', '{}'), ('score', 'nope')";
+    scene.vault.connect().execute_batch(insert).unwrap();
+    let told = listener.line().unwrap();
+    assert_eq!(
+        (&told["method"], &told["params"]["state"]),
+        (&json!("events.job"), &json!("failed")),
+        "{told}"
+    );
+    assert!(
+        daemon
+            .running
+            .wait_for_stderr("could not be read and has failed")
+    );
+    let got = daemon.call("jobs.get", json!({"id": told["params"]["id"]}));
+    let log = &got["job"]["log"];
+    assert!(log.to_string().contains("read the payload"), "{log}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
 /// The threads of a process, and how nice each is.
 #[cfg(target_os = "linux")]
 fn threads(process: u32) -> Vec<(String, i32)> {

@@ -456,8 +456,23 @@ impl Barrier {
     }
 }
 
+/// Whether the pool takes the claim before the supervisor tells it of the cancel is a matter of who
+/// was woken first: then there is nothing to be seen here, and it is tried again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
+    for _ in 0..10 {
+        let (states, calls) = cancel_as_it_is_claimed().await;
+        assert_eq!(states.last(), Some(&JobState::Cancelled), "{states:?}");
+        if states == [JobState::Scheduled, JobState::Cancelled] {
+            assert_eq!(calls, 0);
+            return;
+        }
+    }
+    panic!("a cancel never overtook a claim");
+}
+
+/// The states that are told, and how often it was asked for.
+async fn cancel_as_it_is_claimed() -> (Vec<JobState>, usize) {
     let mut scene = Scene::new();
     scene.config.schedule.prune.clear();
     let barrier = Barrier::default();
@@ -500,14 +515,12 @@ async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
     assert_eq!(soon(cancel).await.unwrap().unwrap(), [job]);
     until_idle(&engine).await;
     stop(&engine).await;
-    assert_eq!(scene.site.total(Endpoint::Oembed), 0);
     let heard: Vec<EngineEvent> = soon(events.collect()).await;
     let states = heard.iter().filter_map(|event| match event {
         EngineEvent::Moved(moved) => Some(moved.state),
         EngineEvent::Missed(_) => None,
     });
-    let states: Vec<JobState> = states.collect();
-    assert_eq!(states, [JobState::Scheduled, JobState::Cancelled]);
+    (states.collect(), scene.site.total(Endpoint::Oembed))
 }
 
 #[cfg(target_os = "linux")]

@@ -530,6 +530,8 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
         assert_eq!(scene.server.ask(&probe).status, 200);
     }
     scene.refused(&queues().header("Host", "rebound.example"), 403);
+    let probe = Request::new("GET", "/background/healthz").header("Host", "10.0.0.5:8321");
+    assert_eq!(scene.server.ask(&probe).status, 200);
     let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
     for (header, value, why) in [
         ("Origin", "http://evil.example", "X-CSRF-Token"),

@@ -73,7 +73,7 @@ pub struct Piece {
 
 /// A payload that does not fit its kind.
 #[derive(Debug, thiserror::Error)]
-#[error("read the payload of a {kind} job: {source}")]
+#[error("read the payload of a {kind} job: {}{source}", if source.is_data() { "" } else { "no JSON: " })]
 pub struct PayloadError {
     /// What the job claimed to be.
     pub kind: Kind,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::EngineError;
-use crate::store::with_suffix;
+use crate::store::{StoreError, with_suffix};
 
 /// The lock; let go when it falls, or with the process.
 #[derive(Debug)]
@@ -22,8 +22,16 @@ impl LockFile {
     /// Takes the lock beside this database.
     ///
     /// # Errors
-    /// When another process holds it, which is named, or the file cannot be made.
+    /// When there is no database, another process holds it, which is named, or the file cannot be
+    /// made.
     pub fn take(database: &Path) -> Result<Self, EngineError> {
+        if !database.exists() {
+            // A mistyped path is to leave nothing behind.
+            return Err(StoreError::NoDatabase {
+                path: database.to_owned(),
+            }
+            .into());
+        }
         let path = Self::path(database);
         let unusable = |error: std::io::Error| EngineError::LockFile {
             path: path.clone(),
@@ -72,6 +80,10 @@ mod tests {
     fn the_second_is_told_who_holds_it_and_the_next_gets_it() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("vault.db");
+        let nothing = LockFile::take(&database).unwrap_err().to_string();
+        assert!(nothing.contains("no such file"), "{nothing}");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+        std::fs::write(&database, "").unwrap();
         let first = LockFile::take(&database).unwrap();
         let error = LockFile::take(&database).unwrap_err().to_string();
         let pid = format!("pid {}", std::process::id());

@@ -27,12 +27,25 @@ pub struct TakeIn {
 }
 
 /// What [`TakeIn`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenIn {
     /// Rows looked at.
     pub rows: usize,
     /// Whether there may be more of them.
     pub more: bool,
+    /// Those of them that could not be read: they have failed.
+    pub refused: Vec<Refused>,
+}
+
+/// A row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its number.
+    pub id: JobId,
+    /// The kind it names, if it names one.
+    pub kind: Option<Kind>,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 impl Operation for TakeIn {
@@ -40,11 +53,12 @@ impl Operation for TakeIn {
 
     fn apply(&self, scope: &Scope<'_>) -> Result<TakenIn, StoreError> {
         let (rows, more) = read_turn(scope)?;
-        for (id, row) in &rows {
+        let (count, mut refused) = (rows.len(), Vec::new());
+        for (id, kind, row) in rows {
             match row {
                 Ok(row) => {
                     let placing = Placing {
-                        row: Some(*id),
+                        row: Some(id),
                         priority: row.priority,
                         run_at_ms: row.run_at_ms,
                         unique_key: None,
@@ -55,12 +69,16 @@ impl Operation for TakeIn {
                     };
                     placing.place(scope, &row.job, self.chunks)?;
                 }
-                Err(reason) => refuse(scope, *id, reason, self.now)?,
+                Err(reason) => {
+                    refuse(scope, id, &reason, self.now)?;
+                    refused.push(Refused { id, kind, reason });
+                }
             }
         }
         Ok(TakenIn {
             more,
-            rows: rows.len(),
+            rows: count,
+            refused,
         })
     }
 }
@@ -79,12 +97,13 @@ fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
         };
         let read = read(row);
         items += read.as_ref().map_or(0, |row| row.job.len());
-        turn.push((JobId(row.get(0)?), read));
+        let kind = text(row, 1).as_deref().and_then(Kind::from_name);
+        turn.push((JobId(row.get(0)?), kind, read));
     }
     Ok((turn, true))
 }
 
-type Turn = Vec<(JobId, Result<SiteRow, String>)>;
+type Turn = Vec<(JobId, Option<Kind>, Result<SiteRow, String>)>;
 
 /// A row of the site's, read.
 struct SiteRow {

@@ -78,7 +78,7 @@ pub use facts::{
 pub use groups::{GroupId, LetGroupsGo};
 pub use identity::FileIdentity;
 pub use inspect::{Inspector, Intent, with_suffix};
-pub use intake::{TakeIn, TakenIn};
+pub use intake::{Refused, TakeIn, TakenIn};
 pub use integrity::{Background, check_in_background};
 pub use job_filter::JobFilter;
 pub use known::Since;

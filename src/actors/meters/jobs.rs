@@ -21,6 +21,7 @@ pub struct JobMeters {
     attempts: Each<Of<Kind>, Histogram>,
     outcomes: Each<Both<Kind, Outcome>, Counter>,
     items: Each<Found, Counter>,
+    refused: Counter,
 }
 
 impl Default for JobMeters {
@@ -33,6 +34,7 @@ impl Default for JobMeters {
             attempts: Each::new(|| Histogram::new([1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 20.0])),
             outcomes: Each::default(),
             items: Each::default(),
+            refused: Counter::default(),
         }
     }
 }
@@ -62,6 +64,11 @@ impl JobMeters {
     /// A job was cancelled, wherever it was.
     pub fn cancelled(&self, kind: Kind) {
         self.outcomes.of(Both(kind, Outcome::Cancelled)).inc();
+    }
+
+    /// Rows of the site's could not be read.
+    pub fn refused(&self, rows: usize) {
+        self.refused.inc_by(u64::try_from(rows).unwrap_or(u64::MAX));
     }
 
     pub(super) fn found(&self, found: Found) {
@@ -104,5 +111,10 @@ impl JobMeters {
             .show(registry, "job_outcomes", "What became of jobs");
         self.items
             .show(registry, "items", "Items of jobs by what was found of them");
+        registry.register(
+            "jobs_refused",
+            "Jobs inserted by plain SQL that could not be read",
+            self.refused.clone(),
+        );
     }
 }

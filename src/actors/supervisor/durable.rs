@@ -14,9 +14,9 @@ use crate::actors::job_log::LogLevel;
 use crate::actors::pool::{Abandon, LetGo};
 use crate::actors::worker::JobMoved;
 use crate::config::Config;
-use crate::domain::job::Queue;
+use crate::domain::job::{Kind, Queue};
 use crate::store::{
-    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, RetryEnded,
+    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused, RetryEnded,
     ShortenWaits, TakeIn, TakenIn,
 };
 
@@ -119,7 +119,12 @@ impl Supervisor {
             actor.taking_in = false;
             let again = std::mem::take(&mut actor.take_in_again);
             match taken {
-                Ok(TakenIn { rows, more }) => {
+                Ok(TakenIn {
+                    rows,
+                    more,
+                    refused,
+                }) => {
+                    actor.tell_of_refused(refused);
                     if rows > 0 {
                         actor.wake_all();
                     }
@@ -134,6 +139,31 @@ impl Supervisor {
                 }
             }
         }));
+    }
+
+    /// Rows of the site's own that could not be read have nobody who waits for an answer.
+    fn tell_of_refused(&self, refused: Vec<Refused>) {
+        let Some(first) = refused.first() else { return };
+        tracing::warn!(
+            job = first.id.0,
+            reason = first.reason,
+            others = refused.len() - 1,
+            "a row of the site's could not be read and has failed"
+        );
+        self.deps.meters.jobs.refused(refused.len());
+        for Refused { id, kind, reason } in refused {
+            let Some(queue) = kind.map(Kind::queue) else {
+                continue;
+            };
+            self.deps.note(queue, id, LogLevel::Warn, || reason.clone());
+            // Nobody may be listening.
+            let _ = self.events.send(JobMoved {
+                id,
+                queue,
+                state: JobState::Failed,
+                error: Some(reason),
+            });
+        }
     }
 
     /// After the clock was set back no job waits longer than it was told to.

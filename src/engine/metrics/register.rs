@@ -32,6 +32,7 @@ impl EngineHandle {
     /// |---|---|
     /// | `vvv_jobs_claimed_total{queue}` | jobs taken from the queue |
     /// | `vvv_job_outcomes_total{kind,outcome}` | succeeded, failed, cancelled, retried, released |
+    /// | `vvv_jobs_refused_total` | jobs inserted by plain SQL that could not be read |
     /// | `vvv_job_wait_seconds{kind}` | histogram: from a job being due to its claim |
     /// | `vvv_job_duration_seconds{kind}` | histogram: from its claim to the commit of its outcome |
     /// | `vvv_job_attempts{kind}` | histogram: attempts of jobs that have ended |

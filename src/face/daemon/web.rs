@@ -45,6 +45,12 @@ impl WebServer {
         for address in &addresses {
             tracing::info!(%address, "serving HTTP");
         }
+        if config.http.hosts.is_empty() && addresses.iter().any(|it| !it.ip().is_loopback()) {
+            tracing::warn!(
+                "http.hosts is empty: who asks for anything but localhost is refused; put the names \
+                 there by which it is reached"
+            );
+        }
         let running = tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the web server ended");

@@ -46,7 +46,9 @@ pub(super) fn visitor(request: &HttpRequest) -> Option<Visitor> {
 /// How much a path lets those do who are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
-    /// Whoever connects: whether we live, how to log in, what a page looks like.
+    /// Whoever connects, by whatever name: whether we live.
+    Probe,
+    /// Whoever connects: how to log in, what a page looks like.
     Open,
     /// A form, which brings its proof in its body; its handler looks.
     Form,
@@ -58,7 +60,8 @@ enum Door {
 
 fn door(path: &str) -> Door {
     match path {
-        "/healthz" | "/readyz" | "/login" | "/logout" => Door::Open,
+        "/healthz" | "/readyz" => Door::Probe,
+        "/login" | "/logout" => Door::Open,
         _ if path.starts_with("/assets/") => Door::Open,
         _ if path.starts_with("/act/") => Door::Form,
         "/metrics" => Door::Closed,
@@ -127,7 +130,8 @@ impl From<Problem> for Refusal {
 fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> {
     let door = door(request.match_info().unprocessed());
     let host = host_of(request.head());
-    if !shared.options.is_ours(host) {
+    // Probes go by whatever address they find, and are told nothing that is worth a name.
+    if door != Door::Probe && !shared.options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
         ))
@@ -135,7 +139,7 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> 
     }
     let (access, session) = match known(shared, request) {
         // Who asks whether we live need not be anybody, nor who logs in.
-        Err(_) if door == Door::Open => (None, None),
+        Err(_) if matches!(door, Door::Open | Door::Probe) => (None, None),
         known => known?,
     };
     let visitor = Visitor {
@@ -144,7 +148,7 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> 
         base: base_of(request),
     };
     match (door, access) {
-        (Door::Open, _) => return Ok(visitor),
+        (Door::Open | Door::Probe, _) => return Ok(visitor),
         // A form of a session that is over: its person logs in and repeats it.
         (Door::Page | Door::Form, None) => return Err(Refusal::Login(visitor.base)),
         (Door::Closed, None) => {

@@ -14,7 +14,7 @@ use super::super::{
     ShortenWaits,
 };
 use super::*;
-use crate::domain::job::{LivenessJob, ScoreJob};
+use crate::domain::job::{Kind, LivenessJob, ScoreJob};
 
 const CHUNKS: Chunks = Chunks {
     scoring: 2,
@@ -126,7 +126,8 @@ fn a_kind_and_a_payload_are_enough_for_the_site() {
             take_in(&mut writer, 10),
             TakenIn {
                 rows: 3,
-                more: false
+                more: false,
+                refused: Vec::new(),
             }
         );
         let jobs = listed(&fixture);
@@ -158,7 +159,8 @@ fn a_kind_and_a_payload_are_enough_for_the_site() {
             take_in(&mut writer, 30),
             TakenIn {
                 rows: 0,
-                more: false
+                more: false,
+                refused: Vec::new(),
             }
         );
     }
@@ -177,7 +179,10 @@ fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
            ('score', '{"video_ids": ["a"]}', NULL, 'soon', 'available'),
            ('score', '{"video_ids": ["a"]}', 5, 0, 'on fire')"#,
     );
-    take_in(&mut writer, 10);
+    let refused = take_in(&mut writer, 10).refused;
+    let kinds: Vec<_> = refused.iter().map(|row| row.kind).collect();
+    assert_eq!(kinds[..3], [None; 3]);
+    assert_eq!(kinds[3..], [Some(Kind::Score); 6]);
     let errors: Vec<String> = listed(&fixture)
         .into_iter()
         .map(|job| job.error.unwrap())
@@ -186,13 +191,15 @@ fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
         "kind = \"karaoke\": must be one of score, thumbnails, liveness",
         "kind: must be text",
         "kind: must be text",
-        "read the payload of a score job: expected",
+        "read the payload of a score job: no JSON: expected",
         "read the payload of a score job: ",
         "priority = 10: must be 0 to 9",
         "priority: must be a whole number",
         "run_at_ms: must be a whole number",
         "state = \"on fire\": leave it out, it is ours",
     ];
+    let reasons: Vec<&String> = refused.iter().map(|row| &row.reason).collect();
+    assert_eq!(reasons, errors.iter().collect::<Vec<_>>());
     for (error, expected) in errors.iter().zip(expected) {
         assert!(error.starts_with(expected), "{error} / {expected}");
     }
