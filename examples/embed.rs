@@ -1,9 +1,7 @@
 //! A small site with the engine inside: `cargo run --example embed`, then <http://127.0.0.1:8080>.
 //! It lists its videos, scores the one that is looked at, and has the dashboard under `/background`.
 
-use std::error::Error;
-use std::io::Write;
-use std::time::Duration;
+use std::{error::Error, io::Write, time::Duration};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use vvv_actors::rusqlite::{self, Connection};
@@ -11,6 +9,7 @@ use vvv_actors::web::{Options, Web};
 use vvv_actors::{Engine, EngineHandle, Score};
 
 const DATABASE: &str = "target/embed.db";
+const SITE: &str = "127.0.0.1:8080";
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -35,9 +34,9 @@ async fn serve(engine: EngineHandle) -> Result<(), Box<dyn Error>> {
     let server = HttpServer::new(app).shutdown_timeout(1);
     writeln!(
         std::io::stdout(),
-        "http://127.0.0.1:8080, dashboard under /background/"
+        "http://{SITE} and http://{SITE}/background/"
     )?;
-    Ok(server.bind("127.0.0.1:8080")?.run().await?)
+    Ok(server.bind(SITE)?.run().await?)
 }
 
 async fn list() -> HttpResponse {
