@@ -32,10 +32,7 @@ async fn serve(engine: EngineHandle) -> Result<(), Box<dyn Error>> {
     };
     // Whoever looks at the dashboard would hold up the stop; `Web::close` is the gentler way.
     let server = HttpServer::new(app).shutdown_timeout(1);
-    writeln!(
-        std::io::stdout(),
-        "http://{SITE} and http://{SITE}/background/"
-    )?;
+    writeln!(std::io::stdout(), "http://{SITE}/background/")?;
     Ok(server.bind(SITE)?.run().await?)
 }
 

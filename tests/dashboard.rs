@@ -633,6 +633,7 @@ async fn a_video_without_an_index_is_not_looked_for_and_that_is_said() {
     let card = pages.ask(get(&api), Some(&cookie)).await;
     let card: serde_json::Value = serde_json::from_str(&card.body).unwrap();
     assert_eq!(card["not_read"], serde_json::json!(["snapshots"]));
+    assert!(card["score"]["now"].is_null(), "{card}");
     let history = pages
         .ask(get(&format!("{api}/history")), Some(&cookie))
         .await;

@@ -67,8 +67,8 @@ pub enum Number {
 /// A score, now and as it was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoreCard {
-    /// What the formula gives now.
-    pub now: Score,
+    /// What the formula gives now; none where its snapshots are not read.
+    pub now: Option<Score>,
     /// What it was held against.
     pub baseline: BaselineUsed,
     /// What was written last, with what it was made of.

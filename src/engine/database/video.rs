@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::score::{Baselines, Count, Score, Snapshot, score};
 use crate::domain::trend::{elapsed, velocity};
 use crate::store::{
-    Cell, Inspector, Intent, Known, KnownSnapshot, LivenessCheck, Patience, StoredScore,
+    Cell, Inspector, Intent, Known, KnownSnapshot, LivenessCheck, Patience, SiteTable, StoredScore,
     ThumbnailCheck, VideoFacts,
 };
 
@@ -28,6 +28,10 @@ pub fn show_video(
     let facts = patience.wait(|| inspector.video(&site, id))?;
     Ok(card(config, id, facts))
 }
+
+/// Why a table of the site's was not asked.
+const NOT_READ: &str =
+    "not all is read, since no index leads to it: vvv-actors db doctor says which is missing";
 
 /// What the file holds of a video as it is shown; none where it holds nothing.
 pub(in crate::engine) fn card(config: &Config, id: &str, facts: VideoFacts) -> Option<VideoCard> {
@@ -53,12 +57,16 @@ fn filled(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
         video_id: id.to_owned(),
         in_site,
         title: site.title,
-        score: ScoreCard {
-            note: match not_read.as_slice() {
-                [] => card.note,
-                _ => "this view reads no table of the site's from end to end".to_owned(),
-            },
-            ..card
+        score: if not_read.is_empty() {
+            card
+        } else {
+            ScoreCard {
+                now: card
+                    .now
+                    .filter(|_| !not_read.contains(&SiteTable::Snapshots)),
+                note: NOT_READ.to_owned(),
+                ..card
+            }
         },
         not_read,
         virality_score: site.virality_score,
@@ -94,7 +102,7 @@ fn score_card(
     let now = score(&newest_first, &baselines);
     ScoreCard {
         note: note(&now, on_pages),
-        now,
+        now: Some(now),
         baseline: BaselineUsed {
             is_own: region
                 .as_ref()

@@ -109,7 +109,7 @@ impl Lines {
 
 fn score(text: &mut Lines, card: &ScoreCard) {
     match &card.now {
-        Score::Scored(scored) => text.add(
+        Some(Score::Scored(scored)) => text.add(
             "score now",
             format!(
                 "{} {}, {} views/h, engagement {} %: {}",
@@ -120,7 +120,7 @@ fn score(text: &mut Lines, card: &ScoreCard) {
                 card.note
             ),
         ),
-        Score::Unscored(_) => text.add("score now", &card.note),
+        Some(Score::Unscored(_)) | None => text.add("score now", &card.note),
     }
     let baseline = &card.baseline;
     let region = baseline.region.as_deref().unwrap_or("no region");

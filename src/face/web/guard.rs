@@ -171,7 +171,10 @@ fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
     if let Some(token) = bearer(request.headers()) {
         return match shared.options.access_of(token) {
             Some(access) => Ok((Some(access), None)),
-            None => Err(Problem::unauthorized("the token is none of ours")),
+            None => {
+                shared.strangers.came(request.peer_addr());
+                Err(Problem::unauthorized("the token is none of ours"))
+            }
         };
     }
     if let Some(open) = &shared.open {

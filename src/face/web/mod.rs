@@ -19,6 +19,7 @@ mod route;
 mod seen;
 mod server;
 mod session;
+mod strangers;
 mod unread;
 
 use std::path::{Path, absolute};
@@ -36,6 +37,7 @@ use self::route::{get, resource};
 pub use self::server::{ServeError, Served, Taken, serve, take};
 pub use self::session::secret as new_token;
 use self::session::{Session, Sessions};
+use self::strangers::Strangers;
 use crate::engine::EngineHandle;
 use crate::face::site::{Facts, Site};
 
@@ -44,6 +46,7 @@ struct Shared {
     site: Arc<Site>,
     options: Options,
     sessions: Sessions,
+    strangers: Strangers,
     /// The name of a session's cookie.
     cookie: String,
     /// Without tokens: the session of all who are let in. It has no cookie and no end; what it knows
@@ -96,6 +99,7 @@ impl Web {
             metrics,
             options,
             sessions: Sessions::default(),
+            strangers: Strangers::default(),
             streams: api::event_places(),
             counted: api::AllCounted::default(),
             closing: watch::Sender::new(false),

@@ -53,6 +53,7 @@ pub(super) async fn begin(
     }
     let form = Form::read(&request, payload).await?;
     let Some(access) = shared.options.access_of(form.one("token").trim()) else {
+        shared.strangers.came(request.peer_addr());
         let again = shown(&Login::new(&request, true))?;
         let body = again.into_body();
         return Ok(html_of(StatusCode::FORBIDDEN, String::new()).set_body(body));

@@ -168,7 +168,7 @@ fn facts(card: &ScoreCard) -> Facts {
             (score, Moment::of_text(&stored.scored_at))
         }),
     };
-    if let Score::Scored(scored) = &card.now {
+    if let Some(Score::Scored(scored)) = &card.now {
         let label = scored.label.name();
         facts.label = Some(label.to_owned());
         facts.tone = tone(label);
