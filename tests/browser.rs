@@ -146,12 +146,7 @@ impl Scene {
             engine, shut, open, ..
         } = self;
         drop((shut, open));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime
-            .unwrap()
-            .block_on(engine.shutdown(Duration::from_secs(5)));
+        engine.blocking().shutdown(Duration::from_secs(5));
         assert!(!engine.is_lost());
     }
 }

@@ -85,12 +85,7 @@ fn whatever_is_asked_the_answer_is_a_documented_one() {
 }
 
 fn shut_down(engine: &EngineHandle) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .unwrap()
-        .block_on(engine.shutdown(Duration::from_secs(5)));
+    engine.blocking().shutdown(Duration::from_secs(5));
     assert!(!engine.is_lost());
 }
 

@@ -647,7 +647,7 @@ fn prometheus_reads_every_line() {
     assert!(names.iter().all(|name| read.names().contains(*name)));
     python(
         "from prometheus_client.openmetrics.parser import text_string_to_metric_families as read\n\
-         import sys\nfound = list(read(sys.stdin.read()))\nassert len(found) == 40, len(found)",
+         import sys\nfound = list(read(sys.stdin.read()))\nassert len(found) == 41, len(found)",
         "prometheus_client",
         &text,
     );

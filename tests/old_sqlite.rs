@@ -97,11 +97,7 @@ fn worked_off(vault: &Vault) {
         assert!(Instant::now() < deadline, "the job is not done");
         std::thread::yield_now();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(engine.shutdown(Duration::from_secs(5)));
+    engine.blocking().shutdown(Duration::from_secs(5));
 }
 
 #[test]
