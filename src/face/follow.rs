@@ -99,6 +99,10 @@ impl Follower {
             Err(error) if error.is_silence() || matches!(error, ClientError::Lagged { .. }) => {
                 self.look_again();
             }
+            Err(error) if error.is_stopping() => {
+                self.look_again();
+                std::thread::sleep(patience.min(AGAIN));
+            }
             Err(error) => return Err(error),
         }
         Ok(jobs)
@@ -189,7 +193,7 @@ impl Follower {
                 self.link = Some(link);
                 Ok(())
             }
-            Err(error) if error.is_silence() && since.elapsed() < AWAY => {
+            Err(error) if (error.is_silence() || error.is_stopping()) && since.elapsed() < AWAY => {
                 std::thread::sleep(patience.min(AGAIN));
                 Ok(())
             }
@@ -294,7 +298,7 @@ mod tests {
     use super::*;
     use crate::face::batch_file::Plan;
     use crate::face::client::scripted::{Script, answers};
-    use crate::face::protocol::Got;
+    use crate::face::protocol::{ErrorCode, Got};
     use crate::face::report::Summary;
     use serde_json::{Value, json};
 
@@ -360,6 +364,22 @@ mod tests {
         assert_eq!(ids(&ended(&mut follower)), [1]);
         assert_eq!(ids(&ended(&mut follower)), [2]);
         assert_eq!(ids(&ended(&mut follower)), [3]);
+        assert_eq!((follower.open(), follower.gone()), (0, 0));
+    }
+
+    #[test]
+    fn a_daemon_that_stops_amid_a_look_is_waited_for() {
+        let refused = json!({"jsonrpc": "2.0", "id": 1,
+            "error": {"code": ErrorCode::Stopping.number(), "message": "the daemon is stopping"}});
+        let script = Script::play_each([
+            listening([]),
+            vec![refused.to_string()],
+            listening([]),
+            answers([job(1, "succeeded", &json!({}))]),
+        ]);
+        let mut follower = Follower::listen(script.socket()).unwrap();
+        follower.expect([1]);
+        assert_eq!(ids(&ended(&mut follower)), [1]);
         assert_eq!((follower.open(), follower.gone()), (0, 0));
     }
 

@@ -119,6 +119,12 @@ impl ClientError {
         matches!(self, Self::Refused { error, .. } if error.code == ErrorCode::NotFound)
     }
 
+    /// Whether it stops, so that nothing was done: the next one will answer.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.code == ErrorCode::Stopping)
+    }
+
     /// Whether it had no place for us, or no lock, just now.
     #[must_use]
     pub fn is_busy(&self) -> bool {
