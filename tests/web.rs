@@ -578,6 +578,12 @@ fn a_stuck_actor_turns_ready_off() {
     let (_folder, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
     assert!(unready(&server).contains("do not answer"));
+    // Whoever looks why is told so, and waits no longer than `readyz`.
+    for path in ["/background/", &format!("{API}/status")] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 503, "{path}");
+        assert!(answer.text().contains("do not answer"), "{path}");
+    }
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
@@ -794,5 +800,62 @@ fn a_link_is_asked_for_anew_and_exported() {
         said.starts_with("kind: must be score or liveness"),
         "{said}"
     );
+    scene.end();
+}
+
+#[test]
+fn an_engine_with_a_temporary_queue_shows_no_job_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
+    let engine = Engine::builder().database(&vault.path).start().unwrap();
+    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
+    let server = Server::start(web, "/background");
+    // A queue that is another's, or nobody's.
+    let insert =
+        "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
+    vault.connect().execute_batch(insert).unwrap();
+    let job = json!({"kind": "score", "payload": {"video_ids": [vault.ids[0]]}});
+    let refused = [
+        server.post(&format!("{API}/jobs"), &job),
+        server.post(
+            &format!("{API}/batches"),
+            &json!({"stale_ids": [vault.ids[0]]}),
+        ),
+        server.post(&format!("{API}/jobs/cancel"), &json!({"ids": [1]})),
+        server.post(&format!("{API}/queues/scoring/pause"), &json!({})),
+        server.get(&format!("{API}/jobs")),
+        server.get(&format!("{API}/queues")),
+        server.get("/background/jobs"),
+        server.get("/background/jobs/1"),
+    ];
+    for answer in refused {
+        assert_eq!(answer.status, 409, "{}", answer.text());
+        assert!(answer.text().contains("temporary"), "{}", answer.text());
+    }
+    let status = server.get(&format!("{API}/status")).well();
+    assert_eq!(status["queues"], json!([]));
+    assert!(status["rate"]["limit"].is_u64(), "{status}");
+    let overview = server.get("/background/").text();
+    assert!(overview.contains("queue is temporary"), "{overview}");
+    assert!(overview.contains("Workers of scoring"), "{overview}");
+    assert!(!overview.contains("cannot be read"), "{overview}");
+    for page in ["/background/", "/background/links", "/background/videos"] {
+        let page = server.get(page);
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains("name=\"csrf\""), "{}", page.text());
+    }
+    drop(server);
+    shut_down(&engine);
+}
+
+#[test]
+fn a_hosts_reload_is_seen_in_what_is_shown() {
+    let scene = Scene::new();
+    assert_eq!(scene.get("/status")["rate"]["limit"], 1000);
+    let mut config = (*scene.engine.config()).clone();
+    config.rate_limits.oembed.calls = 7;
+    scene.engine.blocking().reload(config).unwrap();
+    assert_eq!(scene.get("/status")["rate"]["limit"], 7);
+    assert_eq!(scene.engine.config().rate_limits.oembed.calls, 7);
     scene.end();
 }

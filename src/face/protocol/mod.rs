@@ -24,6 +24,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::batch::{Batch, BatchIds, FollowUp, SubmitBatch};
+#[cfg(test)]
+pub use self::convert::LONGEST_TEXT;
 pub use self::convert::job_ids;
 pub use self::daemon::{
     Activity, AtWork, Drain, PoolState, Rate, Reload, Reloaded, Shutdown, Status, StatusReport,

@@ -20,7 +20,7 @@ impl Site {
     pub(in crate::face) async fn report(&self, id: i64) -> Result<Report, RpcError> {
         let group = self.group(id).await?;
         if self
-            .views
+            .queue()?
             .look(move |view| is_large(view, GroupId(id)))
             .await?
         {
@@ -43,7 +43,7 @@ impl Site {
     async fn jobs_of(&self, group: GroupId) -> Result<Vec<JobDetail>, RpcError> {
         let (mut jobs, mut before) = (Vec::new(), None);
         loop {
-            let page = self.views.look(move |view| page(view, group, before));
+            let page = self.queue()?.look(move |view| page(view, group, before));
             let page = page.await?;
             let is_last = page.len() < A_LOOK;
             before = page.last().map(|job| JobId(job.summary.id));

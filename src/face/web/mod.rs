@@ -68,6 +68,10 @@ pub struct Web(Arc<Shared>);
 impl Web {
     /// The web face of this engine.
     ///
+    /// Without a [durable](crate::engine::EngineBuilder::durable) queue it has no jobs to show or take
+    /// in: they answer 409, `not_durable`, and the dashboard shows workers, videos and verdicts only. It
+    /// shows pictures if the engine [keeps](crate::engine::EngineBuilder::keep_pictures) them.
+    ///
     /// # Errors
     /// When the options would let everybody in.
     pub fn new(engine: &EngineHandle, options: Options) -> Result<Self, OptionsError> {
@@ -79,7 +83,7 @@ impl Web {
         };
         // Nobody stops or configures a host's engine from a page.
         let (control, _) = mpsc::unbounded_channel();
-        let site = Site::new(engine.clone(), config, facts, control);
+        let site = Site::new(engine.clone(), facts, control);
         Self::over(Arc::new(site), options)
     }
 

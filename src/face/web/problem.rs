@@ -84,6 +84,7 @@ impl From<RpcError> for Problem {
             }
             ErrorCode::LineTooLong => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::NotDurable => StatusCode::CONFLICT,
             ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
             ErrorCode::Busy | ErrorCode::Stopping | ErrorCode::Timeout => {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -839,3 +839,21 @@ fn an_unreadable_row_belongs_to_no_group_whatever_it_says() {
     let seen = fixture.rows("SELECT failed, ended_ms FROM vvv_groups");
     assert_eq!(seen, fixture.rows("SELECT 0, NULL"));
 }
+
+#[test]
+fn why_a_row_cannot_be_read_is_told_in_few_words_however_long_the_row_is() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        "INSERT INTO vvv_jobs (kind, payload) VALUES \
+         ('score', '{\"video_ids\": \"' || replace(hex(zeroblob(500000)), '0', 'é') || '\"}')",
+    );
+    let refused = take_in(&mut writer, 10).refused;
+    let reason = &refused[0].reason;
+    assert!(reason.starts_with("read the payload of a score job: "));
+    assert!(
+        reason.ends_with('…') && reason.len() < 2_000,
+        "{}",
+        reason.len()
+    );
+    assert_eq!(listed(&fixture)[0].error.as_ref(), Some(reason));
+}

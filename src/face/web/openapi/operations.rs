@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Document, videos};
 use crate::face::protocol::{
-    Batch, Cancel, Cancelled, Changed, GroupState, JobDetail, Listed, Purged, Queues, Retried,
-    Retry, StatusReport, Submit, SubmitBatch, Submitted, Waited,
+    Batch, Cancel, Cancelled, Changed, GroupState, JobDetail, LONGEST_TEXT, List, Listed, Purged,
+    Queues, Retried, Retry, StatusReport, Submit, SubmitBatch, Submitted, Waited,
 };
 
 pub(super) fn names(names: &[&str]) -> Value {
@@ -50,7 +50,7 @@ fn jobs(document: &mut Document) {
         .query(
             "text",
             "Only those whose payload, key or error holds this.",
-            json!({"type": "string", "maxLength": 64}),
+            json!({"type": "string", "maxLength": LONGEST_TEXT}),
         )
         .query(
             "before",
@@ -59,8 +59,8 @@ fn jobs(document: &mut Document) {
         )
         .query(
             "limit",
-            "How many; 100 without it.",
-            json!({"type": "integer", "minimum": 1, "maximum": 1000}),
+            "How many.",
+            json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": List::default().limit}),
         )
         .answer::<Listed>("200", "A page of them.")
         .end();
@@ -76,7 +76,7 @@ fn changes_of_jobs(document: &mut Document) {
         .operation(
             "post",
             "/jobs",
-            "Queues work; any number of items. Answered after the commit.",
+            "Queues work of any size that a body of 1 MiB holds, some 70,000 ids. Answered after the commit.",
         )
         .traced()
         .body::<Submit>()
