@@ -92,11 +92,11 @@ impl Supervisor {
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),
                 followers: Followers::new(&deps.store),
-                deps,
                 arbiters,
                 writer_arbiter,
                 opening: false,
-                tickets: Tickets::default(),
+                tickets: Tickets::new(deps.meters.clone()),
+                deps,
                 stopping: false,
                 started: Instant::now(),
                 events,

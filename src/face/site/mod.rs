@@ -203,15 +203,11 @@ impl Site {
         &self,
         Cancel { ids }: Cancel,
     ) -> Result<Cancelled, RpcError> {
-        let cancelled = self.engine.cancel(job_ids(ids)?).await?;
-        let cancelled = cancelled.into_iter().map(|id| id.0).collect();
-        Ok(Cancelled { cancelled })
+        Ok(self.engine.cancel(job_ids(ids)?).await?.into())
     }
 
     pub(in crate::face) async fn retry(&self, Retry { ids }: Retry) -> Result<Retried, RpcError> {
-        let retried = self.engine.retry(job_ids(ids)?).await?;
-        let retried = retried.into_iter().map(|id| id.0).collect();
-        Ok(Retried { retried })
+        Ok(self.engine.retry(job_ids(ids)?).await?.into())
     }
 
     pub(in crate::face) async fn pause(
