@@ -21,6 +21,7 @@ use support::disk::Disk;
 use support::run::Run;
 use support::vault::{Journal, Vault, VaultSpec};
 use tempfile::TempDir;
+use vvv_actors::Score;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Checkpoint;
 use vvv_actors::config::Config;
@@ -492,4 +493,104 @@ fn the_daemon_ends_with_3_when_its_database_is_gone_and_shows_its_schedule() {
     let ended = daemon.wait();
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("replaced or removed"), "{ended:?}");
+}
+
+/// Puts another vault in the place of a scene's, as a restore does.
+fn replace(scene: &Scene, journal: Journal) {
+    let path = &scene.vault.path;
+    let other = path.with_file_name("other.db");
+    let new = VaultSpec {
+        journal,
+        ..VaultSpec::new(3)
+    };
+    let _ = new.create(&other);
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(path.with_extension(format!("db{suffix}")));
+    }
+    fs::rename(&other, path).unwrap();
+}
+
+#[track_caller]
+fn until_replaced(engine: &EngineHandle) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while engine.lost().is_none() {
+        assert!(Instant::now() < deadline, "nobody noticed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(engine.lost(), Some(Lost::DatabaseReplaced));
+}
+
+#[test]
+fn a_wal_or_its_index_that_is_removed_stops_the_engine() {
+    for suffix in ["-wal", "-shm"] {
+        let scene = Scene::new(Journal::Wal);
+        let engine = scene.start();
+        let ids = scene.vault.ids.clone();
+        scene.enqueue(&engine, ids.clone()).unwrap();
+        let beside = scene.vault.path.with_extension(format!("db{suffix}"));
+        fs::remove_file(beside).unwrap();
+        until_replaced(&engine);
+        assert!(scene.enqueue(&engine, ids).is_err());
+        scene.runtime.block_on(engine.shutdown(Duration::ZERO));
+    }
+}
+
+#[test]
+fn a_database_replaced_while_the_start_waits_for_its_lock_is_not_worked_on() {
+    for journal in Journal::ALL {
+        let scene = Scene::new(journal);
+        let engine = scene.start();
+        scene.stop(&engine);
+        let site = scene.vault.connect();
+        site.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let started = std::thread::scope(|scope| {
+            let start = scope.spawn(|| {
+                let engine = Engine::builder().config(scene.config.clone());
+                engine.durable().start()
+            });
+            // The site's own, and the engine's, which waits.
+            let deadline = Instant::now() + PATIENCE;
+            while open_files(&scene.vault.path) < 2 {
+                assert!(Instant::now() < deadline, "it does not open the file");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            replace(&scene, journal);
+            site.execute_batch("COMMIT").unwrap();
+            start.join().unwrap()
+        });
+        let error = started.err().expect("it started on a file that is gone");
+        assert!(error.to_string().contains("replaced or removed"), "{error}");
+        let ours = "SELECT count(*) FROM sqlite_master WHERE name GLOB 'vvv_*'";
+        assert_eq!(scene.number(ours), 0);
+    }
+}
+
+/// How often this process has a file open.
+fn open_files(path: &Path) -> usize {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .filter(|file| file == path)
+        .count()
+}
+
+#[test]
+fn a_temporary_queue_is_not_worked_off_into_a_file_that_is_gone() {
+    for journal in Journal::ALL {
+        let scene = Scene::new(journal);
+        let engine = Engine::builder().config(scene.config.clone());
+        let engine = engine.start().unwrap();
+        replace(&scene, journal);
+        let video_ids = scene.vault.ids.clone();
+        let report = engine
+            .blocking()
+            .submit(Score { video_ids })
+            .and_then(|mut ticket| ticket.wait());
+        assert!(
+            !report.is_ok_and(|report| report.is_complete()),
+            "scored into a file that is gone"
+        );
+        until_replaced(&engine);
+        scene.runtime.block_on(engine.shutdown(Duration::ZERO));
+    }
 }
