@@ -223,8 +223,8 @@ impl Deps {
         Some(self.clock.unix().saturating_sub(age))
     }
 
-    /// Records a verdict. A wait that is felt is for another's lock, or for room on the disk, and no
-    /// time limit counts it.
+    /// Records a verdict. A wait that is felt is for another's lock, or for the disk, and no time limit
+    /// counts it.
     ///
     /// # Errors
     /// The operation's.
@@ -245,7 +245,7 @@ impl Deps {
         };
         while !self.run.one_shot
             && !control.is_asked()
-            && matches!(written, Err(StoreError::StorageFull))
+            && written.as_ref().is_err_and(StoreError::may_pass)
         {
             actix_rt::time::sleep(FELT_WAIT).await;
             written = self.db.write(Arc::clone(&operation)).await;

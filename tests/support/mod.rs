@@ -24,6 +24,7 @@ pub mod article;
 pub mod batch_file;
 pub mod daemon;
 pub mod disk;
+pub mod failing_disk;
 pub mod hostile;
 pub mod http;
 pub mod pictures;
