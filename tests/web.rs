@@ -796,3 +796,22 @@ fn a_link_is_asked_for_anew_and_exported() {
     );
     scene.end();
 }
+
+#[test]
+fn a_strangers_page_may_lead_here_and_not_frame_ours() {
+    let scene = Scene::new();
+    let page = |to| {
+        let request = Request::new("GET", "/background/jobs?text=zzz")
+            .header("Sec-Fetch-Site", "cross-site")
+            .header("Sec-Fetch-Mode", "navigate");
+        scene.server.ask(&request.header("Sec-Fetch-Dest", to))
+    };
+    assert_eq!(page("document").status, 200);
+    for frame in ["iframe", "frame", "object", "embed"] {
+        assert_eq!(
+            page(frame).refused(403),
+            "another site's page asks for this"
+        );
+    }
+    scene.end();
+}
