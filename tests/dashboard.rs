@@ -740,3 +740,20 @@ async fn assets_are_kept_by_their_hash() {
     assert_eq!(bare.header("cache-control"), "no-cache");
     scene.end().await;
 }
+
+#[actix_rt::test]
+async fn a_search_for_text_reads_every_job_and_so_stands_still() {
+    let scene = Scene::new();
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    for (path, stands_still) in [("/jobs?text=x", true), ("/jobs?state=failed&text=", false)] {
+        let body = pages.ask(get(path), Some(&cookie)).await.body;
+        assert_eq!(!body.contains(" data-moves"), stands_still, "{path}");
+        assert_eq!(
+            body.contains("this page stands still"),
+            stands_still,
+            "{path}"
+        );
+    }
+    scene.end().await;
+}
