@@ -742,6 +742,36 @@ async fn assets_are_kept_by_their_hash() {
 }
 
 #[actix_rt::test]
+async fn a_video_nobody_knows_has_no_page_where_an_index_is_missing_either() {
+    let scene = Scene::with(VaultSpec {
+        index: false,
+        ..VaultSpec::new(3)
+    });
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    for path in ["/video?id=none", "/api/v1/videos/none"] {
+        let answer = pages.ask(get(path), Some(&cookie)).await;
+        assert_eq!(answer.status, 404, "{path}: {}", answer.body);
+    }
+    let id = &scene.vault.ids[0];
+    let path = format!("/video?id={id}");
+    let page = pages.ask(get(&path), Some(&cookie)).await;
+    let held_against = "<dt>Held against</dt><dd>";
+    // Of which region its snapshots are, nobody has read.
+    let unknown = format!("{held_against}–</dd>");
+    assert!(page.body.contains(&unknown), "{}", page.body);
+    scene.sql(&format!(
+        "INSERT INTO vvv_scores (video_id, region, score, label, velocity, engagement, scored_at)
+         VALUES ('{id}', 'PL', 90.0, 'VIRAL', 9, 9.0, 1)"
+    ));
+    let page = pages.ask(get(&path), Some(&cookie)).await;
+    let (_, held) = page.body.split_once(held_against).unwrap();
+    let (held, _) = held.split_once("</dd>").unwrap();
+    assert!(held.ends_with("(PL)"), "{held}");
+    scene.end().await;
+}
+
+#[actix_rt::test]
 async fn a_search_for_text_reads_every_job_and_so_stands_still() {
     let scene = Scene::new();
     let pages = Pages::of(scene.web(), "").await;
