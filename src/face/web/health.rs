@@ -9,10 +9,16 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::problem::Problem;
-use crate::engine::Status;
+use super::remembered::Remembered;
+use crate::engine::{EngineHandle, Status};
 
 /// Actors that have not answered by then are stuck.
 const TO_ANSWER: Duration = Duration::from_secs(2);
+/// So long an answer is told again. Anybody may ask, and all actors are asked for it.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// What keeps work from being done, as it was found a moment ago; none if nothing does.
+pub(super) type Unready = Remembered<Option<String>>;
 
 /// The process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -22,16 +28,21 @@ pub(super) async fn healthz() -> HttpResponse {
 /// All actors live, or are replaced at once, and work is taken.
 pub(super) async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let unready = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unready", detail);
-    if shared.site.is_draining() {
+    if shared.site.is_draining() || *shared.closing.borrow() {
         return Err(unready("it is about to stop"));
     }
-    match timeout(TO_ANSWER, shared.site.engine.status()).await {
-        Ok(Ok(status)) => match wrong(&status) {
-            None => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
-            Some(wrong) => Err(unready(&wrong)),
-        },
-        Ok(Err(error)) => Err(unready(&error.to_string())),
-        Err(_) => Err(unready("the actors do not answer")),
+    let found = shared.unready.within(LASTS, || found(&shared.site.engine));
+    match found.await {
+        None => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
+        Some(wrong) => Err(unready(&wrong)),
+    }
+}
+
+async fn found(engine: &EngineHandle) -> Option<String> {
+    match timeout(TO_ANSWER, engine.status()).await {
+        Ok(Ok(status)) => wrong(&status),
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("the actors do not answer".to_owned()),
     }
 }
 
