@@ -34,7 +34,7 @@ use vvv_actors::web::{Access, Options, Web, hash_of};
 const HOST: (&str, &str) = ("host", "127.0.0.1:8321");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 /// What would act if it were ever more than text.
-const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;";
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}";
 const ADDRESS: &str = "javascript:alert(3)//\"'><script>alert(4)</script>";
 
 struct Scene {
@@ -499,6 +499,12 @@ async fn what_strangers_wrote_is_only_ever_text() {
         ] {
             assert!(!body.contains(wrong), "{path}: {wrong}");
         }
+        // What a form sends is as it is; what is read turns no line.
+        let sent_and_read = body.split(" value=\"").skip(1);
+        let read = sent_and_read.filter_map(|part| Some(part.split_once('"')?.1));
+        let first = body.split(" value=\"").next();
+        let turns = |text: &str| text.contains('\u{202e}');
+        assert!(!read.chain(first).any(turns), "{path}: {body}");
         let mut links = 0;
         for attribute in [" href=\"", " src=\"", " action=\""] {
             for rest in body.split(attribute).skip(1) {
