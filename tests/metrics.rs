@@ -314,7 +314,7 @@ fn cancel_one(scene: &Scene, engine: &EngineHandle) {
         1.0
     );
     let cancelled = scene.runtime.block_on(engine.cancel(id.clone())).unwrap();
-    assert_eq!(cancelled, id);
+    assert_eq!(cancelled.done, id);
     scene.runtime.block_on(pause(false)).unwrap();
 }
 
@@ -454,8 +454,14 @@ fn queries_of(dashboard: &serde_json::Value) -> Vec<String> {
 fn the_docs_list_every_metric() {
     let scene = Scene::new(Journal::Wal);
     let engine = scene.start(Faults::default());
-    let names = seen(&engine).names();
+    let mut names = seen(&engine).names();
     scene.stop(&engine);
+    let temporary = Engine::builder()
+        .config(scene.config.clone())
+        .start()
+        .unwrap();
+    names.extend(seen(&temporary).names());
+    scene.stop(&temporary);
     let part = |name: &str| {
         let parts = ["_bucket", "_sum", "_count"];
         let whole = parts.iter().find_map(|part| name.strip_suffix(part));
@@ -715,4 +721,35 @@ fn the_dashboard_and_the_alerts_ask_only_for_what_is_shown() {
         "yaml",
         &alerts,
     );
+}
+
+#[test]
+fn a_temporary_queue_tells_how_many_jobs_are_open() {
+    let scene = Scene::new(Journal::Wal);
+    let engine = Engine::builder()
+        .config(scene.config.clone())
+        .start()
+        .unwrap();
+    let open = |queue: &str| format!("vvv_jobs_open{{queue=\"{queue}\"}}");
+    let (scoring, cleanup) = (open("scoring"), open("cleanup"));
+    wait_for(&engine, &[(&scoring, 0.0), (&cleanup, 0.0)]);
+    let late = SubmitOptions {
+        delay: Duration::from_secs(3600),
+        ..SubmitOptions::default()
+    };
+    scene.runtime.block_on(async {
+        let video_ids = scene.vault.ids.clone();
+        let waits = ScoreJob { video_ids };
+        let ticket = engine.submit_with(waits.clone(), late).await.unwrap();
+        let mut other = engine.submit(waits).await.unwrap();
+        assert_eq!((ticket.jobs(), other.jobs()), (3, 3));
+        assert!(other.wait().await.unwrap().is_complete());
+        wait_for(&engine, &[(&scoring, 3.0), (&cleanup, 0.0)]);
+        assert_eq!(ticket.cancel().await.unwrap(), 3);
+        wait_for(&engine, &[(&scoring, 0.0)]);
+    });
+    scene.stop(&engine);
+    let durable = scene.start(Faults::default());
+    assert!(!seen(&durable).names().contains("vvv_jobs_open"));
+    scene.stop(&durable);
 }

@@ -5,15 +5,13 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
-use tokio::time::timeout;
 
 use super::Shared;
 use super::problem::Problem;
 use super::remembered::Remembered;
-use crate::engine::{EngineHandle, Status};
+use crate::engine::Status;
+use crate::face::site::Site;
 
-/// Actors that have not answered by then are stuck.
-const TO_ANSWER: Duration = Duration::from_secs(2);
 /// So long an answer is told again. Anybody may ask, and all actors are asked for it.
 const LASTS: Duration = Duration::from_secs(1);
 
@@ -31,18 +29,17 @@ pub(super) async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Pr
     if shared.site.is_draining() || *shared.closing.borrow() {
         return Err(unready("it is about to stop"));
     }
-    let found = shared.unready.within(LASTS, || found(&shared.site.engine));
+    let found = shared.unready.within(LASTS, || found(&shared.site));
     match found.await {
         None => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
         Some(wrong) => Err(unready(&wrong)),
     }
 }
 
-async fn found(engine: &EngineHandle) -> Option<String> {
-    match timeout(TO_ANSWER, engine.status()).await {
-        Ok(Ok(status)) => wrong(&status),
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some("the actors do not answer".to_owned()),
+async fn found(site: &Site) -> Option<String> {
+    match site.engine_status().await {
+        Ok(status) => wrong(&status),
+        Err(error) => Some(error.message),
     }
 }
 
