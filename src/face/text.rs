@@ -66,11 +66,12 @@ impl Write for Plain {
 
 /// Control characters, and those that end lines or turn the direction of what follows.
 fn obeyed_by_terminals(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}') || turns(c)
+}
+
+/// Characters that turn the direction of all that follows.
+pub const fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
