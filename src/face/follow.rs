@@ -10,6 +10,7 @@ use super::batch_file::Plan;
 use super::client::{Client, ClientError, Events};
 use super::protocol::{Get, JobDetail, State, States, Subscribe};
 use super::report::Collector;
+use super::retries::Retries;
 use crate::engine::{
     Failure as JobFailure, Findings, Job, JobState, Kind, Queue, ThumbnailItem, TicketEvent,
 };
@@ -23,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The most jobs told of at once.
 const AT_ONCE: usize = 64;
 
-/// Hears when jobs end.
+/// Hears when jobs end, and when they are to be tried again.
 #[derive(Debug)]
 pub struct Follower {
     socket: PathBuf,
@@ -35,6 +36,7 @@ pub struct Follower {
     next_look: Instant,
     /// Jobs that are no more: their end was forgotten with them.
     gone: usize,
+    retries: Retries,
 }
 
 impl Follower {
@@ -51,6 +53,7 @@ impl Follower {
             doubtful: Vec::new(),
             next_look: Instant::now() + LOOK_EVERY,
             gone: 0,
+            retries: Retries::default(),
         })
     }
 
@@ -77,6 +80,11 @@ impl Follower {
     #[must_use]
     pub const fn gone(&self) -> usize {
         self.gone
+    }
+
+    /// Those that wait for their next try.
+    pub const fn retries(&mut self) -> &mut Retries {
+        &mut self.retries
     }
 
     /// Jobs that have ended since, with all that is known of them; waits a moment for the first.
@@ -146,14 +154,12 @@ impl Follower {
         if !jobs.is_empty() || !self.doubtful.is_empty() || self.open.is_empty() {
             return Ok(());
         }
-        while jobs.len() < AT_ONCE {
+        for _ in 0..AT_ONCE {
             let Some(event) = events.next(patience)? else {
                 break;
             };
             patience = Duration::ZERO;
-            if event.state.0.is_ended() {
-                jobs.extend(self.look(client, event.id)?);
-            }
+            jobs.extend(self.look(client, event.id)?);
         }
         Ok(())
     }
@@ -164,13 +170,17 @@ impl Follower {
             return Ok(None);
         }
         match client.ask(&Get { id }) {
-            Ok(got) if got.job.summary.state.0.is_ended() => {
-                self.open.remove(&id);
-                Ok(Some(got.job))
+            Ok(got) => {
+                self.retries.note(&got.job.summary);
+                let has_ended = got.job.summary.state.0.is_ended();
+                if has_ended {
+                    self.open.remove(&id);
+                }
+                Ok(Some(got.job).filter(|_| has_ended))
             }
-            Ok(_) => Ok(None),
             Err(error) if error.is_not_found() => {
                 self.open.remove(&id);
+                self.retries.forget(id);
                 self.gone += 1;
                 Ok(None)
             }
@@ -203,9 +213,10 @@ impl Follower {
 }
 
 fn link(socket: &Path) -> Result<(Client, Events), ClientError> {
-    let ends = JobState::ALL.into_iter().filter(|state| state.is_ended());
+    let told = |state: &JobState| state.is_ended() || *state == JobState::Retryable;
+    let states = JobState::ALL.into_iter().filter(told);
     let subscribe = Subscribe {
-        states: States(ends.map(State).collect()),
+        states: States(states.map(State).collect()),
         ..Subscribe::default()
     };
     let events = Client::connect(socket)?.subscribe(&subscribe)?;

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 
+use super::found::by_reason;
 use super::{Report, ScoreEntry};
-use crate::engine::{Label, Score};
+use crate::engine::{Label, Score, ThumbnailStatus, Verdict};
 use crate::face::tables::{cell, number, table};
 use crate::face::text::plain;
 
@@ -68,20 +69,45 @@ fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             number(format!("{:.2}", scored.engagement)),
         ]);
     }
-    print_rows(&table, best.len(), out)
+    print_rows(&table, best.len(), out)?;
+    let without: Vec<(&str, String)> = scoring
+        .entries()
+        .filter_map(|(id, entry)| match entry {
+            ScoreEntry::Score(Score::Scored(_)) => None,
+            ScoreEntry::Score(Score::Unscored(reason)) => Some((id.as_str(), reason.to_string())),
+            ScoreEntry::Failed(error) => Some((id.as_str(), format!("failed: {error}"))),
+        })
+        .collect();
+    let without = without.iter().map(|(id, reason)| (*id, reason.as_str()));
+    print_reasons("Without a score", without, out)
 }
 
 fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let Some(thumbnails) = &report.thumbnails else {
         return Ok(());
     };
+    let (unknown, known): (Vec<_>, Vec<_>) = thumbnails
+        .details
+        .iter()
+        .partition(|detail| detail.status == ThumbnailStatus::Unknown.name());
+    // The very words of the verdicts, whatever counts as broken elsewhere.
+    let of = |status: ThumbnailStatus| {
+        known
+            .iter()
+            .filter(|one| one.status == status.name())
+            .count()
+    };
     writeln!(
         out,
-        "Thumbnails: {} valid, {} broken, {} placeholder, {} unknown",
-        thumbnails.valid, thumbnails.broken, thumbnails.placeholder, thumbnails.unknown,
+        "Thumbnails: {} valid, {} broken, {} error, {} placeholder, {} unknown",
+        thumbnails.valid,
+        of(ThumbnailStatus::Broken),
+        of(ThumbnailStatus::Error),
+        of(ThumbnailStatus::Placeholder),
+        unknown.len(),
     )?;
     let mut table = table(&["video", "status", "size", "why"]);
-    for detail in thumbnails.details.iter().take(MOST_ROWS) {
+    for detail in known.iter().take(MOST_ROWS) {
         table.add_row(vec![
             cell(&detail.id),
             cell(detail.status),
@@ -89,7 +115,11 @@ fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             cell(detail.msg.as_deref().unwrap_or("-")),
         ]);
     }
-    print_rows(&table, thumbnails.details.len(), out)
+    print_rows(&table, known.len(), out)?;
+    let unknown = unknown
+        .iter()
+        .map(|detail| (&*detail.id, detail.msg.as_deref().unwrap_or("-")));
+    print_reasons("Unknown", unknown, out)
 }
 
 fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -101,8 +131,12 @@ fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "Liveness: {} alive, {} dead, {} unknown, {} invalid",
         liveness.alive, liveness.dead, liveness.unknown, liveness.invalid,
     )?;
+    let (unknown, known): (Vec<_>, Vec<_>) = liveness
+        .details
+        .iter()
+        .partition(|detail| detail.verdict == Verdict::Unknown.name());
     let mut table = table(&["video", "verdict", "answer", "why"]);
-    for detail in liveness.details.iter().take(MOST_ROWS) {
+    for detail in known.iter().take(MOST_ROWS) {
         table.add_row(vec![
             cell(&detail.id),
             cell(detail.verdict),
@@ -114,7 +148,9 @@ fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             cell(&detail.reason),
         ]);
     }
-    print_rows(&table, liveness.details.len(), out)
+    print_rows(&table, known.len(), out)?;
+    let unknown = unknown.iter().map(|detail| (&*detail.id, &*detail.reason));
+    print_reasons("Unknown", unknown, out)
 }
 
 fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -171,6 +207,23 @@ fn print_rows(table: &Table, rows: usize, out: &mut dyn Write) -> io::Result<()>
             "  … and {} more (--format json lists all)",
             rows - MOST_ROWS
         )?;
+    }
+    writeln!(out)
+}
+
+/// Items without an answer, apart from the table: there its end would cut them off.
+fn print_reasons<'a>(
+    title: &str,
+    items: impl IntoIterator<Item = (&'a str, &'a str)>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let lines = by_reason(items);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{title}:")?;
+    for line in lines {
+        writeln!(out, "  {line}")?;
     }
     writeln!(out)
 }
