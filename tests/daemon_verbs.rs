@@ -562,7 +562,7 @@ fn items_without_an_answer_are_told_with_their_reasons() {
         assert!(shown.contains(said), "{said}: {shown}");
     }
     let ended = output(&scene, "job wait 1 --format human").stdout;
-    let where_to_look = "1 items are unknown: vvv-actors job show 1 tells which and why\n";
+    let where_to_look = "unknown items: 1; vvv-actors job show 1 tells which and why\n";
     assert!(ended.ends_with(where_to_look), "{ended}");
     assert_eq!(told(&scene, "job wait 1")["unknown"], json!({"1": 1}));
     let unscored = output(&scene, "submit score nobody --wait --format human").stdout;

@@ -169,7 +169,7 @@ fn unanswered(unknown: &BTreeMap<i64, usize>) -> String {
     } else {
         ""
     };
-    format!("{items} items are unknown: vvv-actors job show {jobs}{more} tells which and why\n")
+    format!("unknown items: {items}; vvv-actors job show {jobs}{more} tells which and why\n")
 }
 
 fn missing(unended: &[i64], gone: usize) -> String {
