@@ -1,19 +1,17 @@
 //! Follows jobs in the daemon's queue to their end, and makes of what they found the very report
 //! that a one-shot run prints.
 
+mod found;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch_file::Plan;
+pub use self::found::{calls, note, plan_too};
 use super::client::{Client, ClientError, Events};
 use super::protocol::{Get, JobDetail, State, States, Subscribe};
-use super::report::Collector;
 use super::retries::Retries;
-use crate::engine::{
-    Failure as JobFailure, Findings, Job, JobState, Kind, Queue, ThumbnailItem, TicketEvent,
-};
+use crate::engine::JobState;
 
 /// How long a daemon may be away: it is being restarted, and its queue outlives it.
 const AWAY: Duration = Duration::from_secs(60);
@@ -223,94 +221,14 @@ fn link(socket: &Path) -> Result<(Client, Events), ClientError> {
     Ok((Client::connect(socket)?, events))
 }
 
-/// What a job that ended has to say, as a one-shot run would hear it.
-pub fn note(job: JobDetail, collector: &mut Collector) {
-    let findings = job
-        .result
-        .and_then(|result| serde_json::from_value(result).ok());
-    for event in findings.into_iter().flat_map(told) {
-        collector.note(event);
-    }
-    let summary = job.summary;
-    if summary.state.0 != JobState::Failed {
-        return;
-    }
-    let kind = summary.kind.as_deref().and_then(Kind::from_name);
-    if let Some(kind) = kind.or_else(|| summary.queue.map(|queue| Queue::kind(queue.0))) {
-        let payload = job.remaining.unwrap_or(job.payload);
-        let error = summary.error.unwrap_or_else(|| "failed".to_owned());
-        let failure = JobFailure::of(kind, &payload.to_string(), error);
-        collector.note(TicketEvent::Failed(failure));
-    }
-}
-
-/// Takes what a job is to do into a plan, so that its findings can be reported on. What cannot be
-/// read is nothing to report on; the job's failure says why.
-pub fn plan_too(plan: &mut Plan, job: &JobDetail) {
-    let kind = job.summary.kind.as_deref().and_then(Kind::from_name);
-    let Some(kind) = kind else {
-        return;
-    };
-    if let Ok(job) = Job::from_payload(kind, &job.payload.to_string()) {
-        plan.add(job);
-    }
-}
-
-/// Verdicts of the daemon's that asked somebody: each is a call, or several.
-#[must_use]
-pub fn calls(job: &JobDetail) -> u64 {
-    let findings = job.result.clone();
-    match findings.and_then(|result| serde_json::from_value(result).ok()) {
-        Some(Findings::Liveness(found)) => found
-            .iter()
-            .filter(|found| !found.cached && found.http_status.is_some())
-            .map(|_| 1)
-            .sum(),
-        Some(Findings::Score(_) | Findings::Thumbnails(_)) | None => 0,
-    }
-}
-
-fn told(findings: Findings) -> Vec<TicketEvent> {
-    match findings {
-        Findings::Score(found) => {
-            let scores = found
-                .into_iter()
-                .filter_map(|found| found.score().map(|score| (found.id, score)));
-            vec![TicketEvent::Scored(Arc::new(scores.collect()))]
-        }
-        Findings::Thumbnails(found) => found
-            .into_iter()
-            .filter_map(|found| {
-                Some(TicketEvent::Thumbnail {
-                    verdict: found.verdict()?,
-                    cached: found.cached,
-                    item: ThumbnailItem {
-                        video_id: found.id,
-                        thumbnail_url: found.url,
-                    },
-                })
-            })
-            .collect(),
-        Findings::Liveness(found) => found
-            .into_iter()
-            .filter_map(|found| {
-                Some(TicketEvent::Liveness {
-                    judgement: found.judgement()?,
-                    cached: found.cached,
-                    video_id: found.id,
-                })
-            })
-            .collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ThumbnailItem;
     use crate::face::batch_file::Plan;
     use crate::face::client::scripted::{Script, answers};
     use crate::face::protocol::{ErrorCode, Got};
-    use crate::face::report::Summary;
+    use crate::face::report::{Collector, Summary};
     use serde_json::{Value, json};
 
     const SOON: Duration = Duration::from_secs(10);
