@@ -92,10 +92,8 @@ fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         .partition(|detail| detail.status == ThumbnailStatus::Unknown.name());
     // The very words of the verdicts, whatever counts as broken elsewhere.
     let of = |status: ThumbnailStatus| {
-        known
-            .iter()
-            .filter(|one| one.status == status.name())
-            .count()
+        let named = known.iter().filter(|one| one.status == status.name());
+        named.count()
     };
     writeln!(
         out,
@@ -116,10 +114,15 @@ fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         ]);
     }
     print_rows(&table, known.len(), out)?;
+    // As in the article, if the configuration says so.
+    let title = match thumbnails.unknown {
+        0 => "Unknown, counted as broken",
+        _ => "Unknown",
+    };
     let unknown = unknown
         .iter()
-        .map(|detail| (&*detail.id, detail.msg.as_deref().unwrap_or("-")));
-    print_reasons("Unknown", unknown, out)
+        .map(|one| (&*one.id, one.msg.as_deref().unwrap_or("-")));
+    print_reasons(title, unknown, out)
 }
 
 fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -231,4 +234,65 @@ fn print_reasons<'a>(
 /// Text from outside, without what a terminal would obey.
 fn printable(text: &str) -> String {
     plain(text, LONGEST_CELL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ThumbnailItem, ThumbnailVerdict, TicketEvent};
+    use crate::face::batch_file::Plan;
+    use crate::face::report::{Collector, Summary};
+
+    fn printed(statuses: &[ThumbnailStatus], unknown_is_broken: bool) -> String {
+        let item = |place: usize| ThumbnailItem {
+            video_id: format!("v{place}"),
+            thumbnail_url: "u".to_owned(),
+        };
+        let plan = Plan {
+            thumbnails: Some((0..statuses.len()).map(item).collect()),
+            ..Plan::default()
+        };
+        let mut collector = Collector::new(&plan, unknown_is_broken);
+        for (place, status) in statuses.iter().copied().enumerate() {
+            collector.note(TicketEvent::Thumbnail {
+                item: item(place),
+                verdict: ThumbnailVerdict {
+                    status,
+                    reason: Some(format!("why {status}")),
+                    size: None,
+                },
+                cached: false,
+            });
+        }
+        let report = collector.into_report(|gathered| Summary::of(gathered, String::new()));
+        let mut out = Vec::new();
+        print_tables(&report, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn thumbnails_are_counted_by_the_words_of_their_verdicts() {
+        let statuses = ThumbnailStatus::ALL;
+        let counts = "Thumbnails: 1 valid, 1 broken, 1 error, 1 placeholder, 1 unknown\n";
+        for (unknown_is_broken, title) in [
+            (false, "\nUnknown:\n"),
+            (true, "\nUnknown, counted as broken:\n"),
+        ] {
+            let text = printed(&statuses, unknown_is_broken);
+            assert!(text.starts_with(counts), "{text}");
+            assert!(
+                text.contains(&format!("{title}  1 × why unknown: v4\n")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_long_table_hides_no_unknown_one() {
+        let mut statuses = vec![ThumbnailStatus::Broken; MOST_ROWS + 1];
+        statuses.push(ThumbnailStatus::Unknown);
+        let text = printed(&statuses, false);
+        assert!(text.contains("… and 1 more"), "{text}");
+        assert!(text.contains("  1 × why unknown: v21\n"), "{text}");
+    }
 }
