@@ -23,6 +23,7 @@ use crate::domain::backoff;
 use crate::domain::finding::Findings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::score::{Baselines, Score};
+use crate::domain::trace::TraceParent;
 use crate::store::{Claim, JobId, JobState, Moment, Operation, StoreError};
 use crate::{fetch, store};
 
@@ -122,6 +123,8 @@ pub struct JobMoved {
     pub state: JobState,
     /// Why it failed, or waits.
     pub error: Option<String>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// Choices of one run that are no configuration.

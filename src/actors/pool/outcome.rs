@@ -286,6 +286,7 @@ impl Pool {
             queue: self.queue,
             state,
             error,
+            trace: claimed.trace,
         });
     }
 
