@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 use support::daemon::DaemonScene;
+use support::power::PoweredDisk;
 use support::run::Running;
 use support::vault::Journal;
 
@@ -286,4 +287,28 @@ fn nothing_grows(warm: &[(u64, usize, usize)]) {
         after.2 <= before.2 + 3,
         "descriptors: {before:?}, {after:?}"
     );
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_power_cut() {
+    for journal in Journal::ALL {
+        let Some(disk) = PoweredDisk::mount() else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let scene = DaemonScene::at(&disk.path("vault.db"), folder, journal, 10);
+        let daemon = scene.start(PROGRAM, &[]);
+        let mut client = scene.client();
+        for id in &scene.vault.ids[..3] {
+            let job = json!({"kind": "score", "delay": "1h", "payload": {"video_ids": [id]}});
+            client.call("jobs.submit", &job);
+        }
+        // It writes nothing between the cut and its end.
+        daemon.signal(Signal::STOP);
+        disk.cut();
+        let _ = daemon.kill();
+        disk.restore();
+        assert_eq!(scene.count("SELECT count(*) FROM vvv_jobs"), 3, "{journal:?}");
+        assert_eq!(scene.vault.integrity(), "ok");
+    }
 }

@@ -28,6 +28,7 @@ pub mod failing_disk;
 pub mod hostile;
 pub mod http;
 pub mod pictures;
+pub mod power;
 pub mod run;
 pub mod scene;
 pub mod site;
