@@ -31,12 +31,7 @@ impl Scene {
     #[must_use]
     pub fn new(program: impl AsRef<Path>, videos: usize) -> Self {
         Self::with(program, Journal::Wal, |site, path| {
-            let thumbnails = site.url("");
-            let spec = VaultSpec {
-                thumbnails,
-                ..VaultSpec::new(videos)
-            };
-            spec.create(path)
+            VaultSpec::new(videos).on(site).create(path)
         })
     }
 
