@@ -27,157 +27,57 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use exposition::Exposition;
 use queries::check;
-use support::site::{Site, oembed};
-use support::vault::{Journal, Vault, VaultSpec};
-use tempfile::TempDir;
+use support::engine::{EngineScene, SOON, alive, enqueue, liveness, score, shut_down, stop};
+use support::site::oembed;
+use support::vault::Journal;
 use vvv_actors::SubmitOptions;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::actors::supervisor::SeatStatus;
-use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineHandle, Findings, Grouping, Job, JobId, JobRequest, JobState, LivenessJob, Queue,
-    QueueView, ScoreFound, ScoreJob, ThumbnailItem, ThumbnailsJob,
+    BlockingEngine, Findings, JobId, JobState, Queue, ScoreFound, ThumbnailsJob,
 };
 use vvv_actors::prometheus_client::encoding::text::encode;
 use vvv_actors::prometheus_client::registry::Registry;
 use vvv_actors::web::{Access, Options, Web, hash_of, new_token};
 
-const VIDEOS: usize = 120;
-
-struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    site: Site,
-    config: Config,
-    runtime: tokio::runtime::Runtime,
+/// A vault of 120 videos; a score has one attempt and a picture two.
+fn scene(journal: Journal) -> EngineScene {
+    let mut scene = EngineScene::new(journal).impatient();
+    scene.config.queues.scoring.max_retries = 0;
+    scene.config.queues.thumbnails.max_retries = 1;
+    scene
 }
 
-impl Scene {
-    fn new(journal: Journal) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            ..VaultSpec::new(VIDEOS)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        config.queues.scoring.max_retries = 0;
-        config.queues.thumbnails.max_retries = 1;
-        config.queues.thumbnails.retry_delay = Duration::from_millis(20);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        Self {
-            _folder: folder,
-            vault,
-            site,
-            config,
-            runtime,
-        }
-    }
-
-    fn start(&self, faults: Faults) -> EngineHandle {
-        let builder = Engine::builder().config(self.config.clone()).durable();
-        builder.faults(faults).start().unwrap()
-    }
-
-    fn stop(&self, engine: &EngineHandle) {
-        let stop = engine.shutdown(Duration::from_secs(5));
-        self.runtime.block_on(stop);
-    }
-
-    fn enqueue(&self, engine: &EngineHandle, job: Job) -> Vec<JobId> {
-        let request = JobRequest {
-            job,
-            priority: Job::DEFAULT_PRIORITY,
-            delay_ms: 0,
-            unique_key: None,
-            unique_for: None,
-            trace: None,
-        };
-        let queued = engine.enqueue(vec![request], Grouping::None);
-        let (mut queued, _) = self.runtime.block_on(queued).unwrap();
-        queued.remove(0).ids
-    }
-
-    fn wait_for(&self, id: JobId, state: JobState) {
-        let view = QueueView::open(&self.config).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let job = match view.job(id) {
-                Err(error) if error.is_locked() => None,
-                job => job.unwrap(),
-            };
-            if job.is_some_and(|job| job.summary.state == state) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{id:?} is never {state:?}: {:?}",
-                view.job(id)
-            );
-            std::thread::yield_now();
-        }
-    }
-
-    /// How many items of these jobs have a score, and how many none, as the file has it.
-    fn scored(&self, ids: &[JobId]) -> (usize, usize) {
-        let view = QueueView::open(&self.config).unwrap();
-        let results = ids.iter().map(|id| view.job(*id).unwrap().unwrap().result);
-        let found: Vec<ScoreFound> = results
-            .flat_map(|result| match Findings::from_json(&result.unwrap()) {
-                Ok(Findings::Score(found)) => found,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        let scored = found.iter().filter(|found| found.reason.is_none()).count();
-        (scored, found.len() - scored)
-    }
-
-    fn thumbnails(&self, files: &[&str]) -> Job {
-        let videos = files.iter().zip(&self.vault.ids);
-        let videos = videos.map(|(file, id)| ThumbnailItem {
-            video_id: id.clone(),
-            thumbnail_url: self.site.thumbnail_url(id, file),
-        });
-        Job::Thumbnails(ThumbnailsJob {
-            videos: videos.collect(),
+/// How many items of these jobs have a score, and how many none, as the file has it.
+fn scored(scene: &EngineScene, ids: &[JobId]) -> (usize, usize) {
+    let results = ids.iter().map(|id| scene.job(*id).result.unwrap());
+    let found: Vec<ScoreFound> = results
+        .flat_map(|result| match Findings::from_json(&result) {
+            Ok(Findings::Score(found)) => found,
+            other => panic!("{other:?}"),
         })
-    }
-}
-
-fn liveness(ids: &[String]) -> Job {
-    Job::Liveness(LivenessJob {
-        video_ids: ids.to_vec(),
-        fresh: false,
-    })
-}
-
-fn score(ids: &[String]) -> Job {
-    Job::Score(ScoreJob {
-        video_ids: ids.to_vec(),
-    })
+        .collect();
+    let scored = found.iter().filter(|found| found.reason.is_none()).count();
+    (scored, found.len() - scored)
 }
 
 /// As a host sees the engine in a registry of its own.
-fn seen(engine: &EngineHandle) -> Exposition {
+fn seen(engine: &BlockingEngine) -> Exposition {
     let mut registry = Registry::default();
-    engine.register_metrics(&mut registry);
+    engine.handle().register_metrics(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     Exposition::read(&text)
 }
 
 /// As Prometheus sees it: status, format and text.
-fn scraped(engine: &EngineHandle, options: Options, token: Option<&str>) -> (u16, String, String) {
+fn scraped(
+    engine: &BlockingEngine,
+    options: Options,
+    token: Option<&str>,
+) -> (u16, String, String) {
     actix_rt::System::new().block_on(async {
-        let web = Web::new(engine, options).unwrap();
+        let web = Web::new(engine.handle(), options).unwrap();
         let app = init_service(actix_web::App::new().service(web.scope(""))).await;
         let mut request = TestRequest::get()
             .uri("/metrics")
@@ -200,7 +100,7 @@ fn scraped(engine: &EngineHandle, options: Options, token: Option<&str>) -> (u16
     })
 }
 
-fn scrape(engine: &EngineHandle) -> String {
+fn scrape(engine: &BlockingEngine) -> String {
     let (status, format, text) = scraped(engine, Options::default().open_on_loopback(), None);
     assert_eq!(status, 200, "{text}");
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -209,8 +109,8 @@ fn scrape(engine: &EngineHandle) -> String {
 }
 
 /// Waits for values that follow a commit in a moment.
-fn wait_for(engine: &EngineHandle, wanted: &[(&str, f64)]) -> Exposition {
-    let deadline = Instant::now() + Duration::from_secs(20);
+fn wait_for(engine: &BlockingEngine, wanted: &[(&str, f64)]) -> Exposition {
+    let deadline = Instant::now() + SOON;
     loop {
         let seen = seen(engine);
         let wrong = wanted
@@ -257,34 +157,36 @@ impl Trap {
 #[test]
 fn every_count_is_exact_after_known_work() {
     for journal in Journal::ALL {
-        let scene = Scene::new(journal);
+        let scene = scene(journal);
         let (trap, faults) = Trap::new();
-        let engine = scene.start(faults);
+        let engine = scene.start_with(faults);
         let mut ids = scene.vault.ids.clone();
         ids.push("of-no-video".to_owned());
-        let scores = scene.enqueue(&engine, score(&ids));
+        let scores = enqueue(&engine, score(&ids));
         assert_eq!(scores.len(), 3);
-        let pictures = scene.thumbnails(&[
+        let files = [
             "hqdefault.jpg",
             "default.jpg",
             "status-404.jpg",
             "truncated-60.jpg",
             "status-503.jpg",
-        ]);
-        let pictures = scene.enqueue(&engine, pictures);
+        ];
+        let videos = files.iter().zip(&scene.vault.ids);
+        let videos = videos.map(|(file, id)| scene.picture(id, file)).collect();
+        let pictures = enqueue(&engine, ThumbnailsJob { videos });
         let mut asked: Vec<String> = ["alive", "embed", "dead_", "r400_", "capt_"]
             .map(|fate| oembed::id(fate, 1))
             .into();
         asked.push("no id".to_owned());
-        let asked = scene.enqueue(&engine, liveness(&asked));
+        let asked = enqueue(&engine, liveness(&asked));
         for id in scores.iter().chain(&pictures).chain(&asked) {
             scene.wait_for(*id, JobState::Succeeded);
         }
-        assert_eq!(scene.scored(&scores), (118, 3));
+        assert_eq!(scored(&scene, &scores), (118, 3));
         trap.arm(SCORING);
-        let failed = scene.enqueue(&engine, score(&ids[..1]));
+        let failed = enqueue(&engine, score(&ids[..1]));
         scene.wait_for(failed[0], JobState::Failed);
-        cancel_one(&scene, &engine);
+        cancel_one(&engine);
         let seen = wait_for(&engine, &AFTER_THAT_WORK);
         for (name, value) in AFTER_THAT_WORK {
             assert_eq!(seen.value(name), value, "{name} in {journal:?}");
@@ -296,15 +198,14 @@ fn every_count_is_exact_after_known_work() {
             seen.value(r#"vvv_workers{queue="scoring"}"#),
             scene.config.queues.scoring.workers as f64
         );
-        scene.stop(&engine);
+        shut_down(&engine);
         assert_eq!(scene.vault.integrity(), "ok");
     }
 }
 
-fn cancel_one(scene: &Scene, engine: &EngineHandle) {
-    let pause = |pause| engine.pause(Queue::Cleanup, pause);
-    scene.runtime.block_on(pause(true)).unwrap();
-    let id = scene.enqueue(engine, liveness(&[oembed::id("alive", 9)]));
+fn cancel_one(engine: &BlockingEngine) {
+    engine.pause(Queue::Cleanup, true).unwrap();
+    let id = enqueue(engine, liveness(&[oembed::id("alive", 9)]));
     assert_eq!(
         seen(engine).value(r#"vvv_queue_jobs{queue="cleanup",state="available"}"#),
         1.0
@@ -313,9 +214,9 @@ fn cancel_one(scene: &Scene, engine: &EngineHandle) {
         seen(engine).value(r#"vvv_queue_paused{queue="cleanup"}"#),
         1.0
     );
-    let cancelled = scene.runtime.block_on(engine.cancel(id.clone())).unwrap();
+    let cancelled = engine.cancel(id.clone()).unwrap();
     assert_eq!(cancelled, id);
-    scene.runtime.block_on(pause(false)).unwrap();
+    engine.pause(Queue::Cleanup, false).unwrap();
 }
 
 const AFTER_THAT_WORK: [(&str, f64); 47] = [
@@ -406,14 +307,13 @@ const AFTER_THAT_WORK: [(&str, f64); 47] = [
 
 #[test]
 fn deaths_parks_and_alarms_are_counted_and_scraped() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let (trap, faults) = Trap::new();
-    let engine = scene.start(faults);
+    let engine = scene.start_with(faults);
     trap.arm(THUMBNAILS);
-    let job = scene.thumbnails(&["hqdefault.jpg"]);
-    let id = scene.enqueue(&engine, job);
+    let id = enqueue(&engine, scene.pictures(1));
     scene.wait_for(id[0], JobState::Succeeded);
-    scene.enqueue(&engine, liveness(&[oembed::id("s429_", 1)]));
+    enqueue(&engine, liveness(&[oembed::id("s429_", 1)]));
     let seen = wait_for(
         &engine,
         &[
@@ -434,7 +334,7 @@ fn deaths_parks_and_alarms_are_counted_and_scraped() {
     let parked = seen.value("vvv_upstream_parked_seconds_total");
     let left = seen.value(r#"vvv_upstream_parked_for_seconds{upstream="oembed"}"#);
     assert!(parked >= left && left > 0.0, "{parked} {left}");
-    scene.stop(&engine);
+    shut_down(&engine);
 }
 
 /// Every query in a dashboard, each with what names its results.
@@ -452,10 +352,10 @@ fn queries_of(dashboard: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn the_docs_list_every_metric() {
-    let scene = Scene::new(Journal::Wal);
-    let engine = scene.start(Faults::default());
+    let scene = scene(Journal::Wal);
+    let engine = scene.start();
     let names = seen(&engine).names();
-    scene.stop(&engine);
+    stop(&engine);
     let part = |name: &str| {
         let parts = ["_bucket", "_sum", "_count"];
         let whole = parts.iter().find_map(|part| name.strip_suffix(part));
@@ -474,26 +374,17 @@ fn the_docs_list_every_metric() {
 
 #[test]
 fn an_engine_with_a_temporary_queue_counts_and_claims_nothing_it_does_not_know() {
-    let scene = Scene::new(Journal::Wal);
-    let engine = Engine::builder()
-        .config(scene.config.clone())
-        .start()
-        .unwrap();
+    let scene = scene(Journal::Wal);
+    let engine = scene.builder(false).start().unwrap().blocking();
     let late = SubmitOptions {
         delay: Duration::from_secs(3600),
         ..SubmitOptions::default()
     };
-    scene.runtime.block_on(async {
-        let video_ids = scene.vault.ids.clone();
-        let ticket = engine
-            .submit_with(ScoreJob { video_ids }, late)
-            .await
-            .unwrap();
-        assert_eq!(ticket.cancel().await.unwrap(), ticket.jobs());
-        let video_ids = scene.vault.ids.clone();
-        let mut ticket = engine.submit(ScoreJob { video_ids }).await.unwrap();
-        assert!(ticket.wait().await.unwrap().is_complete());
-    });
+    let all = || score(&scene.vault.ids);
+    let ticket = engine.submit_with(all(), late).unwrap();
+    assert_eq!(ticket.cancel().unwrap(), ticket.jobs());
+    let report = engine.submit(all()).unwrap().wait().unwrap();
+    assert!(report.is_complete());
     let cancelled = r#"vvv_job_outcomes_total{kind="score",outcome="cancelled"}"#;
     let waited = r#"vvv_job_wait_seconds_count{kind="score"}"#;
     let seen = wait_for(&engine, &[(cancelled, 3.0), (waited, 3.0)]);
@@ -501,21 +392,21 @@ fn an_engine_with_a_temporary_queue_counts_and_claims_nothing_it_does_not_know()
     for absent in ["vvv_alarm", "vvv_queue_jobs"] {
         assert!(!seen.names().contains(absent), "{absent}");
     }
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_pool_that_rests_has_no_workers_and_a_seat_is_told_of_everybody() {
-    let mut scene = Scene::new(Journal::Wal);
+    let mut scene = scene(Journal::Wal);
     scene.config.engine.max_restarts = 1;
     let dies = |step| (step == Step::PoolDispatches).then_some(Fault::Panic);
-    let engine = scene.start(Faults::new(dies));
+    let engine = scene.start_with(Faults::new(dies));
     let workers = r#"vvv_workers{queue="scoring"}"#;
     wait_for(&engine, &[(workers, 4.0)]);
-    scene.enqueue(&engine, score(&scene.vault.ids));
+    enqueue(&engine, score(&scene.vault.ids));
     let died = r#"vvv_restarts_total{who="scoring_pool"}"#;
     wait_for(&engine, &[(died, 2.0), (workers, 0.0)]);
-    let status = scene.runtime.block_on(engine.status()).unwrap();
+    let status = engine.status().unwrap();
     let spent = |seat: &&SeatStatus| seat.is_spent;
     let spent: Vec<&SeatStatus> = status.seats.iter().filter(spent).collect();
     assert_eq!(spent.len(), 1, "{status:?}");
@@ -523,20 +414,19 @@ fn a_pool_that_rests_has_no_workers_and_a_seat_is_told_of_everybody() {
     let names = status.seats.iter().map(|seat| &*seat.actor);
     assert!(names.clone().any(|name| name == "scheduler"));
     assert!(names.clone().any(|name| name == "alarm keeper"));
-    scene.stop(&engine);
+    shut_down(&engine);
 }
 
 #[test]
 fn what_a_lost_attempt_reused_is_counted_once() {
-    let mut scene = Scene::new(Journal::Wal);
-    scene.config.queues.cleanup.retry_delay = Duration::from_millis(20);
+    let scene = scene(Journal::Wal);
     let (trap, faults) = Trap::new();
-    let engine = scene.start(faults);
-    let ids = [1, 2].map(|n| oembed::id("alive", n));
-    let known = scene.enqueue(&engine, liveness(&ids[..1]));
+    let engine = scene.start_with(faults);
+    let ids = alive(1..3);
+    let known = enqueue(&engine, liveness(&ids[..1]));
     scene.wait_for(known[0], JobState::Succeeded);
     trap.arm(LIVENESS);
-    let both = scene.enqueue(&engine, liveness(&ids));
+    let both = enqueue(&engine, liveness(&ids));
     scene.wait_for(both[0], JobState::Succeeded);
     let outcome =
         |outcome| format!(r#"vvv_job_outcomes_total{{kind="liveness",outcome="{outcome}"}}"#);
@@ -544,14 +434,14 @@ fn what_a_lost_attempt_reused_is_counted_once() {
     let seen = wait_for(&engine, &[(&succeeded, 2.0), (&retried, 1.0)]);
     let alive = r#"vvv_items_total{kind="liveness",verdict="alive"}"#;
     assert_eq!(seen.value(alive), 3.0);
-    scene.stop(&engine);
+    shut_down(&engine);
 }
 
 #[test]
 fn two_engines_of_one_process_do_not_mix() {
-    let (one, other) = (Scene::new(Journal::Wal), Scene::new(Journal::Wal));
-    let (worked, idle) = (one.start(Faults::default()), other.start(Faults::default()));
-    for id in one.enqueue(&worked, score(&one.vault.ids)) {
+    let (one, other) = (scene(Journal::Wal), scene(Journal::Wal));
+    let (worked, idle) = (one.start(), other.start());
+    for id in enqueue(&worked, score(&one.vault.ids)) {
         one.wait_for(id, JobState::Succeeded);
     }
     let scored = r#"vvv_items_total{kind="score",verdict="scored"}"#;
@@ -559,21 +449,24 @@ fn two_engines_of_one_process_do_not_mix() {
     assert_eq!(seen(&idle).value(scored), 0.0);
     // A host has both in a registry of its own, each under a name.
     let mut registry = Registry::with_prefix("host");
-    worked.register_metrics(registry.sub_registry_with_prefix("one"));
-    idle.register_metrics(registry.sub_registry_with_prefix("other"));
+    worked
+        .handle()
+        .register_metrics(registry.sub_registry_with_prefix("one"));
+    idle.handle()
+        .register_metrics(registry.sub_registry_with_prefix("other"));
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     let host = Exposition::read(&text);
     assert_eq!(host.value(&format!("host_one_{scored}")), 118.0);
     assert_eq!(host.value(&format!("host_other_{scored}")), 0.0);
-    one.stop(&worked);
-    other.stop(&idle);
+    stop(&worked);
+    stop(&idle);
 }
 
 #[test]
 fn what_cannot_be_read_is_left_out_and_counted() {
-    let scene = Scene::new(Journal::Delete);
-    let engine = scene.start(Faults::default());
+    let scene = scene(Journal::Delete);
+    let engine = scene.start();
     let queues = "vvv_scrape_errors_total{part=\"queues\"}";
     let before = Exposition::read(&scrape(&engine));
     assert_eq!(before.value(queues), 0.0);
@@ -590,45 +483,45 @@ fn what_cannot_be_read_is_left_out_and_counted() {
     let after = Exposition::read(&scrape(&engine));
     assert!(after.names().contains("vvv_queue_jobs"));
     assert_eq!(after.value(queues), 1.0);
-    scene.stop(&engine);
+    stop(&engine);
     assert_eq!(scene.vault.integrity(), "ok");
 }
 
 #[test]
 fn a_new_limit_is_the_one_that_is_shown() {
-    let scene = Scene::new(Journal::Wal);
-    let engine = scene.start(Faults::default());
+    let scene = scene(Journal::Wal);
+    let engine = scene.start();
     let limit = r#"vvv_rate_window_limit{upstream="oembed"}"#;
     assert_eq!(seen(&engine).value(limit), 1000.0);
     let mut config = scene.config.clone();
     config.rate_limits.oembed.calls = 7;
-    scene.runtime.block_on(engine.reload(config)).unwrap();
+    engine.reload(config).unwrap();
     assert_eq!(seen(&engine).value(limit), 7.0);
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_scrape_needs_a_token_where_there_are_any() {
-    let scene = Scene::new(Journal::Wal);
-    let engine = scene.start(Faults::default());
+    let scene = scene(Journal::Wal);
+    let engine = scene.start();
     let token = new_token().unwrap();
     let options = Options::default()
         .token(&hash_of(&token), Access::Read)
         .unwrap();
     assert_eq!(scraped(&engine, options.clone(), None).0, 401);
     assert_eq!(scraped(&engine, options, Some(&token)).0, 200);
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn prometheus_reads_every_line() {
-    let scene = Scene::new(Journal::Wal);
-    let engine = scene.start(Faults::default());
-    for id in scene.enqueue(&engine, score(&scene.vault.ids)) {
+    let scene = scene(Journal::Wal);
+    let engine = scene.start();
+    for id in enqueue(&engine, score(&scene.vault.ids)) {
         scene.wait_for(id, JobState::Succeeded);
     }
     let text = scrape(&engine);
-    scene.stop(&engine);
+    stop(&engine);
     let read = Exposition::read(&text);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
@@ -677,10 +570,10 @@ fn python(script: &str, module: &str, input: &str) {
 
 #[test]
 fn the_dashboard_and_the_alerts_ask_only_for_what_is_shown() {
-    let scene = Scene::new(Journal::Wal);
-    let engine = scene.start(Faults::default());
+    let scene = scene(Journal::Wal);
+    let engine = scene.start();
     let shown = Exposition::read(&scrape(&engine)).labels();
-    scene.stop(&engine);
+    stop(&engine);
     let read = |file: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("conf")

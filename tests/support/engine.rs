@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use vvv_actors::actors::faults::Faults;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
     BlockingEngine, Engine, EngineBuilder, Grouping, Job, JobDetail, JobId, JobRequest, JobState,
@@ -91,7 +92,14 @@ impl EngineScene {
     /// An engine on the queue in the file.
     #[must_use]
     pub fn start(&self) -> BlockingEngine {
-        self.builder(true).start().unwrap().blocking()
+        self.start_with(Faults::default())
+    }
+
+    /// The same, and to it these things happen.
+    #[must_use]
+    pub fn start_with(&self, faults: Faults) -> BlockingEngine {
+        let engine = self.builder(true).faults(faults);
+        engine.start().unwrap().blocking()
     }
 
     /// A job as the file has it.
