@@ -8,8 +8,9 @@ use tempfile::TempDir;
 use vvv_actors::actors::faults::Faults;
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    BlockingEngine, Engine, EngineBuilder, Grouping, Job, JobDetail, JobId, JobRequest, JobState,
-    LivenessJob, QueueView, ScoreJob, Status, ThumbnailItem, ThumbnailsJob, Work,
+    BlockingEngine, Engine, EngineBuilder, EngineHandle, Grouping, Job, JobDetail, JobId,
+    JobRequest, JobState, LivenessJob, QueueView, ScoreJob, Status, ThumbnailItem, ThumbnailsJob,
+    Work, open_pictures,
 };
 
 use super::site::{Call, Gate, Site, oembed};
@@ -99,6 +100,15 @@ impl EngineScene {
     #[must_use]
     pub fn start_with(&self, faults: Faults) -> BlockingEngine {
         let engine = self.builder(true).faults(faults);
+        engine.start().unwrap().blocking()
+    }
+
+    /// An engine that keeps the pictures it fetches, for pages to show.
+    #[must_use]
+    pub fn start_with_pictures(&mut self) -> BlockingEngine {
+        self.config.http.thumbnail_cache_folder = self.folder.path().join("pictures");
+        let pictures = open_pictures(&self.config);
+        let engine = self.builder(true).pictures(pictures);
         engine.start().unwrap().blocking()
     }
 
@@ -219,6 +229,13 @@ pub fn all_live(status: &Status) {
 pub fn stop(engine: &BlockingEngine) {
     all_live(&engine.status().unwrap());
     shut_down(engine);
+}
+
+/// The same, for tasks.
+pub async fn stop_async(engine: &EngineHandle) {
+    all_live(&engine.status().await.unwrap());
+    engine.shutdown(DRAIN).await;
+    assert!(!engine.is_lost());
 }
 
 /// Stops an engine some of whose actors had to die; what is left of it lets go in time.
