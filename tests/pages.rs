@@ -24,10 +24,8 @@ use vvv_actors::engine::{
     PictureCache, Report, SiteView, StoreError, ThumbnailStatus, ThumbnailsJob, Work, resized,
 };
 
-const VIDEOS: usize = 30;
-
 fn stage() -> EngineScene {
-    EngineScene::of(VaultSpec::new(VIDEOS))
+    EngineScene::of(VaultSpec::new(30))
 }
 
 fn view(stage: &EngineScene) -> SiteView {
