@@ -17,120 +17,25 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use support::site::{Call, Endpoint, Gate, Site, oembed};
+use support::engine::{
+    DRAIN, EngineScene, SOON, alive, all_live, liveness, request, score, stop_async as stop,
+};
+use support::site::{Endpoint, oembed};
 use support::talk::until;
-use support::vault::{Journal, Vault, VaultSpec};
-use tempfile::TempDir;
+use support::vault::{Journal, VaultSpec};
 use vvv_actors::actors::faults::{Fault, Faults, Step};
-use vvv_actors::config::Config;
-use vvv_actors::engine::{Grouping, Job, JobRequest, JobState, LockFile, PoolStatus, Queue};
+use vvv_actors::engine::{Grouping, JobState, LockFile, PoolStatus, Queue};
 use vvv_actors::{
-    Engine, EngineBuilder, EngineError, EngineEvent, EngineHandle, JobId, Liveness, News, Score,
-    Status, SubmitOptions, ThumbnailItem, Thumbnails,
+    Engine, EngineError, EngineEvent, EngineHandle, JobId, Liveness, News, Status, SubmitOptions,
 };
 
-const SOON: Duration = Duration::from_secs(20);
-const DRAIN: Duration = Duration::from_secs(5);
-
-struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    site: Site,
-    config: Config,
+/// A vault of 120 videos, and what failed is tried again at once.
+fn scene() -> EngineScene {
+    EngineScene::new(Journal::Wal).impatient()
 }
 
-impl Scene {
-    fn new() -> Self {
-        Self::with(Journal::Wal, 120)
-    }
-
-    fn with(journal: Journal, videos: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            thumbnails: site.url(""),
-            ..VaultSpec::new(videos)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        config.queues.scoring.retry_delay = Duration::from_millis(20);
-        config.queues.cleanup.retry_delay = Duration::from_millis(20);
-        Self {
-            _folder: folder,
-            vault,
-            site,
-            config,
-        }
-    }
-
-    fn builder(&self, durable: bool) -> EngineBuilder {
-        let builder = Engine::builder()
-            .config(self.config.clone())
-            .database(&self.vault.path);
-        if durable { builder.durable() } else { builder }
-    }
-
-    fn start(&self, durable: bool) -> EngineHandle {
-        self.builder(durable).start().unwrap()
-    }
-
-    fn scores(&self) -> Score {
-        Score {
-            video_ids: self.vault.ids.clone(),
-        }
-    }
-
-    fn pictures(&self, count: usize) -> Thumbnails {
-        let item = |id: &String| ThumbnailItem {
-            video_id: id.clone(),
-            thumbnail_url: self.site.thumbnail_url(id, "hqdefault.jpg"),
-        };
-        Thumbnails {
-            videos: self.vault.ids.iter().take(count).map(item).collect(),
-        }
-    }
-
-    /// Has the site answer for this video once the gate is open.
-    fn hold(&self, id: &str) -> Gate {
-        let gate = Gate::closed();
-        self.site.oembed(id, oembed::alive(id).behind(&gate));
-        gate
-    }
-
-    fn until_asked(&self, times: usize) {
-        let asked = |calls: &[Call]| calls.len() >= times;
-        assert!(self.site.wait_until(SOON, asked), "{:?}", self.site.calls());
-    }
-}
-
-fn alive(numbers: std::ops::Range<usize>) -> Vec<String> {
-    numbers.map(|n| oembed::id("alive", n)).collect()
-}
-
-fn liveness(video_ids: &[String]) -> Liveness {
-    Liveness {
-        video_ids: video_ids.to_vec(),
-        fresh: false,
-    }
-}
-
-/// Fails if an actor died.
-fn all_live(status: &Status) {
-    assert_eq!(status.restarts, 0, "{status:?}");
-    for pool in &status.pools {
-        assert!(pool.restarts == 0 && !pool.degraded, "{pool:?}");
-    }
-}
-
-/// Stops an engine none of whose actors died.
-async fn stop(engine: &EngineHandle) {
-    all_live(&engine.status().await.unwrap());
-    engine.shutdown(DRAIN).await;
-    assert!(!engine.is_lost());
+fn start(scene: &EngineScene, durable: bool) -> EngineHandle {
+    scene.builder(durable).start().unwrap()
 }
 
 /// Waits until no pool has a job in its hands.
@@ -165,15 +70,15 @@ fn runtime() -> tokio::runtime::Runtime {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn workers_of_a_host_share_one_engine() {
     for (durable, journal) in [(false, Journal::Delete), (true, Journal::Wal)] {
-        let scene = Arc::new(Scene::with(journal, 120));
-        let engine = scene.start(durable);
+        let scene = Arc::new(EngineScene::new(journal).impatient());
+        let engine = start(&scene, durable);
         let workers = (0..3).map(|worker| {
             let (engine, scene) = (engine.clone(), Arc::clone(&scene));
             tokio::spawn(async move {
                 let mut ids = alive(worker * 5..worker * 5 + 4);
                 ids.push(oembed::id("dead_", worker));
                 let mut asked = engine.submit(liveness(&ids)).await.unwrap();
-                let mut scored = engine.submit(scene.scores()).await.unwrap();
+                let mut scored = engine.submit(score(&scene.vault.ids)).await.unwrap();
                 assert_eq!(scored.jobs(), 3);
                 assert_eq!(scored.ids().len(), if durable { 3 } else { 0 });
                 let report = scored.wait().await.unwrap();
@@ -208,12 +113,12 @@ async fn workers_of_a_host_share_one_engine() {
 #[test]
 fn a_host_whose_system_stops_cuts_no_drain_short() {
     for durable in [false, true] {
-        let scene = Scene::new();
+        let scene = scene();
         let ids = alive(0..2);
         let gate = scene.hold(&ids[1]);
         let system = actix_rt::System::new();
         let (engine, mut ticket) = system.block_on(async {
-            let engine = scene.start(durable);
+            let engine = start(&scene, durable);
             let ticket = engine.submit(liveness(&ids)).await.unwrap();
             scene.until_asked(2);
             all_live(&engine.status().await.unwrap());
@@ -237,9 +142,9 @@ fn a_host_whose_system_stops_cuts_no_drain_short() {
 #[test]
 fn a_plain_thread_waits_on_the_spot() {
     for durable in [false, true] {
-        let mut scene = Scene::with(Journal::Wal, 200);
+        let mut scene = EngineScene::of(VaultSpec::new(200)).impatient();
         scene.config.queues.scoring.chunk = 1;
-        let engine = scene.start(durable).blocking();
+        let engine = start(&scene, durable).blocking();
         let ids = alive(0..2);
         let gate = scene.hold(&ids[1]);
         let mut asked = engine.submit(liveness(&ids)).unwrap();
@@ -251,7 +156,7 @@ fn a_plain_thread_waits_on_the_spot() {
         assert!(report.is_complete() && report.found.len() == 2);
         // Inside a task, where it blocks but works: a budget of the runtime's is no matter.
         let scored: usize = runtime().block_on(async {
-            let ticket = engine.submit(scene.scores()).unwrap();
+            let ticket = engine.submit(score(&scene.vault.ids)).unwrap();
             ticket
                 .map(|news| match news.unwrap() {
                     News::Found(scores) => scores.len(),
@@ -270,20 +175,14 @@ fn a_plain_thread_waits_on_the_spot() {
 
 #[test]
 fn a_plain_thread_steers_the_durable_queue() {
-    let scene = Scene::new();
-    let engine = scene.start(true).blocking();
+    let scene = scene();
+    let engine = scene.start();
     let events = engine.events();
     assert!(engine.pause(Queue::Cleanup, true).unwrap());
-    let request = |id: &String| JobRequest {
-        job: Job::Liveness(liveness(std::slice::from_ref(id))),
-        priority: Job::DEFAULT_PRIORITY,
-        delay_ms: 0,
-        unique_key: None,
-        unique_for: None,
-        trace: None,
-    };
-    let requests = alive(0..3).iter().map(request).collect();
-    let (queued, group) = engine.enqueue(requests, Grouping::None).unwrap();
+    let asked = alive(0..3);
+    let requests = asked.chunks(1).map(|id| request(liveness(id)));
+    let queued = engine.enqueue(requests.collect(), Grouping::None);
+    let (queued, group) = queued.unwrap();
     let ids: Vec<JobId> = queued
         .iter()
         .flat_map(|queued| queued.ids.clone())
@@ -299,7 +198,6 @@ fn a_plain_thread_steers_the_durable_queue() {
     assert_eq!(heard.iter().filter(cancelled).count(), 3, "{heard:?}");
     assert!(engine.alarms().unwrap().is_empty());
     let mut config = scene.config.clone();
-    config.database.path.clone_from(&scene.vault.path);
     config.queues.cleanup.workers = 1;
     engine.reload(config).unwrap();
     until("one worker is left", || {
@@ -315,18 +213,18 @@ fn a_plain_thread_steers_the_durable_queue() {
 #[tokio::test]
 async fn two_engines_do_not_disturb_each_other() {
     for durable in [false, true] {
-        let (one, other) = (Scene::new(), Scene::new());
-        let (first, second) = (one.start(durable), other.start(durable));
+        let (one, other) = (scene(), scene());
+        let (first, second) = (start(&one, durable), start(&other, durable));
         let ids = alive(0..4);
         let gate = one.hold(&ids[3]);
         let mut held = first.submit(liveness(&ids)).await.unwrap();
         one.until_asked(4);
         let mut free = second.submit(liveness(&ids)).await.unwrap();
         assert!(soon(free.wait()).await.unwrap().is_complete());
-        let mut scored = second.submit(other.scores()).await.unwrap();
+        let mut scored = second.submit(score(&other.vault.ids)).await.unwrap();
         assert!(soon(scored.wait()).await.unwrap().is_complete());
         stop(&second).await;
-        let mut scored = first.submit(one.scores()).await.unwrap();
+        let mut scored = first.submit(score(&one.vault.ids)).await.unwrap();
         assert!(soon(scored.wait()).await.unwrap().is_complete());
         gate.open();
         assert!(soon(held.wait()).await.unwrap().is_complete());
@@ -340,8 +238,8 @@ async fn two_engines_do_not_disturb_each_other() {
 
 #[tokio::test]
 async fn two_engines_with_temporary_queues_share_a_file() {
-    let scene = Scene::with(Journal::Delete, 120);
-    let (first, second) = (scene.start(false), scene.start(false));
+    let scene = EngineScene::new(Journal::Delete).impatient();
+    let (first, second) = (start(&scene, false), start(&scene, false));
     let ids = alive(0..8);
     let gate = scene.hold(&ids[3]);
     let mut held = first.submit(liveness(&ids[..4])).await.unwrap();
@@ -349,8 +247,8 @@ async fn two_engines_with_temporary_queues_share_a_file() {
     let mut free = second.submit(liveness(&ids[4..])).await.unwrap();
     assert!(soon(free.wait()).await.unwrap().is_complete());
     let (mut one, mut other) = (
-        first.submit(scene.scores()).await.unwrap(),
-        second.submit(scene.scores()).await.unwrap(),
+        first.submit(score(&scene.vault.ids)).await.unwrap(),
+        second.submit(score(&scene.vault.ids)).await.unwrap(),
     );
     for ticket in [&mut one, &mut other] {
         let report = soon(ticket.wait()).await.unwrap();
@@ -367,10 +265,10 @@ async fn two_engines_with_temporary_queues_share_a_file() {
 #[tokio::test]
 async fn an_item_named_twice_is_done_once() {
     for durable in [false, true] {
-        let mut scene = Scene::new();
+        let mut scene = scene();
         scene.config.queues.cleanup.chunk = 1;
         scene.config.queues.thumbnails.chunk = 1;
-        let engine = scene.start(durable);
+        let engine = start(&scene, durable);
         let ids = alive(0..2);
         let named = [&ids[..], &ids[..1]].concat();
         let fresh = Liveness {
@@ -393,10 +291,10 @@ async fn an_item_named_twice_is_done_once() {
 #[tokio::test]
 async fn a_drain_may_be_without_end() {
     for durable in [false, true] {
-        let scene = Scene::new();
+        let scene = scene();
         let ids = alive(0..2);
         let gate = scene.hold(&ids[1]);
-        let engine = scene.start(durable);
+        let engine = start(&scene, durable);
         let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
         scene.until_asked(2);
         let mut stopping = Box::pin(engine.shutdown(Duration::MAX));
@@ -473,11 +371,11 @@ async fn a_job_that_is_cancelled_as_it_is_claimed_is_not_begun() {
 
 /// The states that are told, and how often it was asked for.
 async fn cancel_as_it_is_claimed() -> (Vec<JobState>, usize) {
-    let mut scene = Scene::new();
+    let mut scene = scene();
     scene.config.schedule.prune.clear();
     let barrier = Barrier::default();
     let faults = barrier.at(Step::SupervisorTicks);
-    let engine = scene.builder(true).faults(faults).start().unwrap();
+    let engine = scene.start_with(faults).handle().clone();
     let events = engine.events();
     let later = SubmitOptions {
         delay: Duration::from_secs(2),
@@ -526,7 +424,7 @@ async fn cancel_as_it_is_claimed() -> (Vec<JobState>, usize) {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_writer_that_replaces_another_does_not_step_back_either() {
-    let scene = Scene::new();
+    let scene = scene();
     let nice = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&nice);
     let faults = Faults::new(move |step| {
@@ -538,15 +436,15 @@ async fn a_writer_that_replaces_another_does_not_step_back_either() {
         noted.push(rustix::process::getpriority_process(Some(thread)).unwrap());
         (noted.len() == 3).then_some(Fault::Panic)
     });
-    let engine = scene.builder(true).faults(faults).start().unwrap();
+    let engine = scene.start_with(faults).handle().clone();
     // It dies of the first or of what its start has it write.
-    let first = engine.submit(scene.scores()).await;
+    let first = engine.submit(score(&scene.vault.ids)).await;
     until_status(&engine, |status| status.restarts > 0).await;
     drop(first);
     let mut ticket = soon(async {
         // What it had in its hands may or may not be done: it is handed in again.
         loop {
-            if let Ok(ticket) = engine.submit(scene.scores()).await {
+            if let Ok(ticket) = engine.submit(score(&scene.vault.ids)).await {
                 break ticket;
             }
         }
@@ -554,7 +452,7 @@ async fn a_writer_that_replaces_another_does_not_step_back_either() {
     .await;
     soon(ticket.wait()).await.unwrap();
     assert_eq!(engine.status().await.unwrap().restarts, 1);
-    engine.shutdown(Duration::from_secs(5)).await;
+    engine.shutdown(DRAIN).await;
     let ours = rustix::process::getpriority_process(None).unwrap();
     assert!(
         nice.lock().unwrap().iter().all(|nice| *nice == ours),
@@ -573,13 +471,13 @@ fn is_open(path: &Path) -> bool {
 
 #[tokio::test]
 async fn the_queue_is_held_until_the_last_thread_has_ended() {
-    let scene = Scene::new();
+    let scene = scene();
     let barrier = Barrier::default();
     barrier.close();
     let faults = barrier.at(Step::ScoringWorks);
-    let engine = scene.builder(true).faults(faults).start().unwrap();
+    let engine = scene.start_with(faults).handle().clone();
     let events = engine.events();
-    let _ticket = engine.submit(scene.scores()).await.unwrap();
+    let _ticket = engine.submit(score(&scene.vault.ids)).await.unwrap();
     barrier.until_somebody_is_held();
     let stopping = engine.clone();
     let stopping = tokio::spawn(async move { stopping.shutdown(Duration::ZERO).await });
@@ -600,12 +498,12 @@ async fn the_queue_is_held_until_the_last_thread_has_ended() {
 #[tokio::test]
 async fn cancelled_work_is_dropped_and_listed() {
     for durable in [false, true] {
-        let mut scene = Scene::new();
+        let mut scene = scene();
         scene.config.queues.cleanup.workers = 1;
         scene.config.queues.cleanup.chunk = 2;
         let ids = alive(0..7);
         let _gate = scene.hold(&ids[1]);
-        let engine = scene.start(durable);
+        let engine = start(&scene, durable);
         let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
         assert_eq!(ticket.jobs(), 4);
         scene.until_asked(2);
@@ -630,8 +528,8 @@ async fn cancelled_work_is_dropped_and_listed() {
 #[tokio::test]
 async fn work_waits_for_its_time_and_can_be_cancelled_before_it() {
     for durable in [false, true] {
-        let scene = Scene::new();
-        let engine = scene.start(durable);
+        let scene = scene();
+        let engine = start(&scene, durable);
         let ids = alive(0..2);
         let later = SubmitOptions {
             delay: Duration::from_secs(3600),
@@ -657,7 +555,7 @@ async fn work_waits_for_its_time_and_can_be_cancelled_before_it() {
 #[tokio::test]
 async fn a_job_without_an_answer_is_reported_with_what_it_left() {
     for durable in [false, true] {
-        let mut scene = Scene::new();
+        let mut scene = scene();
         scene.config.queues.cleanup.max_retries = 0;
         scene.config.queues.cleanup.chunk = 3;
         let struck = AtomicUsize::new(0);
@@ -680,13 +578,13 @@ async fn a_job_without_an_answer_is_reported_with_what_it_left() {
 
 #[tokio::test]
 async fn a_key_names_work_that_is_queued_once() {
-    let scene = Scene::new();
-    let engine = scene.start(true);
+    let scene = scene();
+    let engine = start(&scene, true);
     let nightly = SubmitOptions {
         unique_key: Some("nightly".to_owned()),
         ..SubmitOptions::default()
     };
-    let submit = || engine.submit_with(scene.scores(), nightly.clone());
+    let submit = || engine.submit_with(score(&scene.vault.ids), nightly.clone());
     let (mut first, mut second) = (submit().await.unwrap(), submit().await.unwrap());
     assert_eq!(first.ids().len(), 3);
     assert_eq!(first.ids(), second.ids());
@@ -698,8 +596,10 @@ async fn a_key_names_work_that_is_queued_once() {
     let report = soon(submit().await.unwrap().wait()).await.unwrap();
     assert_eq!(report.found.len(), 120);
     stop(&engine).await;
-    let engine = scene.start(false);
-    let refused = engine.submit_with(scene.scores(), nightly.clone()).await;
+    let engine = start(&scene, false);
+    let refused = engine
+        .submit_with(score(&scene.vault.ids), nightly.clone())
+        .await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("durable"), "{refused}");
     stop(&engine).await;
@@ -708,12 +608,12 @@ async fn a_key_names_work_that_is_queued_once() {
 #[tokio::test]
 async fn who_waits_for_a_stopped_engine_is_told_and_durable_work_stays() {
     for durable in [false, true] {
-        let mut scene = Scene::new();
+        let mut scene = scene();
         scene.config.queues.cleanup.chunk = 1;
         scene.config.queues.cleanup.workers = 2;
         let ids = alive(0..6);
         let gate = scene.hold(&ids[1]);
-        let engine = scene.start(durable);
+        let engine = start(&scene, durable);
         let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
         let first = soon(ticket.next()).await.unwrap().unwrap();
         assert!(matches!(first, News::Found(found) if !found.is_empty()));
@@ -731,14 +631,12 @@ async fn who_waits_for_a_stopped_engine_is_told_and_durable_work_stays() {
         assert!(ticket.cancel().await.is_err());
         gate.open();
         if durable {
-            let engine = scene.start(true);
+            let engine = start(&scene, true);
             scene.until_asked(ids.len() + 1);
-            let deadline = Instant::now() + SOON;
             let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
-            while scene.vault.ask(left) != "0" {
-                assert!(Instant::now() < deadline, "the jobs are not done");
-                tokio::task::yield_now().await;
-            }
+            scene
+                .vault
+                .until("the jobs are done", left, |left| left == 0);
             stop(&engine).await;
         }
     }
@@ -747,10 +645,10 @@ async fn who_waits_for_a_stopped_engine_is_told_and_durable_work_stays() {
 #[tokio::test]
 async fn an_engine_that_nobody_holds_stops() {
     for durable in [false, true] {
-        let scene = Scene::new();
+        let scene = scene();
         let ids = alive(0..2);
         let _gate = scene.hold(&ids[1]);
-        let engine = scene.start(durable);
+        let engine = start(&scene, durable);
         let mut ticket = engine.submit(liveness(&ids)).await.unwrap();
         scene.until_asked(2);
         all_live(&engine.status().await.unwrap());
@@ -763,10 +661,10 @@ async fn an_engine_that_nobody_holds_stops() {
 #[tokio::test]
 async fn work_cancelled_as_soon_as_it_is_submitted_is_not_begun_later() {
     for durable in [false, true] {
-        let mut scene = Scene::with(Journal::Wal, 1200);
+        let mut scene = EngineScene::of(VaultSpec::new(1200)).impatient();
         scene.config.queues.scoring.chunk = 1;
-        let engine = scene.start(durable);
-        let mut ticket = engine.submit(scene.scores()).await.unwrap();
+        let engine = start(&scene, durable);
+        let mut ticket = engine.submit(score(&scene.vault.ids)).await.unwrap();
         let cancelled = soon(ticket.cancel()).await.unwrap();
         let report = soon(ticket.wait()).await.unwrap();
         assert!(report.failures.is_empty(), "{report:?}");
@@ -777,7 +675,7 @@ async fn work_cancelled_as_soon_as_it_is_submitted_is_not_begun_later() {
         if durable {
             let ended = "state = 'cancelled' OR state = 'succeeded'";
             let left = format!("SELECT count(*) FROM vvv_jobs WHERE NOT ({ended})");
-            assert_eq!(scene.vault.ask(&left), "0");
+            assert_eq!(scene.vault.number(&left), 0);
         }
         stop(&engine).await;
     }
@@ -796,7 +694,7 @@ fn the_docs_name_the_rusqlite_in_use() {
 #[tokio::test]
 async fn who_waits_for_an_engine_that_dies_is_told() {
     for durable in [false, true] {
-        let scene = Scene::new();
+        let scene = scene();
         let ids = alive(0..2);
         let _gate = scene.hold(&ids[1]);
         let dies = Arc::new(AtomicUsize::new(0));
@@ -818,10 +716,10 @@ async fn who_waits_for_an_engine_that_dies_is_told() {
 
 #[tokio::test]
 async fn a_job_whose_row_somebody_deletes_is_named() {
-    let scene = Scene::new();
-    let engine = scene.start(true);
+    let scene = scene();
+    let engine = start(&scene, true);
     engine.pause(Queue::Scoring, true).await.unwrap();
-    let mut ticket = engine.submit(scene.scores()).await.unwrap();
+    let mut ticket = engine.submit(score(&scene.vault.ids)).await.unwrap();
     let gone = ticket.ids()[1];
     let site = scene.vault.connect();
     site.execute("DELETE FROM vvv_jobs WHERE id = ?1", [gone.0])
@@ -839,10 +737,10 @@ async fn a_job_whose_row_somebody_deletes_is_named() {
 
 #[tokio::test]
 async fn events_are_a_stream_that_ends_with_the_engine() {
-    let scene = Scene::new();
-    let engine = scene.start(true);
+    let scene = scene();
+    let engine = start(&scene, true);
     let events = engine.events();
-    let mut ticket = engine.submit(scene.scores()).await.unwrap();
+    let mut ticket = engine.submit(score(&scene.vault.ids)).await.unwrap();
     let ids = ticket.ids().to_vec();
     assert!(soon(ticket.wait()).await.unwrap().is_complete());
     stop(&engine).await;
@@ -882,10 +780,10 @@ fn nothing_of_the_process_is_changed() {
         }
     }));
     let signals = handled_signals();
-    let scene = Scene::new();
+    let scene = scene();
     for durable in [false, true] {
-        let engine = scene.start(durable).blocking();
-        let mut ticket = engine.submit(scene.scores()).unwrap();
+        let engine = start(&scene, durable).blocking();
+        let mut ticket = engine.submit(score(&scene.vault.ids)).unwrap();
         assert!(ticket.wait().unwrap().is_complete());
         all_live(&engine.status().unwrap());
         engine.shutdown(DRAIN);
@@ -906,17 +804,12 @@ fn an_engine_without_a_database_says_so() {
         future
     }
     is_shared::<EngineHandle>();
-    let scene = Scene::new();
-    let engine = scene.start(false);
+    let scene = scene();
+    let engine = Engine::builder().database(&scene.vault.path);
+    let engine = engine.start().unwrap();
     let held = engine.clone();
     let stopping = is_sent(async move {
-        let mut ticket = held
-            .submit(Liveness {
-                video_ids: vec![],
-                fresh: false,
-            })
-            .await
-            .unwrap();
+        let mut ticket = held.submit(liveness(&[])).await.unwrap();
         let cancelled = ticket.cancel().await.unwrap();
         assert_eq!(
             (cancelled, ticket.wait().await.unwrap().found.len()),
