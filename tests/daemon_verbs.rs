@@ -293,13 +293,11 @@ fn what_was_not_done_is_named_and_what_is_there_is_shown() {
 
 #[test]
 fn a_lock_of_anothers_delays_and_fails_nothing() {
-    let mut scene = Scene::with(PROGRAM, Journal::Delete, |_, path| {
-        VaultSpec {
-            journal: Journal::Delete,
-            ..VaultSpec::new(1)
-        }
-        .create(path)
-    });
+    let spec = VaultSpec {
+        journal: Journal::Delete,
+        ..VaultSpec::new(1)
+    };
+    let mut scene = Scene::of(PROGRAM, spec);
     name_daemon(&mut scene);
     let daemon = Daemon::start(&scene, &[]);
     let id = daemon.call(

@@ -244,14 +244,11 @@ fn a_deadline_that_is_not_reached_changes_nothing() {
 
 /// A vault of which another process, the test, holds every lock until the connection goes.
 fn locked() -> (Scene, BatchFile, Connection) {
-    let scene = Scene::with(PROGRAM, Journal::Delete, |site, path| {
-        let thumbnails = site.url("");
-        let spec = VaultSpec {
-            thumbnails,
-            ..VaultSpec::new(5)
-        };
-        spec.create(path)
-    });
+    let spec = VaultSpec {
+        journal: Journal::Delete,
+        ..VaultSpec::new(5)
+    };
+    let scene = Scene::of(PROGRAM, spec);
     let file = BatchFile::of_vault(&scene.vault);
     let holder = scene.vault.connect();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
