@@ -293,11 +293,7 @@ fn what_was_not_done_is_named_and_what_is_there_is_shown() {
 
 #[test]
 fn a_lock_of_anothers_delays_and_fails_nothing() {
-    let spec = VaultSpec {
-        journal: Journal::Delete,
-        ..VaultSpec::new(1)
-    };
-    let mut scene = Scene::of(PROGRAM, spec);
+    let mut scene = Scene::of(PROGRAM, VaultSpec::new(1).journal(Journal::Delete));
     name_daemon(&mut scene);
     let daemon = Daemon::start(&scene, &[]);
     let id = daemon.call(

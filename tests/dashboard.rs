@@ -542,10 +542,7 @@ async fn why_a_job_waits_for_its_provider_has_a_line() {
 
 #[actix_rt::test]
 async fn an_overview_of_a_file_that_is_held_says_what_it_lacks() {
-    let scene = Scene::with(VaultSpec {
-        journal: Journal::Delete,
-        ..VaultSpec::new(3)
-    });
+    let scene = Scene::with(VaultSpec::new(3).journal(Journal::Delete));
     let pages = Pages::of(scene.web(), "").await;
     let (cookie, _) = pages.log_in("look").await;
     let site = scene.vault.connect();

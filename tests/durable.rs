@@ -127,8 +127,7 @@ fn a_running_job_is_cancelled_and_tried_again() {
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(scene.job(id).summary.state, JobState::Cancelled);
     // The worker is free again though the site never answered.
-    let other = enqueue(&engine, liveness(&ids[..1]))[0];
-    scene.wait_for(other, JobState::Succeeded);
+    scene.work_off(&engine, liveness(&ids[..1]));
     gate.open();
     assert_eq!(engine.retry(vec![id]).unwrap(), [id]);
     let job = scene.wait_for(id, JobState::Succeeded);
@@ -185,10 +184,7 @@ fn a_new_configuration_is_taken_over_while_jobs_run() {
     );
     assert_eq!(reloaded.needs_restart, ["database.path"]);
     assert_eq!(workers(), [1, 8, 3]);
-    let ids = enqueue(&engine, score(&scene.vault.ids));
-    for id in ids {
-        scene.wait_for(id, JobState::Succeeded);
-    }
+    scene.work_off(&engine, score(&scene.vault.ids));
     stop(&engine);
 }
 
@@ -199,8 +195,7 @@ fn what_was_asked_by_an_earlier_job_is_asked_again_by_the_next() {
     let engine = scene.start();
     let ids = alive(0..12);
     for round in 1..=3 {
-        for id in enqueue(&engine, liveness(&ids)) {
-            let job = scene.wait_for(id, JobState::Succeeded);
+        for job in scene.work_off(&engine, liveness(&ids)) {
             let Findings::Liveness(found) = Findings::from_json(&job.result.unwrap()).unwrap()
             else {
                 panic!("another kind")

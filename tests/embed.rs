@@ -633,10 +633,7 @@ async fn who_waits_for_a_stopped_engine_is_told_and_durable_work_stays() {
         if durable {
             let engine = start(&scene, true);
             scene.until_asked(ids.len() + 1);
-            let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
-            scene
-                .vault
-                .until("the jobs are done", left, |left| left == 0);
+            scene.vault.until_all_succeeded();
             stop(&engine).await;
         }
     }

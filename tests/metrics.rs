@@ -311,8 +311,7 @@ fn deaths_parks_and_alarms_are_counted_and_scraped() {
     let (trap, faults) = Trap::new();
     let engine = scene.start_with(faults);
     trap.arm(THUMBNAILS);
-    let id = enqueue(&engine, scene.pictures(1));
-    scene.wait_for(id[0], JobState::Succeeded);
+    scene.work_off(&engine, scene.pictures(1));
     enqueue(&engine, liveness(&[oembed::id("s429_", 1)]));
     let seen = wait_for(
         &engine,
@@ -423,11 +422,9 @@ fn what_a_lost_attempt_reused_is_counted_once() {
     let (trap, faults) = Trap::new();
     let engine = scene.start_with(faults);
     let ids = alive(1..3);
-    let known = enqueue(&engine, liveness(&ids[..1]));
-    scene.wait_for(known[0], JobState::Succeeded);
+    scene.work_off(&engine, liveness(&ids[..1]));
     trap.arm(LIVENESS);
-    let both = enqueue(&engine, liveness(&ids));
-    scene.wait_for(both[0], JobState::Succeeded);
+    scene.work_off(&engine, liveness(&ids));
     let outcome =
         |outcome| format!(r#"vvv_job_outcomes_total{{kind="liveness",outcome="{outcome}"}}"#);
     let (succeeded, retried) = (outcome("succeeded"), outcome("retried"));
@@ -441,9 +438,7 @@ fn what_a_lost_attempt_reused_is_counted_once() {
 fn two_engines_of_one_process_do_not_mix() {
     let (one, other) = (scene(Journal::Wal), scene(Journal::Wal));
     let (worked, idle) = (one.start(), other.start());
-    for id in enqueue(&worked, score(&one.vault.ids)) {
-        one.wait_for(id, JobState::Succeeded);
-    }
+    one.work_off(&worked, score(&one.vault.ids));
     let scored = r#"vvv_items_total{kind="score",verdict="scored"}"#;
     wait_for(&worked, &[(scored, 118.0)]);
     assert_eq!(seen(&idle).value(scored), 0.0);
@@ -517,9 +512,7 @@ fn a_scrape_needs_a_token_where_there_are_any() {
 fn prometheus_reads_every_line() {
     let scene = scene(Journal::Wal);
     let engine = scene.start();
-    for id in enqueue(&engine, score(&scene.vault.ids)) {
-        scene.wait_for(id, JobState::Succeeded);
-    }
+    scene.work_off(&engine, score(&scene.vault.ids));
     let text = scrape(&engine);
     stop(&engine);
     let read = Exposition::read(&text);

@@ -14,10 +14,10 @@ mod support;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use support::article;
 use support::batch_file::BatchFile;
+use support::engine::stop;
 use support::scene::Scene;
 use support::site::oembed;
 use support::vault::{Journal, Vault, VaultSpec};
@@ -74,19 +74,13 @@ fn ask_old(program: &Path, vault: &Vault) -> HashMap<String, String> {
 /// What the old SQLite queued is done by a durable engine.
 fn worked_off(vault: &Vault) {
     assert_eq!(vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
-    let config = vvv_actors::Config::defaults().unwrap();
     let engine = vvv_actors::Engine::builder()
-        .config(config)
         .database(vault.path.clone())
         .durable()
-        .start()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while vault.ask("SELECT state FROM vvv_jobs") != "succeeded" {
-        assert!(Instant::now() < deadline, "the job is not done");
-        std::thread::yield_now();
-    }
-    engine.blocking().shutdown(Duration::from_secs(5));
+        .start();
+    let engine = engine.unwrap().blocking();
+    vault.until_all_succeeded();
+    stop(&engine);
 }
 
 #[test]
@@ -95,11 +89,7 @@ fn an_old_sqlite_reads_and_writes_the_file_we_worked_on() {
         return;
     };
     for journal in Journal::ALL {
-        let spec = VaultSpec {
-            journal,
-            ..VaultSpec::new(VIDEOS)
-        };
-        let scene = Scene::of(PROGRAM, spec);
+        let scene = Scene::of(PROGRAM, VaultSpec::new(VIDEOS).journal(journal));
         let vault = &scene.vault;
         let before = vault.copy_to(&scene.path("before.db"));
         let gone: Vec<String> = (0..3).map(|n| oembed::id("dead_", n)).collect();

@@ -175,8 +175,7 @@ fn a_wal_is_folded_back_when_idle_and_at_a_stop_unless_somebody_else_does() {
             .unwrap();
         let engine = scene.start();
         enqueue(&engine, &scene.vault.ids).unwrap();
-        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
-        scene.vault.until("the job ends", left, |left| left == 0);
+        scene.vault.until_all_succeeded();
         stop(&engine);
         let wal = scene.vault.path.with_extension("db-wal");
         let size = fs::metadata(&wal).unwrap().len();
@@ -193,11 +192,11 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
         };
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
-        let spec = VaultSpec {
-            journal,
-            ..VaultSpec::new(120)
-        };
-        let mut scene = EngineScene::at(&disk.path("vault.db"), folder, spec);
+        let mut scene = EngineScene::at(
+            &disk.path("vault.db"),
+            folder,
+            VaultSpec::new(120).journal(journal),
+        );
         scene.config.alerts.command = vec![
             "sh".to_owned(),
             "-c".to_owned(),
@@ -229,10 +228,7 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
         assert_eq!(alarms(&engine), [AlarmKind::StorageFull]);
         disk.free();
         let begun = Instant::now();
-        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
-        scene
-            .vault
-            .until("all that was queued ends", left, |left| left == 0);
+        scene.vault.until_all_succeeded();
         assert!(begun.elapsed() < Duration::from_secs(10));
         let rows = scene.vault.number("SELECT count(*) FROM vvv_jobs");
         assert_eq!(usize::try_from(rows).unwrap(), queued.len());
@@ -334,10 +330,7 @@ fn a_pool_that_dies_too_often_raises_an_alarm_until_it_is_back() {
     enqueue(&engine, &scene.vault.ids).unwrap();
     until_alarms(&engine, &[AlarmKind::RestartsSpent]);
     until_alarms(&engine, &[]);
-    let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
-    scene
-        .vault
-        .until("all that was queued ends", left, |left| left == 0);
+    scene.vault.until_all_succeeded();
     shut_down(&engine);
 }
 
@@ -379,10 +372,7 @@ fn a_database_replaced_or_removed_stops_the_engine_and_the_new_one_is_left_alone
             enqueue(&engine, &scene.vault.ids).unwrap();
             let path = &scene.vault.path;
             let other = path.with_file_name("other.db");
-            let new = VaultSpec {
-                journal,
-                ..VaultSpec::new(3)
-            };
+            let new = VaultSpec::new(3).journal(journal);
             let _ = new.create(&other);
             if replaced {
                 for suffix in ["-wal", "-shm", "-journal"] {

@@ -195,11 +195,7 @@ fn a_missing_index_is_warned_of_once() {
 }
 
 fn scene_in(journal: Journal, videos: usize) -> Scene {
-    let spec = VaultSpec {
-        journal,
-        ..VaultSpec::new(videos)
-    };
-    Scene::of(PROGRAM, spec)
+    Scene::of(PROGRAM, VaultSpec::new(videos).journal(journal))
 }
 
 /// Holds the write lock for three seconds, from a moment the caller chooses.

@@ -33,10 +33,7 @@ impl DaemonScene {
     #[must_use]
     pub fn at(path: &Path, folder: TempDir, journal: Journal, videos: usize) -> Self {
         let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            ..VaultSpec::new(videos)
-        };
+        let spec = VaultSpec::new(videos).journal(journal);
         let vault = spec.on(&site).create(path);
         Self {
             folder,

@@ -37,10 +37,7 @@ impl EngineScene {
     /// A vault of 120 ordinary videos, which are three jobs to score.
     #[must_use]
     pub fn new(journal: Journal) -> Self {
-        Self::of(VaultSpec {
-            journal,
-            ..VaultSpec::new(120)
-        })
+        Self::of(VaultSpec::new(120).journal(journal))
     }
 
     /// A vault as described, its thumbnails on the site.
@@ -136,6 +133,14 @@ impl EngineScene {
             assert!(Instant::now() < deadline, "never {state:?}: {job:?}");
             std::thread::yield_now();
         }
+    }
+
+    /// Has work done well, by an engine on the queue in the file.
+    #[track_caller]
+    pub fn work_off(&self, engine: &BlockingEngine, work: impl Work) -> Vec<JobDetail> {
+        let ids = enqueue(engine, work);
+        let done = ids.iter().map(|id| self.wait_for(*id, JobState::Succeeded));
+        done.collect()
     }
 
     /// A look at the thumbnails of the first videos.

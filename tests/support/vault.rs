@@ -83,6 +83,12 @@ impl VaultSpec {
         }
     }
 
+    /// In this journal mode.
+    #[must_use]
+    pub fn journal(self, journal: Journal) -> Self {
+        Self { journal, ..self }
+    }
+
     /// Has the thumbnails on a site of ours.
     #[must_use]
     pub fn on(self, site: &Site) -> Self {
@@ -220,6 +226,13 @@ impl Vault {
             assert!(Instant::now() < deadline, "{what}: {number}");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until every job of the queue in the file has succeeded.
+    #[track_caller]
+    pub fn until_all_succeeded(&self) {
+        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        self.until("all jobs succeed", left, |left| left == 0);
     }
 
     /// What SQLite says of the file's health; `ok` if it is well.
