@@ -194,7 +194,7 @@ fn a_daemon_on_a_full_disk_refuses_work_by_name_and_loses_none_it_answered_for()
             taken.push(site.last_insert_rowid().to_string());
         }
         drop(site);
-        let alarms = client.call("daemon.status", &json!({}))["alarms"].clone();
+        let alarms = client.call("daemon.status", json!({}))["alarms"].clone();
         assert!(alarms.to_string().contains("the disk is full"), "{alarms}");
         disk.free();
         let freed = Instant::now();

@@ -20,10 +20,18 @@ use support::daemon::DaemonScene;
 use support::disk::Disk;
 use support::engine::{EngineScene, SOON, request, score, shut_down, stop};
 use support::run::Run;
+use support::talk::until;
 use support::vault::{Journal, VaultSpec};
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Checkpoint;
 use vvv_actors::engine::{AlarmKind, BlockingEngine, EngineError, Grouping, JobId, Lost};
+
+/// A command that does something first and then keeps what it was told.
+fn command(first: &str, told: &Path) -> Vec<String> {
+    let script = format!("{first} cat >>\"$0\"; echo >>\"$0\"");
+    let told = told.display().to_string();
+    ["sh", "-c", &script, &told].map(str::to_owned).to_vec()
+}
 
 fn enqueue(engine: &BlockingEngine, ids: &[String]) -> Result<JobId, EngineError> {
     let (queued, _) = engine.enqueue(vec![request(score(ids))], Grouping::None)?;
@@ -190,19 +198,10 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
         let Some(disk) = Disk::mount(16 * 1024) else {
             return;
         };
-        let folder = tempfile::tempdir().unwrap();
-        let told = folder.path().join("told");
-        let mut scene = EngineScene::at(
-            &disk.path("vault.db"),
-            folder,
-            VaultSpec::new(120).journal(journal),
-        );
-        scene.config.alerts.command = vec![
-            "sh".to_owned(),
-            "-c".to_owned(),
-            "cat >>\"$0\"; echo >>\"$0\"".to_owned(),
-            told.display().to_string(),
-        ];
+        let spec = VaultSpec::new(120).journal(journal);
+        let mut scene = EngineScene::at(&disk.path("vault.db"), spec);
+        let told = scene.folder.path().join("told");
+        scene.config.alerts.command = command("", &told);
         scene.config.alerts.min_interval = Duration::ZERO;
         let engine = scene.start();
         assert_eq!(alarms(&engine), []);
@@ -235,15 +234,10 @@ fn a_full_disk_refuses_work_and_loses_none_and_it_goes_on_when_there_is_room() {
         enqueue(&engine, &["a".to_owned()]).unwrap();
         until_alarms(&engine, &[]);
         // The command hears of both, one run after the other.
-        let deadline = Instant::now() + SOON;
-        let told = loop {
-            let told = fs::read_to_string(&told).unwrap_or_default();
-            if told.contains(r#""raised":false"#) {
-                break told;
-            }
-            assert!(Instant::now() < deadline, "{told}");
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let told = until("it is told that there is room", || {
+            let told = fs::read_to_string(&told).ok()?;
+            told.contains(r#""raised":false"#).then_some(told)
+        });
         let first: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
         assert_eq!(first["changes"][0]["kind"], "storage_full", "{told}");
         assert_eq!(first["changes"][0]["raised"], true, "{told}");
@@ -280,18 +274,11 @@ fn a_damaged_file_is_found_after_an_unclean_stop() {
     stop(&engine);
 }
 
-/// A command that takes its time and then keeps what it was told.
-fn slow_command(told: &Path) -> Vec<String> {
-    let script = "sleep 0.5; cat >>\"$0\"; echo >>\"$0\"";
-    let told = told.display().to_string();
-    ["sh", "-c", script, &told].map(str::to_owned).to_vec()
-}
-
 #[test]
 fn what_ends_the_engine_is_told_before_it_is_gone() {
     let mut scene = EngineScene::new(Journal::Wal);
     let told = scene.vault.path.with_file_name("told");
-    scene.config.alerts.command = slow_command(&told);
+    scene.config.alerts.command = command("sleep 0.5;", &told);
     let engine = scene.start();
     fs::remove_file(&scene.vault.path).unwrap();
     until_lost(&engine);
@@ -301,7 +288,7 @@ fn what_ends_the_engine_is_told_before_it_is_gone() {
     for header in [0, 100] {
         let mut scene = EngineScene::new(Journal::Delete);
         let told = scene.vault.path.with_file_name("told");
-        scene.config.alerts.command = slow_command(&told);
+        scene.config.alerts.command = command("sleep 0.5;", &told);
         let mut bytes = fs::read(&scene.vault.path).unwrap();
         bytes[header..4096].fill(0xEE);
         fs::write(&scene.vault.path, bytes).unwrap();

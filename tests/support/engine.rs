@@ -45,12 +45,16 @@ impl EngineScene {
     pub fn of(spec: VaultSpec) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("vault.db");
-        Self::at(&path, folder, spec)
+        Self::in_folder(folder, &path, spec)
     }
 
     /// The same with the vault in a place of its own.
     #[must_use]
-    pub fn at(path: &Path, folder: TempDir, spec: VaultSpec) -> Self {
+    pub fn at(path: &Path, spec: VaultSpec) -> Self {
+        Self::in_folder(TempDir::new().unwrap(), path, spec)
+    }
+
+    fn in_folder(folder: TempDir, path: &Path, spec: VaultSpec) -> Self {
         let site = Site::start();
         let vault = spec.on(&site).create(path);
         let mut config = Config::defaults().unwrap();
@@ -81,7 +85,6 @@ impl EngineScene {
     }
 
     /// An engine to be, on the queue in the file or on one of its own.
-    #[must_use]
     pub fn builder(&self, durable: bool) -> EngineBuilder {
         let builder = Engine::builder().config(self.config.clone());
         if durable { builder.durable() } else { builder }
