@@ -14,7 +14,8 @@ const SITE: &str = "127.0.0.1:8080";
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     Connection::open(DATABASE)?.execute_batch(include_str!("embed.sql"))?;
-    let engine = Engine::builder().database(DATABASE).durable().start()?;
+    let engine = Engine::builder().database(DATABASE).durable();
+    let engine = engine.keep_pictures().start()?;
     let served = serve(engine.clone()).await;
     // Ctrl-C stopped the server, or it never began; what the engine has in its hands may end.
     engine.shutdown(Duration::from_secs(10)).await;
@@ -31,7 +32,7 @@ async fn serve(engine: EngineHandle) -> Result<(), Box<dyn Error>> {
             .route("/videos/{id}", web::get().to(video))
     };
     // Whoever looks at the dashboard would hold up the stop; `Web::close` is the gentler way.
-    let server = HttpServer::new(app).shutdown_timeout(1);
+    let server = HttpServer::new(app).shutdown_timeout(3);
     writeln!(std::io::stdout(), "http://{SITE}/background/")?;
     Ok(server.bind(SITE)?.run().await?)
 }

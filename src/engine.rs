@@ -81,8 +81,8 @@ use crate::store::QueueHome;
 pub use crate::store::{
     CappedCount, CheckFilter, CheckedThumbnail, CheckedVideo, Enqueued, FollowUps, GroupId,
     GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest, JobState, JobSummary,
-    LeaderboardFilter, LeaderboardRow, MINUTES, NoSuchPlace, Page, PageCursor, QueueRate,
-    QueueSummary, ROWS_A_PAGE, SelectedVideo, Selection, StoreError, Tally,
+    LeaderboardFilter, LeaderboardRow, LeftAlone, MINUTES, NoSuchPlace, Page, PageCursor,
+    QueueRate, QueueSummary, ROWS_A_PAGE, SelectedVideo, Selection, Steered, StoreError, Tally,
 };
 use crate::{fetch, store};
 

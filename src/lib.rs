@@ -169,8 +169,8 @@
 //!   means.
 //! - [`actors`] carry: a struct, its messages, a handler each, and calls into the three above.
 //! - [`engine`] owns the thread and the System the actors live in, and how they stop.
-//! - [`face`] is how people and programs reach it: a command line, and a daemon on a Unix socket.
-//!   It parses, calls and prints.
+//! - [`face`] is how people and programs reach it: a command line, a daemon on a Unix socket, and the
+//!   web. It parses, calls and prints.
 //!
 //! `tests/house.rs` reads the sources and fails on any other arrow, on SQL outside [`store`], and
 //! on the crate `actix` inside [`domain`], [`store`], [`fetch`] or [`config`].

@@ -678,3 +678,29 @@ async fn assets_are_kept_by_their_hash() {
     assert_eq!(bare.header("cache-control"), "no-cache");
     scene.end().await;
 }
+
+#[actix_rt::test]
+async fn a_page_that_is_asked_otherwise_says_what_it_takes() {
+    let scene = Scene::new();
+    let pages = Pages::of(scene.web(), "/vvv").await;
+    let act = ("Authorization", "Bearer act");
+    for (request, taken) in [
+        (post("/vvv/", &[]), "GET, HEAD"),
+        (post("/vvv/jobs", &[]), "GET, HEAD"),
+        (post("/vvv/links.csv", &[]), "GET, HEAD"),
+        (TestRequest::delete().uri("/vvv/login"), "GET, HEAD, POST"),
+        (get("/vvv/act/jobs"), "POST"),
+        (get("/vvv/logout"), "POST"),
+    ] {
+        let answer = pages.ask(request.insert_header(act), None).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("allow")),
+            (405, taken),
+            "{}",
+            answer.body
+        );
+        assert!(answer.header("content-type").starts_with("text/html"));
+        assert!(answer.body.contains("That cannot be done here"));
+    }
+    scene.end().await;
+}

@@ -123,13 +123,13 @@ fn a_running_job_is_cancelled_and_tried_again() {
     });
     let began = Instant::now();
     let cancelled = engine.cancel(vec![id]).unwrap();
-    assert_eq!(cancelled, [id]);
+    assert_eq!(cancelled.done, [id]);
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(scene.job(id).summary.state, JobState::Cancelled);
     // The worker is free again though the site never answered.
     scene.work_off(&engine, liveness(&ids[..1]));
     gate.open();
-    assert_eq!(engine.retry(vec![id]).unwrap(), [id]);
+    assert_eq!(engine.retry(vec![id]).unwrap().done, [id]);
     let job = scene.wait_for(id, JobState::Succeeded);
     let found = Findings::from_json(&job.result.unwrap()).unwrap();
     assert_eq!(found.len(), 2);

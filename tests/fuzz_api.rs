@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use support::engine::{EngineScene, stop};
-use support::http::{Answer, Server};
+use support::http::{Answer, Events, Request, Server};
 use support::vault::VaultSpec;
 
 use cases::{Case, Cases};
@@ -117,4 +117,44 @@ fn judge(document: &Document, operation: &Operation, answer: &Answer) -> Result<
         return Err(format!("the problem tells another status: {body}"));
     }
     Ok(())
+}
+
+#[test]
+fn what_a_stream_tells_is_documented_too() {
+    let scene = EngineScene::of(VaultSpec::new(1));
+    let engine = scene.start();
+    let server = Server::open(&engine, "");
+    // The first event says that some were missed.
+    let listen = Request::new("GET", "/api/v1/events").header("Last-Event-ID", "of another run");
+    let events = Events::of(server.send(&listen));
+    server
+        .post("/api/v1/queues/scoring/pause", &json!({}))
+        .well();
+    let work = json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}});
+    server.post("/api/v1/jobs", &work).well();
+    let document = Document::read();
+    let operations = document.operations();
+    let stream = operations.iter().find(|it| it.path == "/events").unwrap();
+    let stream = &stream.described["responses"]["200"]["content"]["text/event-stream"]["schema"];
+    let described = stream["contentSchema"]["items"]["oneOf"]
+        .as_array()
+        .unwrap();
+    let described: Vec<_> = described.iter().map(|it| &it["properties"]).collect();
+    let mut heard = BTreeSet::new();
+    for event in events.take(3) {
+        let schema = described
+            .iter()
+            .find(|it| it["event"]["const"] == *event.name);
+        let data = &schema.unwrap()["data"]["contentSchema"];
+        assert_ne!(data, &json!(null), "{event:?}");
+        document.check(data, &event.data).unwrap();
+        assert!(document.check(data, &json!({})).is_err(), "{data}");
+        heard.insert(event.name);
+    }
+    let named = described
+        .iter()
+        .map(|it| it["event"]["const"].as_str().unwrap());
+    assert_eq!(heard, named.map(str::to_owned).collect());
+    drop(server);
+    stop(&engine);
 }

@@ -58,12 +58,24 @@ fn until_alarms(engine: &BlockingEngine, wanted: &[AlarmKind]) {
 
 /// Waits until an engine has noticed that its database is not there any more.
 #[track_caller]
-fn until_lost(engine: &BlockingEngine) {
+fn until_replaced(engine: &BlockingEngine) {
     let deadline = Instant::now() + SOON / 2;
     while engine.handle().lost().is_none() {
         assert!(Instant::now() < deadline, "nobody noticed");
         std::thread::sleep(Duration::from_millis(5));
     }
+    assert_eq!(engine.handle().lost(), Some(Lost::DatabaseReplaced));
+}
+
+/// Puts another vault in the place of a scene's, as a restore does.
+fn replace(scene: &EngineScene, journal: Journal) {
+    let path = &scene.vault.path;
+    let other = path.with_file_name("other.db");
+    let _ = VaultSpec::new(3).journal(journal).create(&other);
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(path.with_extension(format!("db{suffix}")));
+    }
+    fs::rename(&other, path).unwrap();
 }
 
 #[test]
@@ -281,7 +293,7 @@ fn what_ends_the_engine_is_told_before_it_is_gone() {
     scene.config.alerts.command = command("sleep 0.5;", &told);
     let engine = scene.start();
     fs::remove_file(&scene.vault.path).unwrap();
-    until_lost(&engine);
+    until_replaced(&engine);
     let text = fs::read_to_string(&told).unwrap();
     assert!(text.contains("database_replaced"), "{text}");
     // And a file that is too damaged to start on: its first page, or all but SQLite's header there.
@@ -358,19 +370,12 @@ fn a_database_replaced_or_removed_stops_the_engine_and_the_new_one_is_left_alone
             let engine = scene.start();
             enqueue(&engine, &scene.vault.ids).unwrap();
             let path = &scene.vault.path;
-            let other = path.with_file_name("other.db");
-            let new = VaultSpec::new(3).journal(journal);
-            let _ = new.create(&other);
             if replaced {
-                for suffix in ["-wal", "-shm", "-journal"] {
-                    let _ = fs::remove_file(path.with_extension(format!("db{suffix}")));
-                }
-                fs::rename(&other, path).unwrap();
+                replace(&scene, journal);
             } else {
                 fs::remove_file(path).unwrap();
             }
-            until_lost(&engine);
-            assert_eq!(engine.handle().lost(), Some(Lost::DatabaseReplaced));
+            until_replaced(&engine);
             assert!(enqueue(&engine, &scene.vault.ids).is_err());
             engine.shutdown(Duration::ZERO);
             assert_eq!(path.exists(), replaced);
@@ -402,4 +407,72 @@ fn the_daemon_ends_with_3_when_its_database_is_gone_and_shows_its_schedule() {
     let ended = daemon.wait();
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("replaced or removed"), "{ended:?}");
+}
+
+#[test]
+fn a_wal_or_its_index_that_is_removed_stops_the_engine() {
+    for suffix in ["-wal", "-shm"] {
+        let scene = EngineScene::new(Journal::Wal);
+        let engine = scene.start();
+        enqueue(&engine, &scene.vault.ids).unwrap();
+        let beside = scene.vault.path.with_extension(format!("db{suffix}"));
+        fs::remove_file(beside).unwrap();
+        until_replaced(&engine);
+        assert!(enqueue(&engine, &scene.vault.ids).is_err());
+        engine.shutdown(Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_database_replaced_while_the_start_waits_for_its_lock_is_not_worked_on() {
+    for journal in Journal::ALL {
+        let scene = EngineScene::new(journal);
+        let engine = scene.start();
+        stop(&engine);
+        let site = scene.vault.connect();
+        site.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let started = std::thread::scope(|scope| {
+            let start = scope.spawn(|| scene.builder(true).start());
+            // The site's own, and the engine's, which waits.
+            let deadline = Instant::now() + SOON;
+            while open_files(&scene.vault.path) < 2 {
+                assert!(Instant::now() < deadline, "it does not open the file");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            replace(&scene, journal);
+            site.execute_batch("COMMIT").unwrap();
+            start.join().unwrap()
+        });
+        let error = started.err().expect("it started on a file that is gone");
+        assert!(error.to_string().contains("replaced or removed"), "{error}");
+        let ours = "SELECT count(*) FROM sqlite_master WHERE name GLOB 'vvv_*'";
+        assert_eq!(scene.vault.number(ours), 0);
+    }
+}
+
+/// How often this process has a file open.
+fn open_files(path: &Path) -> usize {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .filter(|file| file == path)
+        .count()
+}
+
+#[test]
+fn a_temporary_queue_is_not_worked_off_into_a_file_that_is_gone() {
+    for journal in Journal::ALL {
+        let scene = EngineScene::new(journal);
+        let engine = scene.builder(false).start().unwrap().blocking();
+        replace(&scene, journal);
+        let report = engine
+            .submit(score(&scene.vault.ids))
+            .and_then(|mut ticket| ticket.wait());
+        assert!(
+            !report.is_ok_and(|report| report.is_complete()),
+            "scored into a file that is gone"
+        );
+        until_replaced(&engine);
+        engine.shutdown(Duration::ZERO);
+    }
 }

@@ -25,7 +25,7 @@ use support::vault::{Journal, VaultSpec};
 use vvv_actors::Config;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::engine::BlockingEngine;
-use vvv_actors::web::{Options, Web};
+use vvv_actors::web::{Access, Options, OptionsError, Web, hash_of};
 
 const API: &str = "/background/api/v1";
 
@@ -555,6 +555,12 @@ fn a_stuck_actor_turns_ready_off() {
     let (_ground, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
     assert!(unready(&server).contains("do not answer"));
+    // Whoever looks why is told so, and waits no longer than `readyz`.
+    for path in ["/background/", &format!("{API}/status")] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 503, "{path}");
+        assert!(answer.text().contains("do not answer"), "{path}");
+    }
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
@@ -766,5 +772,240 @@ fn a_link_is_asked_for_anew_and_exported() {
         said.starts_with("kind: must be score or liveness"),
         "{said}"
     );
+    scene.end();
+}
+
+#[test]
+fn an_engine_with_a_temporary_queue_shows_no_job_and_says_why() {
+    let scene = EngineScene::of(VaultSpec::new(10));
+    let engine = scene.builder(false).start().unwrap().blocking();
+    let server = Server::open(&engine, "/background");
+    let vault = &scene.vault;
+    // A queue that is another's, or nobody's.
+    let insert =
+        "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
+    vault.connect().execute_batch(insert).unwrap();
+    let job = json!({"kind": "score", "payload": {"video_ids": [vault.ids[0]]}});
+    let refused = [
+        server.post(&format!("{API}/jobs"), &job),
+        server.post(
+            &format!("{API}/batches"),
+            &json!({"stale_ids": [vault.ids[0]]}),
+        ),
+        server.post(&format!("{API}/jobs/cancel"), &json!({"ids": [1]})),
+        server.post(&format!("{API}/queues/scoring/pause"), &json!({})),
+        server.get(&format!("{API}/jobs")),
+        server.get(&format!("{API}/queues")),
+        server.get("/background/jobs"),
+        server.get("/background/jobs/1"),
+    ];
+    for answer in refused {
+        assert_eq!(answer.status, 409, "{}", answer.text());
+        assert!(answer.text().contains("temporary"), "{}", answer.text());
+    }
+    let status = server.get(&format!("{API}/status")).well();
+    assert_eq!(status["queues"], json!([]));
+    assert!(status["rate"]["limit"].is_u64(), "{status}");
+    let overview = server.get("/background/").text();
+    assert!(overview.contains("queue is temporary"), "{overview}");
+    assert!(overview.contains("Workers of scoring"), "{overview}");
+    assert!(!overview.contains("cannot be read"), "{overview}");
+    for page in ["/background/", "/background/links", "/background/videos"] {
+        let page = server.get(page);
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains("name=\"csrf\""), "{}", page.text());
+    }
+    drop(server);
+    stop(&engine);
+}
+
+#[test]
+fn a_hosts_reload_is_seen_in_what_is_shown() {
+    let scene = Scene::new();
+    assert_eq!(scene.get("/status")["rate"]["limit"], 1000);
+    let mut config = (*scene.engine.handle().config()).clone();
+    config.rate_limits.oembed.calls = 7;
+    scene.engine.reload(config).unwrap();
+    assert_eq!(scene.get("/status")["rate"]["limit"], 7);
+    assert_eq!(scene.engine.handle().config().rate_limits.oembed.calls, 7);
+    scene.end();
+}
+
+#[test]
+fn a_job_that_is_left_alone_is_named_with_the_reason() {
+    let scene = Scene::new();
+    let done = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    scene.get(&format!("/jobs/{done}/wait?timeout=20s"));
+    scene.post("/queues/scoring/pause", &Value::Null);
+    let waits = scene.score(&scene.vault.ids[1..2])["ids"][0].clone();
+    let nobody = json!({"id": 99, "state": null, "reason": "there is no such job"});
+    let ids = json!({"ids": [done, 99, waits]});
+    let left =
+        |state: &str, id: &Value, reason: &str| json!({"id": id, "state": state, "reason": reason});
+    assert_eq!(
+        scene.post("/jobs/retry", &ids),
+        json!({"retried": [], "not_retried": [
+            left("succeeded", &done, "it has succeeded"),
+            nobody,
+            left("available", &waits, "it has not ended"),
+        ]})
+    );
+    let cancelled = json!({"cancelled": [waits], "not_cancelled": [
+        left("succeeded", &done, "it has ended"), nobody,
+    ]});
+    // One that is named twice is one all the same.
+    let twice = json!({"ids": [done, 99, waits, waits]});
+    assert_eq!(scene.post("/jobs/cancel", &twice), cancelled);
+    assert_eq!(
+        scene.post("/jobs/cancel", &json!({"ids": [waits]})),
+        json!({"cancelled": [], "not_cancelled": [left("cancelled", &waits, "it has ended")]})
+    );
+    let again = scene.post("/jobs/retry", &json!({"ids": [waits]}));
+    assert_eq!(again, json!({"retried": [waits], "not_retried": []}));
+    let many: Vec<i64> = (100..1_101).collect();
+    for path in ["/jobs/cancel", "/jobs/retry"] {
+        let request = Request::new("POST", &format!("{API}{path}"));
+        let said = scene.refused(&request.json(&json!({"ids": many})), 400);
+        assert_eq!(said, "ids: must be 1000 at most");
+        let answer = scene.post(path, &json!({"ids": many[1..]})).to_string();
+        assert!(answer.len() < 100_000, "{}", answer.len());
+    }
+    scene.end();
+}
+
+#[test]
+fn who_goes_on_from_an_event_that_nobody_knows_may_have_missed_any_number() {
+    let scene = Scene::new();
+    let stream = |last: &str| {
+        let request = Request::new("GET", &format!("{API}/events"));
+        Events::of(scene.server.send(&request.header("Last-Event-ID", last)))
+    };
+    let mut events = stream("0000000000000000-1");
+    let lagged = events.next().unwrap();
+    assert_eq!(
+        (lagged.name.as_str(), &lagged.data),
+        ("lagged", &json!({"missed": null}))
+    );
+    // It has a number itself: whoever comes back has not missed that once more.
+    let (run, number) = lagged.id.split_once('-').unwrap();
+    let mut again = stream(&lagged.id);
+    // Of this run, and not given out yet.
+    let early = format!("{run}-{}", number.parse::<u64>().unwrap() + 7);
+    let mut early = stream(&early);
+    assert_eq!(early.next().unwrap().data, json!({"missed": null}));
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    for events in [&mut events, &mut again, &mut early] {
+        assert_eq!(events.next().unwrap().name, "queue");
+    }
+    scene.end();
+}
+
+#[test]
+fn a_body_that_is_too_large_is_no_line_that_is_too_long() {
+    let scene = Scene::new();
+    let long = Request::new("POST", &format!("{API}/jobs"))
+        .header("Content-Type", "application/json")
+        .body(&vec![b' '; 1024 * 1024 + 1]);
+    let answer = scene.server.ask(&long);
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.json()["type"], "urn:vvv-actors:body_too_large");
+    scene.end();
+}
+
+#[test]
+fn a_report_of_a_group_that_goes_on_does_not_say_it_ended_early() {
+    let scene = Scene::new();
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    let batch = json!({"stale_ids": scene.vault.ids[..2]});
+    let group = scene.post("/batches", &batch)["group"].clone();
+    let summary = scene.get(&format!("/groups/{group}/report"))["summary"].clone();
+    assert_eq!(summary.get("ended_by"), None, "{summary}");
+    assert_eq!(summary["not_done"]["liveness"], json!(scene.vault.ids[..2]));
+    scene.end();
+}
+
+#[test]
+fn a_token_that_is_taken_out_of_a_daemons_configuration_works_no_longer() {
+    let scene = DaemonScene::new(Journal::Wal, 1);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let file = scene.beside("c.toml");
+    let write = |tokens: &[&str]| {
+        let hashes: Vec<String> = tokens.iter().map(|token| hash_of(token)).collect();
+        let text = format!("[http]\nlisten = \"{address}\"\nread_tokens = {hashes:?}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    let status = |token: &str| {
+        let mut stream = connect(&address.to_string());
+        let ask = format!(
+            "GET /api/v1/queues HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    write(&["lost", "kept"]);
+    let daemon = scene.daemon(env!("CARGO_BIN_EXE_vvv-actors"), &[]);
+    let _daemon = daemon.args(["--config", file.to_str().unwrap()]).start();
+    assert_eq!(["lost", "kept", "new"].map(status), ["200", "200", "401"]);
+    write(&["kept", "new"]);
+    let reloaded = scene.client().call("daemon.reload", json!({}));
+    assert_eq!(
+        reloaded,
+        json!({"applied": ["http.read_tokens"], "needs_restart": []})
+    );
+    assert_eq!(["lost", "kept", "new"].map(status), ["401", "200", "200"]);
+}
+
+#[test]
+fn who_came_in_by_a_token_goes_with_it() {
+    let with = |read: &[&str], write: &[&str]| {
+        let all = read.iter().map(|token| (token, Access::Read));
+        let all = all.chain(write.iter().map(|token| (token, Access::Write)));
+        all.fold(
+            Options::default().open_on_loopback(),
+            |options, (token, access)| options.token(&hash_of(token), access).unwrap(),
+        )
+    };
+    let scene = Scene::with(with(&["look"], &["act", "less"]), |_| {});
+    let log_in = |token: &str| {
+        let form = Request::new("POST", "/background/login")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}").as_bytes());
+        let cookie = scene.server.ask(&form).headers["set-cookie"].clone();
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let sessions = ["look", "act", "less"].map(log_in);
+    let queues = || Request::new("GET", &format!("{API}/queues"));
+    let statuses = || {
+        sessions
+            .each_ref()
+            .map(|cookie| scene.server.ask(&queues().header("Cookie", cookie)).status)
+    };
+    assert_eq!(statuses(), [200, 200, 200]);
+    // One goes, one may only look from now on, and one is new.
+    scene
+        .web
+        .set_options(with(&["look", "less"], &["new"]))
+        .unwrap();
+    assert_eq!(statuses(), [200, 401, 401]);
+    let bearer = |token: &str| queues().header("Authorization", &format!("Bearer {token}"));
+    for (token, status) in [("look", 200), ("act", 401), ("less", 200), ("new", 200)] {
+        assert_eq!(scene.server.ask(&bearer(token)).status, status, "{token}");
+    }
+    // Without any token it is open to this machine, with one it is not.
+    scene.web.set_options(with(&[], &[])).unwrap();
+    assert_eq!(scene.server.ask(&queues()).status, 200);
+    assert_eq!(
+        scene.web.set_options(Options::default()),
+        Err(OptionsError::Open)
+    );
+    scene.web.set_options(with(&[], &["act"])).unwrap();
+    assert_eq!(scene.server.ask(&queues()).status, 401);
+    // What is over stays so, though its token is back.
+    assert_eq!(statuses(), [401, 401, 401]);
     scene.end();
 }

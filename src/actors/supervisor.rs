@@ -92,11 +92,11 @@ impl Supervisor {
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),
                 followers: Followers::new(&deps.store),
-                deps,
                 arbiters,
                 writer_arbiter,
                 opening: false,
-                tickets: Tickets::default(),
+                tickets: Tickets::new(deps.meters.clone()),
+                deps,
                 stopping: false,
                 started: Instant::now(),
                 events,
@@ -215,7 +215,9 @@ pub enum SubmitError {
     #[error("submit: the engine is stopping")]
     Stopping,
     /// The engine's queue does not outlive it, so there is nothing to steer.
-    #[error("use the durable queue: this engine has none")]
+    #[error(
+        "use a durable queue: this engine's is temporary, its jobs are known to their tickets alone"
+    )]
     NotDurable,
     /// Nobody would ever do it.
     #[error("submit: the {0} queue is switched off (queues.{0}.workers = 0)")]

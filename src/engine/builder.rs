@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::metrics::Sight;
-use super::{EngineError, EngineHandle, Phase, live};
+use super::{EngineError, EngineHandle, Phase, live, open_pictures};
 use crate::actors::call_budget::CallBudget;
 use crate::actors::faults::Faults;
 use crate::actors::job_log::JobLog;
@@ -31,6 +31,7 @@ pub struct EngineBuilder {
     run: RunOptions,
     faults: Faults,
     pictures: Option<Arc<PictureCache>>,
+    keeps_pictures: bool,
     open_within: Option<Duration>,
 }
 
@@ -56,6 +57,7 @@ impl EngineBuilder {
             },
             faults: Faults::default(),
             pictures: None,
+            keeps_pictures: false,
             open_within: None,
         }
     }
@@ -104,15 +106,24 @@ impl EngineBuilder {
     /// schedule and `vvv-actors job list` are wanted. One process at a time works a database's
     /// queue off, held by the lock file `DATABASE-vvv-lock`: [`Self::start`] says who else does.
     ///
-    /// Without it the queue is a TEMP table of one connection. Nothing of it is in the file, any
-    /// number of engines may work beside each other, and jobs live as long as the engine does.
-    /// Verdicts, scores and the rate limit's permits are in the file either way.
+    /// Without it the queue is a TEMP table of one connection. No job of it is in the file, any
+    /// number of engines may work beside each other, and jobs live as long as the engine does, known
+    /// to their tickets alone. Verdicts, scores and the rate limit's permits are in the file either
+    /// way, and so are all our tables, `vvv_jobs` among them: nobody does what is put there.
     pub const fn durable(mut self) -> Self {
         self.run.one_shot = false;
         self
     }
 
-    /// Keeps small pictures that were fetched, to be shown by [`EngineHandle::picture`].
+    /// Keeps small pictures that were fetched, for the dashboard to show: `http.thumbnail_cache` bytes
+    /// of them, in `http.thumbnail_cache_folder`. Without it the dashboard shows none. Where the folder
+    /// cannot be used, that is warned of and none are kept.
+    pub const fn keep_pictures(mut self) -> Self {
+        self.keeps_pictures = true;
+        self
+    }
+
+    /// The same in a cache that the caller opened, to be shown by [`EngineHandle::picture`].
     pub fn pictures(mut self, cache: Option<Arc<PictureCache>>) -> Self {
         self.pictures = cache;
         self
@@ -164,7 +175,6 @@ impl EngineBuilder {
                 calls: made,
                 events: told,
                 thread: Arc::new(Mutex::new(Some(thread))),
-                config: sight.config(),
                 pictures,
                 log,
                 sight,
@@ -188,13 +198,15 @@ impl EngineBuilder {
         if config.database.path.as_os_str().is_empty() {
             return Err(EngineError::NoDatabase);
         }
+        let pictures = self.pictures;
+        let pictures = pictures.or_else(|| self.keeps_pictures.then(|| open_pictures(&config))?);
         Ok(Setup {
             config,
             run: self.run,
             faults: self.faults,
             meters: Meters::default(),
             log: JobLog::default(),
-            pictures: self.pictures,
+            pictures,
             open_within: self.open_within,
         })
     }

@@ -43,17 +43,22 @@ pub struct EngineHandle {
     /// Weak, so that whoever listens hears the end of it.
     pub(super) events: broadcast::WeakSender<JobMoved>,
     pub(super) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
-    pub(super) config: Arc<Config>,
     pub(super) pictures: Option<Arc<PictureCache>>,
     pub(super) log: JobLog,
     pub(super) sight: Sight,
 }
 
 impl EngineHandle {
-    /// What it was started with.
+    /// What it works by: what it was started with, and what it took over by [`Self::reload`] since.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config)
+        self.sight.config()
+    }
+
+    /// Whether its queue is the one in the file: [`EngineBuilder::durable`](super::EngineBuilder::durable).
+    #[must_use]
+    pub const fn is_durable(&self) -> bool {
+        self.durable
     }
 
     /// Submits work of any size: it is cut into jobs, whose ends the ticket tells. With a durable

@@ -45,6 +45,12 @@ pub fn open_pictures(config: &Config) -> Option<Arc<PictureCache>> {
 }
 
 impl EngineHandle {
+    /// Whether fetched thumbnails are kept at all.
+    #[must_use]
+    pub const fn keeps_pictures(&self) -> bool {
+        self.pictures.is_some()
+    }
+
     /// A thumbnail as it was fetched, if the cache has it: the bytes are a stranger's, see
     /// [`resized`]. May block for a moment.
     #[must_use]

@@ -143,10 +143,20 @@ pub(super) fn is_no_room(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Whether SQLite itself found the file no longer at its path, which it tells as read-only.
+fn is_moved(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED)
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if is_no_room(&error) {
             return Self::StorageFull;
+        }
+        if is_moved(&error) {
+            return Self::Replaced;
         }
         match error.sqlite_error_code() {
             // A WAL being set up or recovered by others answers "locking protocol".

@@ -95,7 +95,7 @@ fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
         let Some(row) = found.next()? else {
             return Ok((turn, false));
         };
-        let read = read(row);
+        let read = read(row).map_err(cut);
         items += read.as_ref().map_or(0, |row| row.job.len());
         let kind = text(row, 1).as_deref().and_then(Kind::from_name);
         turn.push((JobId(row.get(0)?), kind, read));
@@ -104,6 +104,17 @@ fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
 }
 
 type Turn = Vec<(JobId, Option<Kind>, Result<SiteRow, String>)>;
+
+/// Why a row cannot be read, in so many characters: it quotes what was written there.
+const LONGEST_REASON: usize = 500;
+
+fn cut(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
+}
 
 /// A row of the site's, read.
 struct SiteRow {

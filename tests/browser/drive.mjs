@@ -181,6 +181,18 @@ const steps = {
     await isLive(page);
   },
 
+  async "a server that does not answer any more is not called live"() {
+    await page.goto(at("/"));
+    await isLive(page);
+    // Nobody answers, and nobody refuses.
+    await page.route(at("/"), () => {});
+    await stage.pause("scoring");
+    await page.locator('#pulse[data-state="off"]').waitFor();
+    await page.unroute(at("/"));
+    await stage.resume("scoring");
+    await isLive(page);
+  },
+
   async "what has the focus is not under the bar"() {
     await page.goto(at("/videos"));
     for (const width of [1280, 660]) {

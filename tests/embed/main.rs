@@ -186,9 +186,9 @@ fn a_plain_thread_steers_the_durable_queue() {
         .flat_map(|queued| queued.ids.clone())
         .collect();
     assert_eq!((ids.len(), group), (3, None));
-    assert_eq!(engine.cancel(ids[..1].to_vec()).unwrap(), ids[..1]);
+    assert_eq!(engine.cancel(ids[..1].to_vec()).unwrap().done, ids[..1]);
     assert_eq!(engine.purge(Queue::Cleanup).unwrap(), 2);
-    assert_eq!(engine.retry(ids[..1].to_vec()).unwrap(), ids[..1]);
+    assert_eq!(engine.retry(ids[..1].to_vec()).unwrap().done, ids[..1]);
     assert!(engine.pause(Queue::Cleanup, false).unwrap());
     let is_done = |event: &EngineEvent| matches!(event, EngineEvent::Moved(moved) if moved.state == JobState::Succeeded);
     let heard: Vec<EngineEvent> = events.take_while(|event| !is_done(event)).collect();

@@ -119,7 +119,7 @@ async fn cancel_as_it_is_claimed() -> (Vec<JobState>, usize) {
         (scene.vault.ask(&state) == "cancelled").then_some(())
     });
     barrier.open();
-    assert_eq!(soon(cancel).await.unwrap().unwrap(), [job]);
+    assert_eq!(soon(cancel).await.unwrap().unwrap().done, [job]);
     until_idle(&engine).await;
     stop(&engine).await;
     let heard: Vec<EngineEvent> = soon(events.collect()).await;

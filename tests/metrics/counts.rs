@@ -116,7 +116,7 @@ fn cancel_one(engine: &BlockingEngine) {
         1.0
     );
     let cancelled = engine.cancel(id.clone()).unwrap();
-    assert_eq!(cancelled, id);
+    assert_eq!(cancelled.done, id);
     engine.pause(Queue::Cleanup, false).unwrap();
 }
 

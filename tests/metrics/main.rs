@@ -221,3 +221,28 @@ fn a_scrape_needs_a_token_where_there_are_any() {
     assert_eq!(scraped(&engine, options, Some(&token)).0, 200);
     stop(&engine);
 }
+
+#[test]
+fn a_temporary_queue_tells_how_many_jobs_are_open() {
+    let scene = scene(Journal::Wal);
+    let engine = scene.builder(false).start().unwrap().blocking();
+    let open = |queue: &str| format!("vvv_jobs_open{{queue=\"{queue}\"}}");
+    let (scoring, cleanup) = (open("scoring"), open("cleanup"));
+    wait_for(&engine, &[(&scoring, 0.0), (&cleanup, 0.0)]);
+    let late = SubmitOptions {
+        delay: Duration::from_secs(3600),
+        ..SubmitOptions::default()
+    };
+    let all = || score(&scene.vault.ids);
+    let ticket = engine.submit_with(all(), late).unwrap();
+    let mut other = engine.submit(all()).unwrap();
+    assert_eq!((ticket.jobs(), other.jobs()), (3, 3));
+    assert!(other.wait().unwrap().is_complete());
+    wait_for(&engine, &[(&scoring, 3.0), (&cleanup, 0.0)]);
+    assert_eq!(ticket.cancel().unwrap(), 3);
+    wait_for(&engine, &[(&scoring, 0.0)]);
+    stop(&engine);
+    let durable = scene.start();
+    assert!(!seen(&durable).names().contains("vvv_jobs_open"));
+    stop(&durable);
+}

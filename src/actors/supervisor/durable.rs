@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
 use crate::store::{
     CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused, RetryEnded,
-    ShortenWaits, TakeIn, TakenIn,
+    ShortenWaits, Steered, TakeIn, TakenIn,
 };
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
@@ -206,42 +206,44 @@ impl Handler<FileChanged> for Supervisor {
     }
 }
 
-/// Cancels jobs; answers with those it cancelled.
+/// Cancels jobs; answers with those it cancelled, and those it did not.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+#[rtype(result = "Result<Steered, SubmitError>")]
 pub struct Cancel(pub Vec<JobId>);
 
 impl Handler<Cancel> for Supervisor {
-    type Result = Answer<Vec<JobId>>;
+    type Result = Answer<Steered>;
 
     fn handle(&mut self, Cancel(ids): Cancel, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         let cancel = self.steer(CancelJobs { ids, now }, |actor, cancelled| {
             let taken_in = cancelled
+                .done
                 .iter()
                 .filter_map(|(id, queue)| Some((*id, (*queue)?)));
             actor.cancelled(taken_in);
         });
         Box::pin(cancel.map(|cancelled, _, _| {
-            let ids = cancelled?.into_iter().map(|(id, _)| id);
-            Ok(ids.collect())
+            let Steered { done, left } = cancelled?;
+            let done = done.into_iter().map(|(id, _)| id).collect();
+            Ok(Steered { done, left })
         }))
     }
 }
 
-/// Has failed and cancelled jobs done again; answers with those that will be.
+/// Has failed and cancelled jobs done again; answers with those that will be, and those that will not.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+#[rtype(result = "Result<Steered, SubmitError>")]
 pub struct Retry(pub Vec<JobId>);
 
 impl Handler<Retry> for Supervisor {
-    type Result = Answer<Vec<JobId>>;
+    type Result = Answer<Steered>;
 
     fn handle(&mut self, Retry(ids): Retry, context: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         let address = context.address();
         self.steer(RetryEnded { ids, now }, move |actor, again| {
-            if !again.is_empty() {
+            if !again.done.is_empty() {
                 actor.wake_all();
                 // Rows that were never understood are read once more.
                 address.do_send(FileChanged);

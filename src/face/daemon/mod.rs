@@ -139,12 +139,7 @@ impl Daemon {
             socket: path.clone(),
             began,
         };
-        let site = Arc::new(Site::new(
-            engine.clone(),
-            Arc::new(config.clone()),
-            facts,
-            control,
-        ));
+        let site = Arc::new(Site::new(engine.clone(), facts, control));
         let (close, closing) = watch::channel(false);
         tokio::spawn(journal::keep(engine.moves(), Arc::clone(&site)));
         let web = web.map(|place| WebServer::start(&site, &config, place));
@@ -229,10 +224,12 @@ impl Running {
             .config
             .reloaded(&wanted)
             .map_err(|error| unusable(&error))?;
+        if let Some(web) = &self.web {
+            web.reload(&config).map_err(|error| unusable(&error))?;
+        }
         self.level
             .set(&config.log.level)
             .map_err(|error| unusable(&error))?;
-        self.site.set_config(config.clone());
         self.config = config;
         tracing::info!(
             applied = reloaded.applied.join(" "),

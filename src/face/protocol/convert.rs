@@ -175,7 +175,7 @@ fn follow_up(key: &str, follow: Option<&FollowUp>) -> Result<Option<String>, Rpc
 }
 
 /// The most of a text that is searched for, in bytes.
-const LONGEST_TEXT: usize = 256;
+pub const LONGEST_TEXT: usize = 256;
 
 impl List {
     /// The filter it asks for; one job more than a page tells whether another page follows.

@@ -38,11 +38,13 @@ pub enum ErrorCode {
     /// The line was begun and not ended in time, and the connection is closed; or a look into the
     /// queue took too long.
     Timeout,
+    /// The engine's queue is a temporary one: its jobs are known to their tickets alone.
+    NotDurable,
 }
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Parse,
         Self::Request,
         Self::Method,
@@ -55,6 +57,7 @@ impl ErrorCode {
         Self::Stopping,
         Self::LineTooLong,
         Self::Timeout,
+        Self::NotDurable,
     ];
 
     /// Its number on the wire.
@@ -73,6 +76,7 @@ impl ErrorCode {
             Self::Stopping => -32005,
             Self::LineTooLong => -32006,
             Self::Timeout => -32007,
+            Self::NotDurable => -32008,
         }
     }
 
@@ -92,6 +96,7 @@ impl ErrorCode {
             Self::Stopping => "stopping",
             Self::LineTooLong => "line_too_long",
             Self::Timeout => "timeout",
+            Self::NotDurable => "not_durable",
         }
     }
 }
@@ -178,9 +183,8 @@ impl From<EngineError> for RpcError {
             EngineError::Submit(SubmitError::Stopping) | EngineError::Stopped => {
                 ErrorCode::Stopping
             }
-            EngineError::Submit(
-                SubmitError::NotDurable | SubmitError::SwitchedOff(_) | SubmitError::Payload(_),
-            )
+            EngineError::Submit(SubmitError::NotDurable) => ErrorCode::NotDurable,
+            EngineError::Submit(SubmitError::SwitchedOff(_) | SubmitError::Payload(_))
             | EngineError::PanicAborts
             | EngineError::NoDatabase
             | EngineError::QueueTaken { .. }

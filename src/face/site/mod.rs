@@ -9,15 +9,17 @@ mod wait;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::timeout;
 
 pub use self::facts::Facts;
 pub(in crate::face) use self::news::{Event, News};
 use self::views::Views;
-use crate::config::Config;
 use crate::engine::{
-    EngineHandle, Enqueued, GroupId, Grouping, JobFilter, JobId, Kind, QueueView, SiteView,
+    EngineError, EngineHandle, Enqueued, GroupId, Grouping, JobFilter, JobId, Kind, QueueView,
+    SiteView, Status, SubmitError,
 };
 use crate::face::protocol::{
     Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, Job,
@@ -27,6 +29,8 @@ use crate::face::protocol::{
 
 /// Events of queues kept for those who read slowly.
 const QUEUE_EVENTS: usize = 64;
+/// Actors that have not answered by then are stuck.
+const TO_ANSWER: Duration = Duration::from_secs(2);
 
 /// What a client asks of the daemon rather than of the engine.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ pub enum Control {
 /// All that connections share.
 pub struct Site {
     pub(in crate::face) engine: EngineHandle,
-    pub(in crate::face) views: Views<QueueView>,
+    views: Views<QueueView>,
     /// Looks at the site's videos.
     pub(in crate::face) videos: Views<SiteView>,
     pub(in crate::face) queue_events: broadcast::Sender<QueueEvent>,
@@ -58,16 +62,16 @@ impl Site {
     #[must_use]
     pub fn new(
         engine: EngineHandle,
-        config: Arc<Config>,
         facts: Facts,
         control: mpsc::UnboundedSender<Control>,
     ) -> Self {
         let queue_events = broadcast::Sender::new(QUEUE_EVENTS);
+        let (to_jobs, to_videos) = (engine.clone(), engine.clone());
         Self {
             news: Arc::new(News::new(engine.moves(), queue_events.subscribe())),
             engine,
-            views: Views::new(Arc::clone(&config)),
-            videos: Views::new(config),
+            views: Views::new(move || to_jobs.config()),
+            videos: Views::new(move || to_videos.config()),
             queue_events,
             control,
             facts,
@@ -80,15 +84,27 @@ impl Site {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// From now on looks with these settings.
-    pub fn set_config(&self, config: Config) {
-        let config = Arc::new(config);
-        self.views.set_config(Arc::clone(&config));
-        self.videos.set_config(config);
+    /// Looks into the engine's queue, if it is the one in the file.
+    fn queue(&self) -> Result<&Views<QueueView>, RpcError> {
+        if self.engine.is_durable() {
+            Ok(&self.views)
+        } else {
+            Err(EngineError::from(SubmitError::NotDurable).into())
+        }
+    }
+
+    /// How the engine fares, unless its actors are too stuck to say.
+    pub(in crate::face) async fn engine_status(&self) -> Result<Status, RpcError> {
+        let stuck = || RpcError::new(ErrorCode::Busy, "ask the engine: the actors do not answer");
+        let status = timeout(TO_ANSWER, self.engine.status()).await;
+        Ok(status.map_err(|_| stuck())??)
     }
 
     pub(in crate::face) async fn group(&self, id: i64) -> Result<GroupState, RpcError> {
-        let group = self.views.look(move |view| view.group(GroupId(id))).await?;
+        let group = self
+            .queue()?
+            .look(move |view| view.group(GroupId(id)))
+            .await?;
         let group = group.ok_or_else(|| RpcError::not_found("group", id))?;
         Ok(group.into())
     }
@@ -104,7 +120,7 @@ impl Site {
     /// # Errors
     /// When the file cannot be read.
     pub async fn queues(&self) -> Result<Queues, RpcError> {
-        let queues = self.views.look(QueueView::queues).await?;
+        let queues = self.queue()?.look(QueueView::queues).await?;
         Ok(Queues {
             queues: queues.into_iter().map(Into::into).collect(),
         })
@@ -150,7 +166,7 @@ impl Site {
     }
 
     pub(in crate::face) async fn get(&self, Get { id }: Get) -> Result<Got, RpcError> {
-        let job = self.views.look(move |view| view.job(JobId(id))).await?;
+        let job = self.queue()?.look(move |view| view.job(JobId(id))).await?;
         let job = job.ok_or_else(|| RpcError::not_found("job", id))?;
         let log = self.engine.job_log(JobId(id));
         Ok(Got {
@@ -164,7 +180,7 @@ impl Site {
     pub(in crate::face) async fn list(&self, list: List) -> Result<Listed, RpcError> {
         let limit = list.limit;
         let filter = list.into_filter()?;
-        let mut jobs = self.views.look(move |view| view.jobs(&filter)).await?;
+        let mut jobs = self.queue()?.look(move |view| view.jobs(&filter)).await?;
         let is_more = jobs.len() > limit;
         jobs.truncate(limit);
         let next = jobs.last().filter(|_| is_more).map(|job| job.id.0);
@@ -178,7 +194,8 @@ impl Site {
             limit,
             ..JobFilter::default()
         };
-        let jobs = self.views.glance(move |view| view.jobs(&filter)).await?;
+        let look = move |view: &QueueView| view.jobs(&filter);
+        let jobs = self.queue()?.glance(look).await?;
         Ok(jobs.into_iter().map(Into::into).collect())
     }
 
@@ -186,15 +203,11 @@ impl Site {
         &self,
         Cancel { ids }: Cancel,
     ) -> Result<Cancelled, RpcError> {
-        let cancelled = self.engine.cancel(job_ids(ids)?).await?;
-        let cancelled = cancelled.into_iter().map(|id| id.0).collect();
-        Ok(Cancelled { cancelled })
+        Ok(self.engine.cancel(job_ids(ids)?).await?.into())
     }
 
     pub(in crate::face) async fn retry(&self, Retry { ids }: Retry) -> Result<Retried, RpcError> {
-        let retried = self.engine.retry(job_ids(ids)?).await?;
-        let retried = retried.into_iter().map(|id| id.0).collect();
-        Ok(Retried { retried })
+        Ok(self.engine.retry(job_ids(ids)?).await?.into())
     }
 
     pub(in crate::face) async fn pause(
@@ -227,12 +240,17 @@ impl Site {
     }
 
     pub(in crate::face) async fn status(&self) -> Result<StatusReport, RpcError> {
-        let status = self.engine.status().await?;
+        let status = self.engine_status().await?;
         // Whoever asks how we fare is told so, whoever holds the file.
-        let glance = |view: &QueueView| Ok((view.queues()?, view.rate()?));
+        let queue = self.queue().map(|_| ());
+        let is_ours = queue.is_ok();
+        let glance = move |view: &QueueView| {
+            let queues = if is_ours { view.queues()? } else { Vec::new() };
+            Ok((queues, view.rate()?))
+        };
         let (queues, rate, queue_error) = match self.views.glance(glance).await {
-            Ok((queues, rate)) => (queues, Some(rate.into()), None),
-            Err(error) => (Vec::new(), None, Some(error.message)),
+            Ok((queues, rate)) => (queues, Some(rate.into()), queue.err()),
+            Err(error) => (Vec::new(), None, Some(error)),
         };
         let alarms = self.engine.alarms().await?;
         let is_draining = self.is_draining();
@@ -253,7 +271,7 @@ impl Site {
             waiting_for_lock_s: status.waiting_for_lock_s,
             restarts: status.restarts,
             rate,
-            queue_error,
+            queue_error: queue_error.map(|error| error.message),
             alarms: alarms.iter().map(ToString::to_string).collect(),
         })
     }

@@ -57,12 +57,16 @@ impl View for SiteView {
     }
 }
 
-/// Looks at the file as the configuration has it.
+/// Looks at the file as the configuration has it at that time.
 pub(in crate::face) struct Views<V> {
+    settings: Settings,
     places: Arc<Semaphore>,
     glances: Arc<Semaphore>,
     kept: Arc<Mutex<Kept<V>>>,
 }
+
+/// Where the configuration is to be had.
+type Settings = Arc<dyn Fn() -> Arc<Config> + Send + Sync>;
 
 /// Views that are open and not in use, and what they were opened by.
 struct Kept<V> {
@@ -71,19 +75,14 @@ struct Kept<V> {
 }
 
 impl<V: View> Views<V> {
-    pub(super) fn new(config: Arc<Config>) -> Self {
-        let idle = Vec::new();
+    pub(super) fn new(settings: impl Fn() -> Arc<Config> + Send + Sync + 'static) -> Self {
+        let (config, idle) = (settings(), Vec::new());
         Self {
+            settings: Arc::new(settings),
             places: Arc::new(Semaphore::new(AT_ONCE)),
             glances: Arc::new(Semaphore::new(GLANCES)),
             kept: Arc::new(Mutex::new(Kept { config, idle })),
         }
-    }
-
-    /// From now on looks with these settings.
-    pub(super) fn set_config(&self, config: Arc<Config>) {
-        let idle = Vec::new();
-        *lock(&self.kept) = Kept { config, idle };
     }
 
     /// Looks with `look`, when there is a place, and waits while another process holds the file.
@@ -116,8 +115,9 @@ impl<V: View> Views<V> {
         };
         let place = Arc::clone(places).acquire_owned().await;
         let place = place.map_err(|error| internal(&error))?;
-        let kept = Arc::clone(&self.kept);
-        let looked = tokio::task::spawn_blocking(move || look_once(&kept, place, within, look));
+        let (kept, config) = (Arc::clone(&self.kept), (self.settings)());
+        let looked =
+            tokio::task::spawn_blocking(move || look_once(&kept, &config, place, within, look));
         let looked = looked.await.map_err(|error| internal(&error))?;
         looked.map_err(|error| match error {
             EngineError::Store(StoreError::Interrupted) => {
@@ -132,22 +132,28 @@ impl<V: View> Views<V> {
 /// there are never more looks, nor more views, than places.
 fn look_once<V: View, T>(
     kept: &Mutex<Kept<V>>,
+    config: &Arc<Config>,
     _place: OwnedSemaphorePermit,
     within: Duration,
     look: impl FnOnce(&V) -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
-    let (config, idle) = {
-        let mut kept = lock(kept);
-        (Arc::clone(&kept.config), kept.idle.pop())
-    };
-    let mut view = idle.map_or_else(|| V::open(&config, within), Ok)?;
+    let idle = lock(kept).opened_by(config).pop();
+    let mut view = idle.map_or_else(|| V::open(config, within), Ok)?;
     view.bound(within, LONGEST_LOOK);
     let found = look(&view);
-    let mut kept = lock(kept);
-    if Arc::ptr_eq(&kept.config, &config) {
-        kept.idle.push(view);
-    }
+    lock(kept).opened_by(config).push(view);
     found
+}
+
+impl<V> Kept<V> {
+    /// Those of this configuration; what was opened by another is closed.
+    fn opened_by(&mut self, config: &Arc<Config>) -> &mut Vec<V> {
+        if !Arc::ptr_eq(&self.config, config) {
+            self.config = Arc::clone(config);
+            self.idle.clear();
+        }
+        &mut self.idle
+    }
 }
 
 fn lock<V>(kept: &Mutex<Kept<V>>) -> MutexGuard<'_, Kept<V>> {
@@ -174,7 +180,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_look_keeps_its_place_though_its_asker_is_gone() {
-        let views: Views<Blind> = Views::new(Arc::new(Config::defaults().unwrap()));
+        let config = Arc::new(Config::defaults().unwrap());
+        let views: Views<Blind> = Views::new(move || Arc::clone(&config));
         let (begun, begins) = mpsc::channel();
         let (end, ends) = mpsc::channel::<()>();
         let look = views.look(move |_| {

@@ -65,7 +65,7 @@ impl Site {
 
     async fn see_jobs(&self, ids: Vec<JobId>) -> Result<Waited, RpcError> {
         let wanted = ids.clone();
-        let found = self.views.look(move |view| details(view, &ids)).await?;
+        let found = self.queue()?.look(move |view| details(view, &ids)).await?;
         if let Some(missing) = wanted.get(found.len()) {
             return Err(RpcError::not_found("job", missing.0));
         }
@@ -77,7 +77,7 @@ impl Site {
     }
 
     async fn see_group(&self, id: GroupId) -> Result<Waited, RpcError> {
-        let seen = self.views.look(move |view| {
+        let seen = self.queue()?.look(move |view| {
             let Some(group) = view.group(id)? else {
                 return Ok(None);
             };

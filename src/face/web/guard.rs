@@ -15,6 +15,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use super::Shared;
 use super::answered::{protect, without_body};
+use super::entrance::Terms;
 use super::options::{Access, Options};
 use super::problem::Problem;
 use super::session::Session;
@@ -130,14 +131,15 @@ impl From<Problem> for Refusal {
 fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> {
     let door = door(request.match_info().unprocessed());
     let host = host_of(request.head());
+    let terms = shared.entrance.terms();
     // Probes go by whatever address they find, and are told nothing that is worth a name.
-    if door != Door::Probe && !shared.options.is_ours(host) {
+    if door != Door::Probe && !terms.options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
         ))
         .into());
     }
-    let (access, session) = match known(shared, request) {
+    let (access, session) = match known(shared, &terms, request) {
         // Who asks whether we live need not be anybody, nor who logs in.
         Err(_) if matches!(door, Door::Open | Door::Probe) => (None, None),
         known => known?,
@@ -159,7 +161,7 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> 
     }
     // A form's proof is in its body.
     if is_write(request.method()) {
-        may_write(request, &visitor, door == Door::Form, shared.open.is_some())?;
+        may_write(request, &visitor, door == Door::Form, terms.open.is_some())?;
     }
     Ok(visitor)
 }
@@ -167,9 +169,9 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> 
 type Known = (Option<Access>, Option<Session>);
 
 /// By its token, its session, or because it is on this machine.
-fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
+fn known(shared: &Shared, terms: &Terms, request: &ServiceRequest) -> Result<Known, Problem> {
     if let Some(token) = bearer(request.headers()) {
-        return match shared.options.access_of(token) {
+        return match terms.options.access_of(token) {
             Some(access) => Ok((Some(access), None)),
             None => {
                 shared.strangers.came(request.peer_addr());
@@ -177,12 +179,12 @@ fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
             }
         };
     }
-    if let Some(open) = &shared.open {
+    if let Some(open) = &terms.open {
         from_this_machine(request)?;
         return Ok((Some(open.access), Some(open.clone())));
     }
     let cookie = request.cookie(&shared.cookie);
-    let session = cookie.and_then(|cookie| shared.sessions.of(cookie.value()));
+    let session = cookie.and_then(|cookie| shared.entrance.session(cookie.value()));
     Ok((session.as_ref().map(|session| session.access), session))
 }
 

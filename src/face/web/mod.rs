@@ -7,6 +7,7 @@
 mod answered;
 mod api;
 mod asked;
+mod entrance;
 mod guard;
 mod health;
 mod metrics;
@@ -32,11 +33,11 @@ use actix_web::web;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use self::entrance::Entrance;
 pub use self::options::{Access, Options, OptionsError, hash_of};
 use self::route::{get, resource};
 pub use self::server::{ServeError, Served, Taken, serve, take};
 pub use self::session::secret as new_token;
-use self::session::{Session, Sessions};
 use self::strangers::Strangers;
 use crate::engine::EngineHandle;
 use crate::face::site::{Facts, Site};
@@ -44,14 +45,10 @@ use crate::face::site::{Facts, Site};
 /// What all requests share, whichever of the server's threads they are on.
 struct Shared {
     site: Arc<Site>,
-    options: Options,
-    sessions: Sessions,
+    entrance: Entrance,
     strangers: Strangers,
     /// The name of a session's cookie.
     cookie: String,
-    /// Without tokens: the session of all who are let in. It has no cookie and no end; what it knows
-    /// shows that a page is ours.
-    open: Option<Session>,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
     /// Whether what goes on by itself is to end.
@@ -68,6 +65,10 @@ pub struct Web(Arc<Shared>);
 impl Web {
     /// The web face of this engine.
     ///
+    /// Without a [durable](crate::engine::EngineBuilder::durable) queue it has no jobs to show or take
+    /// in: they answer 409, `not_durable`, and the dashboard shows workers, videos and verdicts only. It
+    /// shows pictures if the engine [keeps](crate::engine::EngineBuilder::keep_pictures) them.
+    ///
     /// # Errors
     /// When the options would let everybody in.
     pub fn new(engine: &EngineHandle, options: Options) -> Result<Self, OptionsError> {
@@ -79,31 +80,33 @@ impl Web {
         };
         // Nobody stops or configures a host's engine from a page.
         let (control, _) = mpsc::unbounded_channel();
-        let site = Site::new(engine.clone(), config, facts, control);
+        let site = Site::new(engine.clone(), facts, control);
         Self::over(Arc::new(site), options)
     }
 
     /// The web face of a daemon.
     pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
-        options.check()?;
-        let open = if options.is_open_on_loopback() {
-            Some(Session::begin(Access::Write).ok_or(OptionsError::NoRandom)?)
-        } else {
-            None
-        };
+        let entrance = Entrance::new(options)?;
         let metrics = Arc::new(metrics::registry(&site.engine));
         Ok(Self(Arc::new(Shared {
             cookie: cookie_of(&site.engine.config().database.path),
-            open,
+            entrance,
             site,
             metrics,
-            options,
-            sessions: Sessions::default(),
             strangers: Strangers::default(),
             streams: api::event_places(),
             counted: api::AllCounted::default(),
             closing: watch::Sender::new(false),
         })))
+    }
+
+    /// Lets in by these options from now on. Whoever is in by a token that is not among them is out:
+    /// its sessions at once, its streams of events within 15 s.
+    ///
+    /// # Errors
+    /// When the options would let everybody in; then nothing has changed.
+    pub fn set_options(&self, options: Options) -> Result<(), OptionsError> {
+        self.0.entrance.set(options)
     }
 
     /// Ends the streams of events and the requests that wait for an end, now and from now on. A host

@@ -184,7 +184,7 @@ fn document() -> Value {
                 `X-CSRF-Token` with every write; a program sends a token.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
-        "servers": [{"url": "/api/v1"}],
+        "servers": [{"url": "../v1", "description": "As it was asked for, wherever that is."}],
         "security": [{"token": []}, {}],
         "paths": document.paths,
         "components": {

@@ -10,8 +10,8 @@ use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
-    CancelJobs, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded,
-    ShortenWaits,
+    CancelJobs, LeftAlone, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered,
+    RetryEnded, ShortenWaits,
 };
 use super::*;
 use crate::domain::job::{Kind, LivenessJob, ScoreJob};
@@ -215,7 +215,13 @@ fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
         ids: vec![JobId(1), JobId(99)],
         now: Moment(20),
     };
-    assert_eq!(run(&mut writer, again).unwrap(), [JobId(1)]);
+    let again = run(&mut writer, again).unwrap();
+    assert_eq!(again.done, [JobId(1)]);
+    let nobody = LeftAlone {
+        id: JobId(99),
+        state: None,
+    };
+    assert_eq!(again.left, [nobody]);
     take_in(&mut writer, 30);
     assert_eq!(claim(&mut writer, 9, 40, true).jobs.len(), 1);
 }
@@ -572,10 +578,10 @@ fn a_cancelled_job_can_write_nothing_more() {
         };
         let queue = Some(Queue::Cleanup);
         assert_eq!(
-            run(&mut writer, cancel.clone()).unwrap(),
+            run(&mut writer, cancel.clone()).unwrap().done,
             [(JobId(1), queue), (JobId(2), queue)]
         );
-        assert_eq!(run(&mut writer, cancel).unwrap(), []);
+        assert_eq!(run(&mut writer, cancel).unwrap().done, []);
         let late = FinishJob {
             claim: held,
             result: None,
@@ -838,4 +844,22 @@ fn an_unreadable_row_belongs_to_no_group_whatever_it_says() {
     assert_eq!(states(&fixture), [JobState::Failed, JobState::Failed]);
     let seen = fixture.rows("SELECT failed, ended_ms FROM vvv_groups");
     assert_eq!(seen, fixture.rows("SELECT 0, NULL"));
+}
+
+#[test]
+fn why_a_row_cannot_be_read_is_told_in_few_words_however_long_the_row_is() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        "INSERT INTO vvv_jobs (kind, payload) VALUES \
+         ('score', '{\"video_ids\": \"' || replace(hex(zeroblob(500000)), '0', 'é') || '\"}')",
+    );
+    let refused = take_in(&mut writer, 10).refused;
+    let reason = &refused[0].reason;
+    assert!(reason.starts_with("read the payload of a score job: "));
+    assert!(
+        reason.ends_with('…') && reason.len() < 2_000,
+        "{}",
+        reason.len()
+    );
+    assert_eq!(listed(&fixture)[0].error.as_ref(), Some(reason));
 }

@@ -17,10 +17,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::Shared;
 use super::super::asked::Query;
-use super::super::guard::visitor;
+use super::super::entrance::By;
+use super::super::guard::bearer;
 use super::super::problem::Problem;
+use super::wire::Lagged;
 use crate::engine::JobMoved;
-use crate::face::protocol::{Lagged, QueueEvent, QueueName, State, States};
+use crate::face::protocol::{QueueEvent, QueueName, State, States};
 use crate::face::site::{Event, News};
 
 /// Streams at once; a browser keeps one open a tab.
@@ -88,15 +90,17 @@ fn following(shared: &Shared, wanted: Wanted, place: OwnedSemaphorePermit) -> Fo
     }
 }
 
-/// Who is let in by a session is so no longer than that.
+/// Who is let in by a token or a session is so no longer than that.
 fn stays(shared: Data<Shared>, request: &HttpRequest) -> Box<dyn Fn() -> bool> {
-    let session = visitor(request).and_then(|visitor| visitor.session);
-    let session = session.filter(|_| shared.open.is_none());
-    let cookie = session.and_then(|_| request.cookie(&shared.cookie));
-    match cookie {
-        None => Box::new(|| true),
-        Some(cookie) => Box::new(move || shared.sessions.of(cookie.value()).is_some()),
-    }
+    let by = match bearer(request.headers()) {
+        Some(token) => By::Token(token.to_owned()),
+        None if shared.entrance.terms().open.is_some() => By::ThisMachine,
+        None => {
+            let cookie = request.cookie(&shared.cookie);
+            By::Session(cookie.map_or_else(String::new, |cookie| cookie.value().to_owned()))
+        }
+    };
+    Box::new(move || shared.entrance.is_in(&by))
 }
 
 /// What is told.
@@ -142,9 +146,11 @@ impl Following {
         match named.map(|name| self.news.number(name)) {
             None => {}
             Some(Some(number)) => self.told = number,
-            // Of a process before this one: nobody knows how much was missed.
+            // Of a process before this one, or of nobody. It is told where it stands now, so that it
+            // hears this once.
             Some(None) => {
-                let lagged = message("lagged", &Lagged { missed: 0 }, None);
+                let here = self.news.name(self.told);
+                let lagged = message("lagged", &Lagged { missed: None }, Some(&here));
                 self.outgoing.extend(lagged);
             }
         }
@@ -193,10 +199,9 @@ impl Following {
         self.queues = self.queues.resubscribe();
         let since = self.news.since(self.told);
         if since.missed > 0 {
-            let missed = Lagged {
-                missed: since.missed,
-            };
-            self.outgoing.extend(message("lagged", &missed, None));
+            let missed = Some(since.missed);
+            self.outgoing
+                .extend(message("lagged", &Lagged { missed }, None));
         }
         for told in since.told {
             if !self.wanted.holds(&told.event) {

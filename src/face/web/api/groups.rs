@@ -47,7 +47,7 @@ pub(super) async fn wait(
         timeout: Some(timeout(&request)?),
         ..Wait::default()
     };
-    seen(&request, &waited(&shared, wait).await?)
+    seen_large(&request, waited(&shared, wait).await?).await
 }
 
 /// What its jobs found: the very report of `vvv-actors batch`.

@@ -110,7 +110,7 @@
     last = Date.now();
     [renewing, isStale] = [isStale, false];
     try {
-      const response = await fetch(location.href, { credentials: "same-origin" });
+      const response = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(ANYWAY_MS) });
       if (response.redirected && new URL(response.url).pathname === base + "/login") {
         say("off", "logged out");
         return;

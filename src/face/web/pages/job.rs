@@ -95,8 +95,10 @@ pub(super) async fn job(
     let frame = Frame::live(&request, Tab::Jobs, format!("Job {id}"), &mut query);
     query.end()?;
     let detail = shared.site.get(Get { id }).await?.job;
-    let status = shared.site.engine.status().await?;
-    let mut pools = status.pools.into_iter().map(PoolState::from);
+    // Actors too stuck to say how far it is keep nobody from its page.
+    let status = shared.site.engine_status().await.ok();
+    let pools = status.into_iter().flat_map(|status| status.pools);
+    let mut pools = pools.map(PoolState::from);
     let progress = pools.find_map(|pool| progress(&pool).find(|job| job.id == id));
     page(&shown(frame, detail, progress))
 }

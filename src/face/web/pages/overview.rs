@@ -32,6 +32,8 @@ struct Overview {
     alarms: Vec<String>,
     /// None: they could not be read.
     events: Option<Vec<Event>>,
+    /// Whether there is a queue to look into.
+    has_queue: bool,
 }
 
 /// Where a job was last seen.
@@ -60,14 +62,21 @@ pub(super) async fn overview(
     );
     let status = status?;
     let mut alarms = status.alarms.clone();
-    alarms.extend(unread("the queues", status.queue_error.as_ref()));
-    // The rest may be slow on a large file; how everything fares is shown all the same.
-    let no_rates = rates.as_ref().err().map(|error| &error.message);
-    alarms.extend(unread("what the queues got done", no_rates));
-    let no_events = newest.as_ref().err().map(|error| &error.message);
-    alarms.extend(unread("the last events", no_events));
+    let has_queue = site.engine.is_durable();
+    if has_queue {
+        alarms.extend(unread("the queues", status.queue_error.as_ref()));
+        // The rest may be slow on a large file; how everything fares is shown all the same.
+        let no_rates = rates.as_ref().err().map(|error| &error.message);
+        alarms.extend(unread("what the queues got done", no_rates));
+        let no_events = newest.as_ref().err().map(|error| &error.message);
+        alarms.extend(unread("the last events", no_events));
+    }
     let rates = rates.unwrap_or_default();
-    let events = newest.ok();
+    let events = if has_queue {
+        newest.ok()
+    } else {
+        Some(Vec::new())
+    };
     page(&Overview {
         frame,
         up: up(status.uptime_s),
@@ -77,6 +86,7 @@ pub(super) async fn overview(
         crews: crews(&status),
         alarms,
         events: events.map(|jobs| jobs.into_iter().map(event).collect()),
+        has_queue,
         status,
     })
 }

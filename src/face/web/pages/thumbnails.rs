@@ -36,6 +36,7 @@ struct Wall {
     /// Whether one verdict was asked for.
     alone: bool,
     is_first: bool,
+    keeps_pictures: bool,
     older: Option<String>,
 }
 
@@ -101,6 +102,7 @@ pub(super) async fn thumbnails(
         sections: shown,
         alone: asked.is_some(),
         is_first: before.is_none(),
+        keeps_pictures: shared.site.engine.keeps_pictures(),
         older: older.filter(|_| asked.is_some()),
         frame,
     })
