@@ -175,6 +175,7 @@ fn a_person_finds_their_way_in_a_browser() {
         "screens": screens,
         "videos": &scene.ground.vault.ids[..5],
         "dead": oembed::id("dead_", 1),
+        "stubborn": oembed::id("s503_", 1),
         "title": TITLE,
         "failed": failed,
     });

@@ -34,7 +34,7 @@ use vvv_actors::web::{Options, Web};
 const HOST: (&str, &str) = ("host", "127.0.0.1:8321");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 /// What would act if it were ever more than text.
-const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;";
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}";
 const ADDRESS: &str = "javascript:alert(3)//\"'><script>alert(4)</script>";
 
 /// An engine of a host that shows its pages.
@@ -461,6 +461,12 @@ async fn what_strangers_wrote_is_only_ever_text() {
         ] {
             assert!(!body.contains(wrong), "{path}: {wrong}");
         }
+        // What a form sends is as it is; what is read turns no line.
+        let sent_and_read = body.split(" value=\"").skip(1);
+        let read = sent_and_read.filter_map(|part| Some(part.split_once('"')?.1));
+        let first = body.split(" value=\"").next();
+        let turns = |text: &str| text.contains('\u{202e}');
+        assert!(!read.chain(first).any(turns), "{path}: {body}");
         let mut links = 0;
         for attribute in [" href=\"", " src=\"", " action=\""] {
             for rest in body.split(attribute).skip(1) {
@@ -701,6 +707,53 @@ async fn a_page_that_is_asked_otherwise_says_what_it_takes() {
         );
         assert!(answer.header("content-type").starts_with("text/html"));
         assert!(answer.body.contains("That cannot be done here"));
+    }
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_video_nobody_knows_has_no_page_where_an_index_is_missing_either() {
+    let scene = Scene::with(VaultSpec {
+        index: false,
+        ..VaultSpec::new(3)
+    });
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    for path in ["/video?id=none", "/api/v1/videos/none"] {
+        let answer = pages.ask(get(path), Some(&cookie)).await;
+        assert_eq!(answer.status, 404, "{path}: {}", answer.body);
+    }
+    let id = &scene.vault.ids[0];
+    let path = format!("/video?id={id}");
+    let page = pages.ask(get(&path), Some(&cookie)).await;
+    let held_against = "<dt>Held against</dt><dd>";
+    // Of which region its snapshots are, nobody has read.
+    let unknown = format!("{held_against}–</dd>");
+    assert!(page.body.contains(&unknown), "{}", page.body);
+    scene.sql(&format!(
+        "INSERT INTO vvv_scores (video_id, region, score, label, velocity, engagement, scored_at)
+         VALUES ('{id}', 'PL', 90.0, 'VIRAL', 9, 9.0, 1)"
+    ));
+    let page = pages.ask(get(&path), Some(&cookie)).await;
+    let (_, held) = page.body.split_once(held_against).unwrap();
+    let (held, _) = held.split_once("</dd>").unwrap();
+    assert!(held.ends_with("(PL)"), "{held}");
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_search_for_text_reads_every_job_and_so_stands_still() {
+    let scene = Scene::new();
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    for (path, stands_still) in [("/jobs?text=x", true), ("/jobs?state=failed&text=", false)] {
+        let body = pages.ask(get(path), Some(&cookie)).await.body;
+        assert_eq!(!body.contains(" data-moves"), stands_still, "{path}");
+        assert_eq!(
+            body.contains("this page stands still"),
+            stands_still,
+            "{path}"
+        );
     }
     scene.end().await;
 }

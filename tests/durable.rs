@@ -265,6 +265,7 @@ fn work_that_only_waits_is_told_of_once_a_queue() {
             queue,
             state,
             error: None,
+            trace: None,
         })
     };
     let expected = [

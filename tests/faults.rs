@@ -422,3 +422,32 @@ fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     let asked = scene.site.count(Endpoint::Oembed, &asked()[0]);
     assert!((4..=8).contains(&asked), "{asked}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whoever_takes_the_writers_place_does_not_step_back_either() {
+    let _alone = alone();
+    let mut scene = scene(Journal::Wal);
+    scene.config.engine.nice = 15;
+    let (faults, passed) = strikes(Step::DbWrites, Fault::EndArbiter, 3, 1);
+    let engine = scene.builder(false).faults(faults).start().unwrap();
+    let found = runtime().block_on(gather(&engine, jobs(&scene)));
+    assert_complete(&found, "the writer's thread ended");
+    assert!(passed.load(Ordering::SeqCst) > 4, "never struck");
+    // The name is the second field of a thread's line, how nice it is the 19th.
+    let nice_of = |line: String| {
+        let (name, rest) = line.split_once('(')?.1.rsplit_once(')')?;
+        let nice: i32 = rest.split_whitespace().nth(16)?.parse().ok()?;
+        name.starts_with("actix-rt").then_some(nice)
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let lines = tasks.filter_map(|task| {
+        let line = task.unwrap().path().join("stat");
+        std::fs::read_to_string(line).ok()
+    });
+    let unmoved = lines.filter_map(nice_of).filter(|nice| *nice != 15);
+    // The writer's, and the one it was started from.
+    assert_eq!(unmoved.count(), 2);
+    shut_down(&engine.blocking());
+    nothing_runs();
+}

@@ -16,9 +16,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+use serde_json::json;
 use support::daemon::DaemonScene;
 use support::disk::Disk;
 use support::engine::{EngineScene, SOON, request, score, shut_down, stop};
+use support::failing_disk::FailingDisk;
 use support::run::Run;
 use support::talk::until;
 use support::vault::{Journal, VaultSpec};
@@ -474,5 +477,45 @@ fn a_temporary_queue_is_not_worked_off_into_a_file_that_is_gone() {
         );
         until_replaced(&engine);
         engine.shutdown(Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_told_of_and_spends_no_attempt() {
+    let program = env!("CARGO_BIN_EXE_vvv-actors");
+    for journal in Journal::ALL {
+        let scene = DaemonScene::new(journal, 10);
+        let Some(disk) = FailingDisk::build(&scene.beside("")) else {
+            return;
+        };
+        let mut settings = disk.settings().to_vec();
+        settings.push(("VVV_QUEUES__SCORING__MAX_RETRIES", "0"));
+        let daemon = scene.start(program, &settings);
+        let mut client = scene.client();
+        let score = |delay| json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}, "delay": delay});
+        let id = client.call("jobs.submit", score("1s"))["ids"][0].clone();
+        disk.fail();
+        let refused = client.reply("jobs.submit", &score("0s"));
+        assert!(refused["error"].is_object(), "{refused}");
+        // It is due meanwhile, and nobody can claim it.
+        until("the disk's errors are told", || {
+            let status = client.call("daemon.status", json!({}));
+            let alarms = status["alarms"].to_string();
+            alarms.contains("answers with errors").then_some(())
+        });
+        disk.mend();
+        let waited = client.call("jobs.wait", json!({"ids": [id], "timeout": "20s"}));
+        assert_eq!(waited["jobs"][0]["state"], "succeeded", "{waited}");
+        let job = &client.call("jobs.get", json!({"id": id}))["job"];
+        assert_eq!(job["attempts"], 1, "{job}");
+        until("the alarm goes", || {
+            let alarms = client.call("daemon.status", json!({}))["alarms"].clone();
+            (alarms == json!([])).then_some(())
+        });
+        daemon.signal(Signal::TERM);
+        let ended = daemon.wait();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let lines = ended.stderr.matches("the outcome is unknown").count();
+        assert!(lines <= 1, "{}", ended.stderr);
     }
 }

@@ -1009,3 +1009,57 @@ fn who_came_in_by_a_token_goes_with_it() {
     assert_eq!(statuses(), [401, 401, 401]);
     scene.end();
 }
+
+#[test]
+fn a_strangers_page_may_lead_here_and_not_frame_ours() {
+    let scene = Scene::new();
+    let page = |to| {
+        let request = Request::new("GET", "/background/jobs?text=zzz")
+            .header("Sec-Fetch-Site", "cross-site")
+            .header("Sec-Fetch-Mode", "navigate");
+        scene.server.ask(&request.header("Sec-Fetch-Dest", to))
+    };
+    assert_eq!(page("document").status, 200);
+    for frame in ["iframe", "frame", "object", "embed"] {
+        assert_eq!(
+            page(frame).refused(403),
+            "another site's page asks for this"
+        );
+    }
+    scene.end();
+}
+
+#[test]
+fn many_who_ask_whether_we_are_ready_do_not_ask_the_actors_each_time() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let stuck = Faults::new(move |step| {
+        if step == Step::DbWrites {
+            while !held.passes_within(Duration::from_secs(1)) {}
+        }
+        None
+    });
+    let (_folder, engine, server) = faulty(stuck);
+    unready(&server);
+    // Two seconds are given to actors that do not answer.
+    let is_told_again = |_| {
+        let began = Instant::now();
+        server.get("/background/readyz").refused(503);
+        began.elapsed() < Duration::from_secs(1)
+    };
+    assert!((0..5).any(is_told_again), "each was asked anew");
+    gate.open();
+    drop(server);
+    shut_down(&engine);
+}
+
+#[test]
+fn a_host_that_begins_to_stop_is_not_ready() {
+    let scene = Scene::new();
+    let ready = || scene.server.get("/background/readyz");
+    assert_eq!(ready().status, 200);
+    scene.web.close();
+    assert_eq!(ready().refused(503), "it is about to stop");
+    assert_eq!(scene.server.get("/background/healthz").status, 200);
+    scene.end();
+}

@@ -58,6 +58,8 @@ pub struct DbActor {
     is_replaced: bool,
     /// Why the last connection was given up.
     doubt: String,
+    /// Whether a commit failed so, and none was done since.
+    is_in_doubt: bool,
     meters: Meters,
     faults: Faults,
 }
@@ -86,6 +88,7 @@ impl DbActor {
             fold_planned: false,
             is_replaced: false,
             doubt: String::new(),
+            is_in_doubt: false,
             meters,
             faults,
         }
@@ -219,9 +222,12 @@ impl DbActor {
                 meters.committed(operations, held, took);
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
                 self.locked_since = None;
+                if std::mem::take(&mut self.is_in_doubt) {
+                    tracing::info!("the database takes commits again");
+                }
                 self.breath.after_hold(held, Instant::now());
                 if let (true, Some(watch)) = (writer.has_written(), &self.watch) {
-                    watch.troubles.has_room();
+                    watch.troubles.has_written();
                 }
                 if let (true, Some(watch)) = (writer.has_new_rows(), &self.watch) {
                     watch.tell_changed();
@@ -248,11 +254,17 @@ impl DbActor {
             }
             GroupEnd::Reopen => {
                 writer.doubt().clone_into(&mut self.doubt);
+                self.writer = None;
+                if std::mem::replace(&mut self.is_in_doubt, true) {
+                    // Told already, and opening alone does not mend it.
+                    tracing::debug!(error = self.doubt, "commit failed once more");
+                    self.breath.until(Instant::now() + REOPEN_DELAY);
+                    return self.flush_within(Duration::ZERO, context);
+                }
                 tracing::error!(
                     error = self.doubt,
                     "commit failed, the outcome is unknown; opening the database again"
                 );
-                self.writer = None;
                 self.reopen(context);
             }
         }

@@ -3,13 +3,14 @@
 
 use std::collections::HashSet;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
 use super::error::StoreError;
 use super::groups::{count_end, uncount_end};
 use super::operation::{Operation, Scope};
 use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::Queue;
+use crate::domain::trace::TraceParent;
 
 /// The end of a job.
 pub(super) struct Ending<'a> {
@@ -85,26 +86,45 @@ pub struct CancelJobs {
     pub now: Moment,
 }
 
+/// A job that was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelledJob {
+    /// Its number.
+    pub id: JobId,
+    /// Its queue, if it had been taken in.
+    pub queue: Option<Queue>,
+    /// The trace it belonged to.
+    pub trace: Option<TraceParent>,
+}
+
 impl Operation for CancelJobs {
-    /// Those that were cancelled, each with its queue if it had been taken in.
-    type Output = Steered<(JobId, Option<Queue>)>;
+    /// Those that were cancelled.
+    type Output = Steered<CancelledJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let may = |state: JobState| !state.is_ended();
-        steer(scope, &self.ids, may, |id, _| {
-            cancel(scope, id, self.now)?;
-            Ok((id, queue_of(scope, id)?))
-        })
+        steer(scope, &self.ids, may, |id, _| cancel(scope, id, self.now))
     }
 }
 
-fn cancel(scope: &Scope<'_>, id: JobId, now: Moment) -> Result<(), StoreError> {
+fn cancel(scope: &Scope<'_>, id: JobId, now: Moment) -> Result<CancelledJob, StoreError> {
     let ending = Ending {
         state: JobState::Cancelled,
         error: None,
         result: None,
     };
-    end_job(scope, id, &ending, now)
+    end_job(scope, id, &ending, now)?;
+    let job = |row: &Row<'_>| {
+        // The site may have written anything to a row that is not taken in.
+        let text = |column| row.get::<_, String>(column).ok();
+        Ok(CancelledJob {
+            id,
+            queue: text(0).and_then(|name| Queue::from_name(&name)),
+            trace: text(1).and_then(|trace| trace.parse().ok()),
+        })
+    };
+    let named = "SELECT queue, traceparent FROM main.vvv_jobs WHERE id = ?1";
+    Ok(scope.prepare(named)?.query_row([id.0], job)?)
 }
 
 /// Has failed and cancelled jobs done again, from their first attempt, for the items that have no
@@ -141,13 +161,6 @@ impl Operation for RetryEnded {
             },
         )
     }
-}
-
-fn queue_of(scope: &Scope<'_>, id: JobId) -> Result<Option<Queue>, StoreError> {
-    let name: Option<String> = scope
-        .prepare("SELECT queue FROM main.vvv_jobs WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
-    Ok(name.and_then(|name| Queue::from_name(&name)))
 }
 
 fn state_of(scope: &Scope<'_>, id: JobId) -> Result<Option<JobState>, StoreError> {
@@ -200,7 +213,7 @@ pub struct PurgeQueue {
 }
 
 impl Operation for PurgeQueue {
-    type Output = Vec<JobId>;
+    type Output = Vec<CancelledJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let waiting: Vec<JobId> = scope
@@ -211,9 +224,7 @@ impl Operation for PurgeQueue {
             )?
             .query_map([self.queue.name()], |row| row.get(0).map(JobId))?
             .collect::<Result<_, _>>()?;
-        for id in &waiting {
-            cancel(scope, *id, self.now)?;
-        }
-        Ok(waiting)
+        let cancelled = waiting.into_iter().map(|id| cancel(scope, id, self.now));
+        cancelled.collect()
     }
 }

@@ -26,6 +26,7 @@ pub mod batch_file;
 pub mod daemon;
 pub mod disk;
 pub mod engine;
+pub mod failing_disk;
 pub mod hostile;
 pub mod http;
 pub mod pictures;

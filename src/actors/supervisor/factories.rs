@@ -46,6 +46,8 @@ pub struct Launch {
     pub writer: Writer,
     /// The thread the writer works on.
     pub writer_arbiter: ArbiterHandle,
+    /// The thread that the writer's next one is started from.
+    pub writer_maker: ArbiterHandle,
     /// Every thread of the engine.
     pub arbiters: Arbiters,
     /// What is counted and timed.

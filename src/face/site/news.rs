@@ -153,6 +153,7 @@ mod tests {
             queue: Queue::Scoring,
             state: JobState::Running,
             error: None,
+            trace: None,
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) const CSRF: &str = "x-csrf-token";
 /// What only browsers send: where the page that asks comes from.
 pub(super) const FETCH_SITE: &str = "sec-fetch-site";
 const FETCH_MODE: &str = "sec-fetch-mode";
+const FETCH_DEST: &str = "sec-fetch-dest";
 const REAL_IP: &str = "x-real-ip";
 
 /// What is known of who asks. Handlers find it in the request's extensions.
@@ -211,10 +212,12 @@ fn from_this_machine(request: &ServiceRequest) -> Result<(), Problem> {
         let detail = "without a token only this machine is let in: configure one";
         return Err(Problem::forbidden(detail));
     }
-    // A stranger's page can send what it likes here, though not read the answer. It may lead here.
+    // A stranger's page can send what it likes, though read no answer. It may lead here, in no frame.
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_strangers = says(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
-    if is_strangers && says(FETCH_MODE) != Some("navigate") {
+    let leads_here = says(FETCH_MODE) == Some("navigate")
+        && says(FETCH_DEST).is_none_or(|shown_as| shown_as == "document");
+    if is_strangers && !leads_here {
         return Err(Problem::forbidden("another site's page asks for this"));
     }
     Ok(())

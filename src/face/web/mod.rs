@@ -16,6 +16,7 @@ mod openapi;
 mod options;
 mod pages;
 mod problem;
+mod remembered;
 mod route;
 mod seen;
 mod server;
@@ -55,6 +56,7 @@ struct Shared {
     closing: watch::Sender<bool>,
     metrics: Arc<Registry>,
     counted: api::AllCounted,
+    unready: health::Unready,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -96,6 +98,7 @@ impl Web {
             strangers: Strangers::default(),
             streams: api::event_places(),
             counted: api::AllCounted::default(),
+            unready: health::Unready::default(),
             closing: watch::Sender::new(false),
         })))
     }
@@ -109,9 +112,10 @@ impl Web {
         self.0.entrance.set(options)
     }
 
-    /// Ends the streams of events and the requests that wait for an end, now and from now on. A host
-    /// calls it when it begins to stop: the stop of a server lets open requests end, and a page in
-    /// somebody's browser keeps a stream open for as long as it is looked at.
+    /// Ends the streams of events and the requests that wait for an end, now and from now on, and
+    /// `/readyz` says no. A host calls it when it begins to stop: the stop of a server lets open
+    /// requests end, and a page in somebody's browser keeps a stream open for as long as it is looked
+    /// at.
     pub fn close(&self) {
         self.0.closing.send_replace(true);
     }

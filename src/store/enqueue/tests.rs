@@ -10,8 +10,8 @@ use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
-    CancelJobs, LeftAlone, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered,
-    RetryEnded, ShortenWaits,
+    CancelJobs, CancelledJob, LeftAlone, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover,
+    Recovered, RetryEnded, ShortenWaits,
 };
 use super::*;
 use crate::domain::job::{Kind, LivenessJob, ScoreJob};
@@ -565,6 +565,14 @@ fn a_suspect_that_is_released_stays_one() {
     assert!(claim(&mut writer, 1, 4, true).suspects);
 }
 
+fn cancelled(id: i64) -> CancelledJob {
+    CancelledJob {
+        id: JobId(id),
+        queue: Some(Queue::Cleanup),
+        trace: None,
+    }
+}
+
 #[test]
 fn a_cancelled_job_can_write_nothing_more() {
     for journal in JOURNALS {
@@ -576,10 +584,9 @@ fn a_cancelled_job_can_write_nothing_more() {
             ids: vec![JobId(1), JobId(2), JobId(77)],
             now: Moment(2),
         };
-        let queue = Some(Queue::Cleanup);
         assert_eq!(
             run(&mut writer, cancel.clone()).unwrap().done,
-            [(JobId(1), queue), (JobId(2), queue)]
+            [1, 2].map(cancelled)
         );
         assert_eq!(run(&mut writer, cancel).unwrap().done, []);
         let late = FinishJob {
@@ -628,7 +635,7 @@ fn a_paused_queue_gives_nothing_and_a_purged_one_is_empty() {
         queue: Queue::Cleanup,
         now: Moment(4),
     };
-    assert_eq!(run(&mut writer, purge).unwrap(), [JobId(2)]);
+    assert_eq!(run(&mut writer, purge).unwrap(), [cancelled(2)]);
     assert_eq!(states(&fixture), [JobState::Running, JobState::Cancelled]);
 }
 

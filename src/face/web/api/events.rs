@@ -281,6 +281,7 @@ mod tests {
             queue: Queue::Scoring,
             state: JobState::Running,
             error: None,
+            trace: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod links;
 mod login;
 mod overview;
 mod pictures;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod thumbnails;
@@ -33,6 +34,7 @@ use askama::Template;
 
 pub(super) use self::export::csv as checks_as_csv;
 use self::frame::{Frame, Tab};
+use self::straight::straight;
 use super::problem::Problem;
 use super::route::{get, post, resource};
 use crate::face::protocol::{ErrorCode, RpcError};
@@ -136,7 +138,7 @@ fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
 fn html_of(status: StatusCode, html: String) -> HttpResponse {
     HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
-        .body(html)
+        .body(straight(html))
 }
 
 /// On to another page, which a reload then shows again instead of repeating a write.
