@@ -259,8 +259,10 @@ fn what_was_not_done_is_named_and_what_is_there_is_shown() {
     assert_eq!(late.stdout, "2 have not ended: 1, 2\n", "{late:?}");
     let cancelled = output(&scene, "job cancel 9999 1 --format human");
     assert_eq!(cancelled.code, Some(1), "{cancelled:?}");
-    let said = "cancelled: 1 of 2\nnot cancelled, for they have ended, or are not there: 9999\n";
+    let said = "cancelled: 1 of 2\nnot cancelled, there is no such job: 9999\n";
     assert_eq!(cancelled.stdout, said);
+    let again = output(&scene, "job cancel 1");
+    assert!(again.stdout.contains("it has ended"), "{again:?}");
     let shown = output(&scene, "job show 1 9999 2");
     assert_eq!(
         (shown.code, shown.stdout.lines().count()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use self::outcome::tell;
+use self::outcome::{Steered, tell};
 use super::daemon_link::{Source, connect_on, look, parse_queue, parse_state};
 use super::db::{json_line, print};
 use super::numbers::{parse_group, parse_job, parse_limit};
@@ -136,15 +136,17 @@ pub fn run(
         JobAction::Wait(wait) => wait::run(wait, global, config, console),
         JobAction::Cancel(ids) => {
             let mut client = connect_on(config)?;
-            let mut cancelled = Vec::new();
+            let mut steered = Steered::default();
             for ids in ids.ids.chunks(MOST_IDS) {
-                cancelled.extend(client.ask(&Cancel { ids: ids.to_vec() })?.cancelled);
+                let cancelled = client.ask(&Cancel { ids: ids.to_vec() })?;
+                steered.done.extend(cancelled.cancelled);
+                steered.left.extend(cancelled.not_cancelled);
             }
-            tell("cancelled", &cancelled, &ids.ids, global, console)
+            tell("cancelled", &steered, global, console)
         }
         JobAction::Retry(retry) => {
-            let (retried, asked) = retry_jobs(retry, &mut connect_on(config)?)?;
-            tell("retried", &retried, &asked, global, console)
+            let steered = retry_jobs(retry, &mut connect_on(config)?)?;
+            tell("retried", &steered, global, console)
         }
     }
 }
@@ -241,11 +243,8 @@ fn show_jobs(
     missing.map_or(Ok(Code::Success), Err)
 }
 
-/// Those that will be done again, and those that were asked for.
-fn retry_jobs(
-    arguments: &RetryArgs,
-    client: &mut Client,
-) -> Result<(Vec<i64>, Vec<i64>), ClientError> {
+/// Those that will be done again, and those that will not.
+fn retry_jobs(arguments: &RetryArgs, client: &mut Client) -> Result<Steered, ClientError> {
     let asked = if arguments.all_failed {
         let list = List {
             state: States(vec![State(JobState::Failed)]),
@@ -256,11 +255,13 @@ fn retry_jobs(
     } else {
         arguments.ids.clone()
     };
-    let mut retried = Vec::new();
+    let mut steered = Steered::default();
     for ids in asked.chunks(MOST_IDS) {
-        retried.extend(client.ask(&Retry { ids: ids.to_vec() })?.retried);
+        let retried = client.ask(&Retry { ids: ids.to_vec() })?;
+        steered.done.extend(retried.retried);
+        steered.left.extend(retried.not_retried);
     }
-    Ok((retried, asked))
+    Ok(steered)
 }
 
 /// The numbers of all jobs that a list is of.

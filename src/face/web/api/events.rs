@@ -29,9 +29,9 @@ use crate::face::site::{Event, News};
 const STREAMS: usize = 64;
 /// Each time so long has passed a comment is sent: what stands between drops what is silent.
 const BEAT: Duration = Duration::from_secs(15);
-const STILL_HERE: &[u8] = b": still here\n\n";
+const STILL_HERE: &str = ": still here";
 /// Sent first: after how many milliseconds a browser comes back.
-const COME_BACK: &[u8] = b"retry: 2000\n\n";
+const COME_BACK: &str = "retry: 2000";
 /// Whence one goes on.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -60,6 +60,8 @@ pub(super) async fn events(
     let mut stream = following(&shared, wanted, place);
     stream.may_stay = stays(shared, &request);
     stream.go_on(&request);
+    let begin = stream.here(COME_BACK);
+    stream.outgoing.push_front(begin);
     let mut response = HttpResponse::Ok()
         .content_type("text/event-stream")
         .streaming(stream.run());
@@ -79,7 +81,7 @@ fn following(shared: &Shared, wanted: Wanted, place: OwnedSemaphorePermit) -> Fo
         told: site.news.last(),
         news: Arc::clone(&site.news),
         wanted,
-        outgoing: VecDeque::from([Bytes::from_static(COME_BACK)]),
+        outgoing: VecDeque::new(),
         jobs,
         queues,
         closing: shared.closing.subscribe(),
@@ -156,6 +158,11 @@ impl Following {
         }
     }
 
+    /// Where it stands, without an event: who listens for what is rare can go on from here too.
+    fn here(&self, first: &str) -> Bytes {
+        Bytes::from(format!("{first}\nid: {}\n\n", self.news.name(self.told)))
+    }
+
     fn run(self) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
         stream::unfold(self, |mut following| async move {
             let next = following.next().await?;
@@ -174,7 +181,7 @@ impl Following {
             }
             if self.next_beat <= Instant::now() {
                 self.next_beat = Instant::now() + self.beat;
-                return (self.may_stay)().then(|| Bytes::from_static(STILL_HERE));
+                return (self.may_stay)().then(|| self.here(STILL_HERE));
             }
             self.look();
             if !self.outgoing.is_empty() {
@@ -312,8 +319,12 @@ mod tests {
         let mut scene = scene(Queue::Cleanup, SOON);
         for _ in 0..2 {
             let heard = heard_beside_a_busy_queue(&mut scene.following, &scene.jobs).await;
-            assert_eq!(heard, ": still here\n\n");
+            // What it was not told of is not missed either, should it come back.
+            let here = heard.strip_prefix(": still here\nid: ").unwrap().trim_end();
+            let here = scene.following.news.number(here).unwrap();
+            assert_eq!(here, scene.following.told);
         }
+        assert!(scene.following.told > 0);
         // Whose session is over is let go of at a beat.
         scene.following.may_stay = Box::new(|| false);
         let heard = heard_beside_a_busy_queue(&mut scene.following, &scene.jobs).await;
