@@ -69,7 +69,7 @@ fn a_log_that_nobody_reads_holds_no_job_up() {
     }
     let done = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
     scene.wait_for(done, JOBS, Duration::from_secs(60));
-    client.call("daemon.drain", &json!({}));
+    client.call("daemon.drain", json!({}));
     let told = Instant::now();
     assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
     assert!(
@@ -101,18 +101,18 @@ fn many_waiting_jobs_keep_no_start_and_no_answer_waiting() {
     let began = Instant::now();
     let daemon = scene.start(PROGRAM, &settings);
     let mut client = scene.client();
-    let mut timed = |method: &str, params: &serde_json::Value| {
+    let mut timed = |method: &str, params: serde_json::Value| {
         let asked = Instant::now();
         let answer = client.call(method, params);
         (answer, asked.elapsed())
     };
-    let (status, to_look) = timed("daemon.status", &json!({}));
+    let (status, to_look) = timed("daemon.status", json!({}));
     let ready = began.elapsed();
     assert_eq!(status["queues"][0]["available"], JOBS, "{status}");
-    let (_, to_list) = timed("jobs.list", &json!({"unique_key": "none"}));
-    let (_, to_search) = timed("jobs.list", &json!({"text": "nowhere"}));
+    let (_, to_list) = timed("jobs.list", json!({"unique_key": "none"}));
+    let (_, to_search) = timed("jobs.list", json!({"text": "nowhere"}));
     let job = json!({"kind": "score", "payload": {"video_ids": ["b"]}});
-    let (_, to_submit) = timed("jobs.submit", &job);
+    let (_, to_submit) = timed("jobs.submit", job);
     println!(
         "{JOBS} jobs wait: first status {ready:?} after the start; status {to_look:?}, list by key \
          {to_list:?}, list by text {to_search:?}, submit {to_submit:?}"
@@ -131,7 +131,7 @@ fn a_lock_that_is_kept_delays_and_loses_nothing() {
         let daemon = scene.start(PROGRAM, &[]);
         let mut client = scene.client();
         let job = |id: &str| json!({"kind": "score", "payload": {"video_ids": [id]}});
-        client.call("jobs.submit", &job(&scene.vault.ids[0]));
+        client.call("jobs.submit", job(&scene.vault.ids[0]));
         let other = scene.vault.connect();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let waiting = {
@@ -143,7 +143,7 @@ fn a_lock_that_is_kept_delays_and_loses_nothing() {
         while began.elapsed() < span {
             // The daemon goes on answering, and says what it waits for.
             let asked = Instant::now();
-            let status = client.call("daemon.status", &json!({}));
+            let status = client.call("daemon.status", json!({}));
             assert!(asked.elapsed() < Duration::from_secs(2), "{status}");
             told |= status["waiting_for_lock_s"].as_u64().is_some_and(|s| s > 0);
         }
@@ -238,9 +238,9 @@ fn under_load_memory_threads_and_descriptors_stay_flat() {
         let group = client.call("jobs.submit_batch", &batch)["group"].clone();
         client.call(
             "jobs.submit",
-            &json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}}),
+            json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}}),
         );
-        let waited = client.call("jobs.wait", &json!({"group": group, "timeout": "60s"}));
+        let waited = client.call("jobs.wait", json!({"group": group, "timeout": "60s"}));
         assert_eq!(waited["ended"], true, "{waited}");
     };
     let began = Instant::now();

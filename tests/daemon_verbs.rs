@@ -295,13 +295,7 @@ fn what_was_not_done_is_named_and_what_is_there_is_shown() {
 
 #[test]
 fn a_lock_of_anothers_delays_and_fails_nothing() {
-    let mut scene = Scene::with(PROGRAM, Journal::Delete, |_, path| {
-        VaultSpec {
-            journal: Journal::Delete,
-            ..VaultSpec::new(1)
-        }
-        .create(path)
-    });
+    let mut scene = Scene::of(PROGRAM, VaultSpec::new(1).journal(Journal::Delete));
     name_daemon(&mut scene);
     let daemon = Daemon::start(&scene, &[]);
     let id = daemon.call(

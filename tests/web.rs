@@ -11,30 +11,38 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::daemon::DaemonScene;
-use support::http::{Answer, Events, Request, Server};
-use support::site::{Gate, Site};
-use support::vault::{Journal, Vault, VaultSpec};
-use tempfile::TempDir;
+use support::engine::{EngineScene, shut_down, stop};
+use support::http::{Answer, Events, Request, Server, tokens};
+use support::site::Gate;
+use support::vault::{Journal, VaultSpec};
 use vvv_actors::Config;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
-use vvv_actors::engine::{Engine, EngineHandle};
+use vvv_actors::engine::BlockingEngine;
 use vvv_actors::web::{Access, Options, OptionsError, Web, hash_of};
 
 const API: &str = "/background/api/v1";
 
+/// An engine behind a server of its host's.
 struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    engine: EngineHandle,
+    ground: EngineScene,
+    engine: BlockingEngine,
     web: Web,
     server: Server,
-    _site: Site,
+}
+
+impl Deref for Scene {
+    type Target = EngineScene;
+
+    fn deref(&self) -> &EngineScene {
+        &self.ground
+    }
 }
 
 impl Scene {
@@ -43,28 +51,15 @@ impl Scene {
     }
 
     fn with(options: Options, change: impl Fn(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            thumbnails: site.url(""),
-            ..VaultSpec::new(120)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        change(&mut config);
-        let engine = Engine::builder().config(config).durable().start().unwrap();
-        let web = Web::new(&engine, options).unwrap();
+        let mut ground = EngineScene::new(Journal::Wal);
+        change(&mut ground.config);
+        let engine = ground.start();
+        let web = Web::new(engine.handle(), options).unwrap();
         Self {
-            _folder: folder,
-            vault,
+            ground,
             engine,
             server: Server::start(web.clone(), "/background"),
             web,
-            _site: site,
         }
     }
 
@@ -90,13 +85,8 @@ impl Scene {
     fn end(self) {
         let Self { engine, server, .. } = self;
         drop(server);
-        shut_down(&engine);
+        stop(&engine);
     }
-}
-
-fn shut_down(engine: &EngineHandle) {
-    engine.blocking().shutdown(Duration::from_secs(5));
-    assert!(!engine.is_lost());
 }
 
 #[test]
@@ -235,18 +225,10 @@ fn a_group_that_is_too_large_for_a_report_is_refused() {
 
 #[test]
 fn a_lock_delays_a_look_at_the_videos() {
-    let folder = tempfile::tempdir().unwrap();
-    let spec = VaultSpec {
-        journal: Journal::Delete,
-        ..VaultSpec::new(10)
-    };
-    let vault = spec.create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
-    let engine = Engine::builder().config(config).durable().start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
-    let locked = vault.connect();
+    let scene = EngineScene::new(Journal::Delete);
+    let engine = scene.start();
+    let server = Server::open(&engine, "/background");
+    let locked = scene.vault.connect();
     locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let regions = Request::new("GET", &format!("{API}/regions"));
     let mut looking = server.send(&regions);
@@ -259,7 +241,7 @@ fn a_lock_delays_a_look_at_the_videos() {
         .unwrap();
     Answer::of(looking).well();
     drop(server);
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
@@ -415,7 +397,7 @@ fn a_host_that_stops_waits_for_nobody_who_listens() {
     let Scene { server, engine, .. } = scene;
     server.stop();
     assert!(began.elapsed() < Duration::from_secs(15), "it waited");
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
@@ -481,12 +463,7 @@ fn a_daemon_whose_address_is_taken_says_so_before_it_waits_for_the_database() {
 
 #[test]
 fn only_who_has_a_token_is_let_in() {
-    let options = Options::default()
-        .token(&hash_of("look"), Access::Read)
-        .and_then(|options| options.token(&hash_of("act"), Access::Write))
-        .unwrap()
-        .host("vault.example");
-    let scene = Scene::with(options, |_| {});
+    let scene = Scene::with(tokens().host("vault.example"), |_| {});
     let queues = || Request::new("GET", &format!("{API}/queues"));
     let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
     let bearer =
@@ -575,7 +552,7 @@ fn a_stuck_actor_turns_ready_off() {
         }
         None
     });
-    let (_folder, engine, server) = faulty(stuck);
+    let (_ground, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
     assert!(unready(&server).contains("do not answer"));
     // Whoever looks why is told so, and waits no longer than `readyz`.
@@ -587,13 +564,13 @@ fn a_stuck_actor_turns_ready_off() {
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_dead_actor_turns_ready_off() {
     let killed = Faults::new(|step| (step == Step::LimiterAcquires).then_some(Fault::Panic));
-    let (_folder, engine, server) = faulty(killed);
+    let (_ground, engine, server) = faulty(killed);
     server
         .post(
             &format!("{API}/jobs"),
@@ -607,17 +584,12 @@ fn a_dead_actor_turns_ready_off() {
 }
 
 /// An engine to which things happen.
-fn faulty(faults: Faults) -> (TempDir, EngineHandle, Server) {
-    let folder = tempfile::tempdir().unwrap();
-    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
-    config.engine.max_restarts = 0;
-    let engine = Engine::builder().config(config).durable().faults(faults);
-    let engine = engine.start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
-    (folder, engine, server)
+fn faulty(faults: Faults) -> (EngineScene, BlockingEngine, Server) {
+    let mut ground = EngineScene::of(VaultSpec::new(10));
+    ground.config.engine.max_restarts = 0;
+    let engine = ground.start_with(faults);
+    let server = Server::open(&engine, "/background");
+    (ground, engine, server)
 }
 
 /// Waits until a server is not ready, though it lives; why.
@@ -805,11 +777,10 @@ fn a_link_is_asked_for_anew_and_exported() {
 
 #[test]
 fn an_engine_with_a_temporary_queue_shows_no_job_and_says_why() {
-    let folder = tempfile::tempdir().unwrap();
-    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
-    let engine = Engine::builder().database(&vault.path).start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
+    let scene = EngineScene::of(VaultSpec::new(10));
+    let engine = scene.builder(false).start().unwrap().blocking();
+    let server = Server::open(&engine, "/background");
+    let vault = &scene.vault;
     // A queue that is another's, or nobody's.
     let insert =
         "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
@@ -845,18 +816,18 @@ fn an_engine_with_a_temporary_queue_shows_no_job_and_says_why() {
         assert!(!page.text().contains("name=\"csrf\""), "{}", page.text());
     }
     drop(server);
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_hosts_reload_is_seen_in_what_is_shown() {
     let scene = Scene::new();
     assert_eq!(scene.get("/status")["rate"]["limit"], 1000);
-    let mut config = (*scene.engine.config()).clone();
+    let mut config = (*scene.engine.handle().config()).clone();
     config.rate_limits.oembed.calls = 7;
-    scene.engine.blocking().reload(config).unwrap();
+    scene.engine.reload(config).unwrap();
     assert_eq!(scene.get("/status")["rate"]["limit"], 7);
-    assert_eq!(scene.engine.config().rate_limits.oembed.calls, 7);
+    assert_eq!(scene.engine.handle().config().rate_limits.oembed.calls, 7);
     scene.end();
 }
 
@@ -981,7 +952,7 @@ fn a_token_that_is_taken_out_of_a_daemons_configuration_works_no_longer() {
     let _daemon = daemon.args(["--config", file.to_str().unwrap()]).start();
     assert_eq!(["lost", "kept", "new"].map(status), ["200", "200", "401"]);
     write(&["kept", "new"]);
-    let reloaded = scene.client().call("daemon.reload", &json!({}));
+    let reloaded = scene.client().call("daemon.reload", json!({}));
     assert_eq!(
         reloaded,
         json!({"applied": ["http.read_tokens"], "needs_restart": []})
