@@ -308,7 +308,11 @@ fn what_was_acknowledged_is_there_after_a_power_cut() {
         disk.cut();
         let _ = daemon.kill();
         disk.restore();
-        assert_eq!(scene.count("SELECT count(*) FROM vvv_jobs"), 3, "{journal:?}");
+        assert_eq!(
+            scene.count("SELECT count(*) FROM vvv_jobs"),
+            3,
+            "{journal:?}"
+        );
         assert_eq!(scene.vault.integrity(), "ok");
     }
 }

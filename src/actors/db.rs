@@ -215,59 +215,73 @@ impl DbActor {
         };
         let began = Instant::now();
         let end = writer.commit_group(&mut self.waiting);
-        let (meters, took) = (&self.meters.database, began.elapsed());
-        meters.waiting(self.waiting.len());
+        let took = began.elapsed();
+        self.meters.database.waiting(self.waiting.len());
         match end {
             GroupEnd::Committed { operations, held } => {
-                meters.committed(operations, held, took);
+                self.meters.database.committed(operations, held, took);
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
-                self.locked_since = None;
-                if std::mem::take(&mut self.is_in_doubt) {
-                    tracing::info!("the database takes commits again");
-                }
-                self.breath.after_hold(held, Instant::now());
-                if let (true, Some(watch)) = (writer.has_written(), &self.watch) {
-                    watch.troubles.has_written();
-                }
-                if let (true, Some(watch)) = (writer.has_new_rows(), &self.watch) {
-                    watch.tell_changed();
-                }
-                self.unfolded_since = Some(Instant::now());
-                match writer.wal_length() {
-                    WalLength::Short => {}
-                    WalLength::Long => self.plan_fold(context),
-                    // Those who waited have their answers.
-                    WalLength::TooLong => fold_wal(writer, false),
-                }
-                if !self.waiting.is_empty() {
-                    self.flush_within(Duration::ZERO, context);
-                }
+                self.after_commit(held, context);
             }
             GroupEnd::Locked => {
-                meters.locked_out(took);
+                self.meters.database.locked_out(took);
                 self.wait_for_lock(context);
             }
             GroupEnd::ReadersInTheWay => {
-                meters.locked_out(took);
+                self.meters.database.locked_out(took);
                 self.breath.after_readers(Instant::now());
                 self.wait_for_lock(context);
             }
-            GroupEnd::Reopen => {
-                writer.doubt().clone_into(&mut self.doubt);
-                self.writer = None;
-                if std::mem::replace(&mut self.is_in_doubt, true) {
-                    // Told already, and opening alone does not mend it.
-                    tracing::debug!(error = self.doubt, "commit failed once more");
-                    self.breath.until(Instant::now() + REOPEN_DELAY);
-                    return self.flush_within(Duration::ZERO, context);
+            GroupEnd::Reopen => self.give_connection_up(context),
+        }
+    }
+
+    fn after_commit(&mut self, held: Duration, context: &mut Context<Self>) {
+        self.locked_since = None;
+        if std::mem::take(&mut self.is_in_doubt) {
+            tracing::info!("the database takes commits again");
+        }
+        self.breath.after_hold(held, Instant::now());
+        self.unfolded_since = Some(Instant::now());
+        if let Some(writer) = &mut self.writer {
+            if let Some(watch) = &self.watch {
+                if writer.has_written() {
+                    watch.troubles.has_written();
                 }
-                tracing::error!(
-                    error = self.doubt,
-                    "commit failed, the outcome is unknown; opening the database again"
-                );
-                self.reopen(context);
+                if writer.has_new_rows() {
+                    watch.tell_changed();
+                }
+            }
+            match writer.wal_length() {
+                WalLength::Short => {}
+                WalLength::Long => self.plan_fold(context),
+                // Those who waited have their answers.
+                WalLength::TooLong => fold_wal(writer, false),
             }
         }
+        if !self.waiting.is_empty() {
+            self.flush_within(Duration::ZERO, context);
+        }
+    }
+
+    /// A commit failed, and whether it happened nobody knows.
+    fn give_connection_up(&mut self, context: &mut Context<Self>) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        writer.doubt().clone_into(&mut self.doubt);
+        drop(writer);
+        if std::mem::replace(&mut self.is_in_doubt, true) {
+            // Told already, and opening alone does not mend it.
+            tracing::debug!(error = self.doubt, "commit failed once more");
+            self.breath.until(Instant::now() + REOPEN_DELAY);
+            return self.flush_within(Duration::ZERO, context);
+        }
+        tracing::error!(
+            error = self.doubt,
+            "commit failed, the outcome is unknown; opening the database again"
+        );
+        self.reopen(context);
     }
 
     fn wait_for_lock(&mut self, context: &mut Context<Self>) {
