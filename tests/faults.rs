@@ -485,3 +485,32 @@ fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     let asked = scene.site.count(Endpoint::Oembed, &Scene::asked()[0]);
     assert!((4..=8).contains(&asked), "{asked}");
 }
+
+#[test]
+fn a_call_whose_permit_has_lapsed_is_not_sent() {
+    let _alone = alone();
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.liveness.timeout = Duration::from_millis(200);
+    scene.config.queues.cleanup.max_retries = 0;
+    // As a laptop's lid would: the call goes on when its permit, of 2.2 s, has lapsed.
+    let faults = Faults::new(|at| {
+        if at == Step::LivenessWorks {
+            std::thread::sleep(Duration::from_millis(2_500));
+        }
+        None
+    });
+    let engine = Engine::builder()
+        .config(scene.config.clone())
+        .faults(faults)
+        .start()
+        .unwrap();
+    let id = oembed::id("alive", 1);
+    let job = Job::Liveness(LivenessJob {
+        video_ids: vec![id.clone()],
+        fresh: false,
+    });
+    let found = runtime().block_on(gather(&engine, vec![job]));
+    runtime().block_on(engine.shutdown(Duration::from_secs(5)));
+    assert_eq!(scene.site.total(Endpoint::Oembed), 0, "it was sent late");
+    assert_eq!(found.liveness[&id], "unknown", "{found:?}");
+}

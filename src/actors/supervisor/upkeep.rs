@@ -20,6 +20,7 @@ use crate::actors::meters::Who;
 use crate::actors::scheduler::{Reschedule, Scheduler, StopScheduling, TickQueued};
 use crate::actors::worker::{Deps, JobMoved, RunOptions};
 use crate::domain::alarm::{Alarm, AlarmKind};
+use crate::fetch::aside;
 use crate::store::FileIdentity;
 use crate::store::{self, Background, JobState};
 
@@ -208,7 +209,7 @@ impl Handler<DatabaseReplaced> for Supervisor {
         staff.alarm(AlarmKind::DatabaseReplaced, true);
         let (deps, now_ms) = (&self.deps, self.deps.clock.unix_ms());
         let (config, store) = (Arc::clone(&deps.config), Arc::clone(&deps.store));
-        let tell = actix_rt::task::spawn_blocking(move || {
+        let tell = aside(move || {
             let text = "its file was replaced or removed; the engine stops".to_owned();
             let kind = AlarmKind::DatabaseReplaced;
             alarms::tell_last(&config.alerts, &store.path, kind, text, now_ms);
