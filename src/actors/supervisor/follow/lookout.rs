@@ -10,8 +10,10 @@ use crate::domain::job::Kind;
 use crate::fetch::aside;
 use crate::store::{JobDetail, JobFilter, JobId, Options, Reader, StoreError};
 
-/// Before a look that another process's lock, or a lack of threads, prevented is tried again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Before a look that another process's lock prevented is tried again.
+const LOCKED_AGAIN: Duration = Duration::from_millis(50);
+/// Before one that no thread was to be had for is.
+const NO_THREAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// One read-only connection for all followers, opened when it is first needed.
 #[derive(Clone)]
@@ -52,14 +54,13 @@ impl Lookout {
             })
             .await;
             drop(turn);
-            match looked {
-                Ok(Err(error)) if error.is_locked() => {}
+            let pause = match looked {
+                Ok(Err(error)) if error.is_locked() => LOCKED_AGAIN,
                 Ok(looked) => return looked,
-                // No thread is to be had.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => NO_THREAD_AGAIN,
                 Err(error) => return Err(StoreError::Unknown(error.to_string())),
-            }
-            actix_rt::time::sleep(LOOK_AGAIN).await;
+            };
+            actix_rt::time::sleep(pause).await;
         }
     }
 
