@@ -176,7 +176,7 @@ fn a_daemon_on_a_full_disk_refuses_work_by_name_and_loses_none_it_answered_for()
         let job = json!({"kind": "score", "payload": {"video_ids": ids}});
         let mut taken = Vec::new();
         let refused = loop {
-            let answer = client.ask("jobs.submit", &job);
+            let answer = client.reply("jobs.submit", &job);
             match answer.get("error") {
                 None => taken.push(answer["result"]["ids"][0].to_string()),
                 Some(error) => break error.clone(),
@@ -195,7 +195,7 @@ fn a_daemon_on_a_full_disk_refuses_work_by_name_and_loses_none_it_answered_for()
             taken.push(site.last_insert_rowid().to_string());
         }
         drop(site);
-        let alarms = client.call("daemon.status", &json!({}))["alarms"].clone();
+        let alarms = client.call("daemon.status", json!({}))["alarms"].clone();
         assert!(alarms.to_string().contains("the disk is full"), "{alarms}");
         disk.free();
         let freed = Instant::now();
@@ -257,61 +257,56 @@ fn as_another_user(folder: &Path) -> Option<Vec<String>> {
     can.then_some(wrapper)
 }
 
+/// Thumbnails fetched with so few threads; `None`, said aloud, where that cannot be tried.
+fn fetched_with(threads: usize, pictures: usize) -> Option<Output> {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start();
+    // By its name, for a resolver blocks, and so needs a thread.
+    let host = format!("localhost:{}", site.port());
+    let spec = VaultSpec {
+        thumbnails: format!("http://{host}"),
+        files: vec!["hqdefault.jpg".to_owned()],
+        ..VaultSpec::new(pictures)
+    };
+    let vault = spec.create(&folder.path().join("vault.db"));
+    let file = BatchFile::of_vault(&vault).write(&folder.path().join("batch.json"));
+    let user = as_another_user(folder.path())?;
+    let limit = format!("--nproc={threads}");
+    let run = Run::new("setpriv")
+        .args(&user)
+        .args(["prlimit", limit.as_str(), PROGRAM, "batch"])
+        .args(["--only", "thumbnails", "--format", "json"])
+        .args([&file])
+        .folder(folder.path())
+        .env("HOME", folder.path())
+        .env("VVV_FETCH__ALLOW", host)
+        .env("VVV_QUEUES__SCORING__WORKERS", "1")
+        .env("VVV_QUEUES__THUMBNAILS__WORKERS", "1")
+        .env("VVV_QUEUES__CLEANUP__WORKERS", "0")
+        .env("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "10ms");
+    Some(run.timeout(PATIENCE).output())
+}
+
 #[test]
 fn too_few_threads_call_no_picture_broken_and_lose_no_engine() {
-    const PICTURES: usize = 5;
     let (mut short, mut complete) = (0, 0);
     for threads in 6..=22 {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            // By its name, for a resolver blocks, and so needs a thread.
-            thumbnails: format!("http://localhost:{}", site.port()),
-            files: vec!["hqdefault.jpg".to_owned()],
-            ..VaultSpec::new(PICTURES)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let file = BatchFile::of_vault(&vault).write(&folder.path().join("batch.json"));
-        let Some(user) = as_another_user(folder.path()) else {
+        let Some(ended) = fetched_with(threads, 5) else {
             return;
         };
-        let limit = format!("--nproc={threads}");
-        let ended = Run::new("setpriv")
-            .args(&user)
-            .args(["prlimit", limit.as_str(), PROGRAM, "batch"])
-            .args(["--only", "thumbnails", "--format", "json"])
-            .args([&file])
-            .folder(folder.path())
-            .env("HOME", folder.path())
-            .env("VVV_FETCH__ALLOW", format!("localhost:{}", site.port()))
-            .env("VVV_QUEUES__SCORING__WORKERS", "1")
-            .env("VVV_QUEUES__THUMBNAILS__WORKERS", "1")
-            .env("VVV_QUEUES__CLEANUP__WORKERS", "0")
-            .env("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "10ms")
-            .timeout(PATIENCE)
-            .output();
-        let told = format!(
-            "{threads} threads: {:?}\n{}\n{}",
-            ended.code, ended.stderr, ended.stdout
-        );
+        let told = format!("{threads} threads: {ended:?}");
         assert!(matches!(ended.code, Some(0 | 1 | 3)), "{told}");
-        if ended.code == Some(3) {
-            short += 1;
-            continue;
-        }
-        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        // A run that could not begin says nothing of any.
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
         let pictures = &report["thumbnails"];
-        assert_eq!(pictures["broken"], 0, "{told}");
-        if pictures["valid"] == PICTURES {
+        assert!(ended.code == Some(3) || pictures["broken"] == 0, "{told}");
+        if pictures["valid"] == 5 {
             complete += 1;
         } else {
             short += 1;
         }
     }
-    assert!(
-        short > 0 && complete > 0,
-        "{short} runs were short of threads, {complete} were not"
-    );
+    assert!(short > 0 && complete > 0, "{short} short, {complete} not");
 }
 
 #[test]
@@ -336,7 +331,7 @@ fn a_full_disk_spends_no_try_of_a_call_that_waits_for_its_permit() {
     disk.fill(0);
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let alarms = client.call("daemon.status", &json!({}))["alarms"].to_string();
+        let alarms = client.call("daemon.status", json!({}))["alarms"].to_string();
         if alarms.contains("the disk is full") {
             break;
         }

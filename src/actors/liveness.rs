@@ -14,7 +14,7 @@ use super::control::JobControl;
 use super::faults::Step;
 use super::items::{ItemEnd, Rest, work_through};
 use super::meters::Lane;
-use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal, may_pass};
+use super::rate_limiter::{AcquirePermit, CallEnded, Park, Permit, Refusal};
 use super::tickets::{Origin, TicketEvent};
 use super::tools::{Tools, patiently};
 use super::worker::{AttemptEnd, Deps, RunJob, Why};
@@ -244,8 +244,10 @@ impl Attempt {
                 self.tell(id, judgement, false);
                 ItemEnd::Done
             }
-            // Asked to stop while the disk was full.
-            Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
+            // Asked to stop while the disk took nothing.
+            Err(error) if error.may_pass() && !self.deps.run.one_shot => {
+                ItemEnd::Left(Why::Stopped)
+            }
             Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),
@@ -370,7 +372,7 @@ impl Attempt {
         self.deps.note_item(Queue::Cleanup, self.claim.job, id, why);
         match self.deps.limiter.get().send(Park { retry_after }).await {
             Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
-            Ok(Err(error)) if may_pass(&error) && !self.deps.run.one_shot => {
+            Ok(Err(error)) if error.may_pass() && !self.deps.run.one_shot => {
                 Call::Held(Why::Parked(LIMITER_PAUSE))
             }
             Ok(Err(error)) => failed(format!("note a 429: {error}")),

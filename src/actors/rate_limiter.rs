@@ -169,7 +169,7 @@ impl RateLimiter {
             Err(error) => {
                 self.refuse_all(&Refusal::Failed {
                     error: error.to_string(),
-                    may_pass: may_pass(&error),
+                    may_pass: error.may_pass(),
                 });
                 self.pause(ASK_AGAIN, context);
             }
@@ -243,11 +243,6 @@ impl RateLimiter {
         };
         context.spawn(write.into_actor(self));
     }
-}
-
-/// Whether the failure is no fault of what was to be written, and may pass by itself.
-pub(super) const fn may_pass(error: &StoreError) -> bool {
-    matches!(error, StoreError::StorageFull | StoreError::Unknown(_))
 }
 
 fn between(from_ms: i64, until_ms: i64) -> Duration {

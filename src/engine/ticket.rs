@@ -128,7 +128,7 @@ impl<R> Ticket<R> {
                 Ok(ticket) => supervisor.send(ticket).await,
                 Err(jobs) => {
                     let cancelled = supervisor.send(jobs).await;
-                    cancelled.map(|jobs| jobs.map(|jobs| jobs.len()))
+                    cancelled.map(|jobs| jobs.map(|jobs| jobs.done.len()))
                 }
             };
             Ok(cancelled.map_err(|_| phase.borrow().gone())??)
