@@ -15,7 +15,15 @@ use crate::store::{StoreError, with_suffix};
 /// The lock; let go when it falls, or with the process.
 #[derive(Debug)]
 pub struct LockFile {
-    _file: File,
+    file: File,
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is just being started has the file open too, until it is
+        // another program.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl LockFile {
@@ -61,7 +69,7 @@ impl LockFile {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(note.as_bytes()))
             .map_err(unusable)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Where the lock of this database's queue is: beside the file itself, whichever link led to it.
@@ -91,8 +99,11 @@ mod tests {
             error.contains(&pid) && error.contains("vault.db-vvv-lock"),
             "{error}"
         );
+        // As a child has it that is just being started.
+        let inherited = first.file.try_clone().unwrap();
         drop(first);
         LockFile::take(&database).unwrap();
+        drop(inherited);
     }
 
     #[test]
