@@ -97,7 +97,7 @@ impl AlarmKeeper {
         let full = full.then(|| "the disk is full; work waits until there is room".to_owned());
         self.note(AlarmKind::StorageFull, DATABASE, full, context);
         let failing = trouble == Some(Trouble::Failing);
-        let failing = failing.then(|| "the disk answers with errors; work waits".to_owned());
+        let failing = failing.then(|| "the disk cannot be written to; work waits".to_owned());
         self.note(AlarmKind::StorageFailing, DATABASE, failing, context);
         // It is not right again before somebody has mended it.
         if trouble == Some(Trouble::Damaged) {

@@ -238,14 +238,16 @@ impl DbActor {
 
     fn after_commit(&mut self, held: Duration, context: &mut Context<Self>) {
         self.locked_since = None;
-        if std::mem::take(&mut self.is_in_doubt) {
-            tracing::info!("the database takes commits again");
-        }
         self.breath.after_hold(held, Instant::now());
         self.unfolded_since = Some(Instant::now());
         if let Some(writer) = &mut self.writer {
+            // A group that found nothing to write says nothing of the disk.
+            let has_written = writer.has_written();
+            if has_written && std::mem::take(&mut self.is_in_doubt) {
+                tracing::info!("the database takes commits again");
+            }
             if let Some(watch) = &self.watch {
-                if writer.has_written() {
+                if has_written {
                     watch.troubles.has_written();
                 }
                 if writer.has_new_rows() {
@@ -264,8 +266,13 @@ impl DbActor {
         }
     }
 
-    /// A commit failed, and whether it happened nobody knows.
+    /// The connection is not to be trusted any more: a commit failed, and whether it happened nobody
+    /// knows, or what was begun cannot be taken back.
     fn give_connection_up(&mut self, context: &mut Context<Self>) {
+        // To close one whose file is gone would remove the WAL of the file that is there now.
+        if self.stops_for_ghost() {
+            return;
+        }
         let Some(writer) = self.writer.take() else {
             return;
         };
@@ -273,13 +280,13 @@ impl DbActor {
         drop(writer);
         if std::mem::replace(&mut self.is_in_doubt, true) {
             // Told already, and opening alone does not mend it.
-            tracing::debug!(error = self.doubt, "commit failed once more");
+            tracing::debug!(error = self.doubt, "the database failed once more");
             self.breath.until(Instant::now() + REOPEN_DELAY);
             return self.flush_within(Duration::ZERO, context);
         }
         tracing::error!(
             error = self.doubt,
-            "commit failed, the outcome is unknown; opening the database again"
+            "the database failed, what of it was written is unknown; opening it again"
         );
         self.reopen(context);
     }
@@ -307,7 +314,9 @@ impl DbActor {
             }
             Err(StoreError::Locked) => self.wait_for_lock(context),
             Err(error) => {
-                tracing::error!(%error, "failed to open the database again");
+                if self.failed_opens == 0 {
+                    tracing::error!(%error, "failed to open the database again; it is tried on");
+                }
                 self.failed_opens += 1;
                 if self.failed_opens < MOST_FAILED_OPENS {
                     self.breath.until(Instant::now() + REOPEN_DELAY);

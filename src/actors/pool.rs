@@ -40,7 +40,7 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(2);
 /// Before the queue is asked again after a failure.
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
-/// Before a full disk is tried again.
+/// Before a disk that takes nothing is tried again.
 const DISK_AGAIN: Duration = Duration::from_secs(2);
 /// The article's prefetch: claimed jobs kept ready, and outcomes not yet committed, for each slot.
 const READY_PER_SLOT: usize = 2;

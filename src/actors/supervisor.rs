@@ -5,6 +5,7 @@ pub mod durable;
 pub mod enqueue;
 mod factories;
 pub mod follow;
+mod news;
 pub mod reload;
 pub mod upkeep;
 mod watch;

@@ -17,7 +17,7 @@ pub enum AlarmKind {
     RestartsSpent,
     /// No room is left on the disk.
     StorageFull,
-    /// The disk answers with errors.
+    /// The disk cannot be written to.
     StorageFailing,
     /// The database is damaged.
     DatabaseDamaged,

@@ -198,6 +198,10 @@ impl EngineBuilder {
         if config.database.path.as_os_str().is_empty() {
             return Err(EngineError::NoDatabase);
         }
+        // A host may go to another folder meanwhile. It cannot be told only where there is no folder.
+        if let Ok(path) = std::path::absolute(&config.database.path) {
+            config.database.path = path;
+        }
         // It may be made by hand.
         config.validate().map_err(EngineError::Config)?;
         let pictures = self.pictures;

@@ -22,13 +22,17 @@ pub(super) fn open(
 ) -> Result<(Writer, bool), EngineError> {
     let open = || {
         let mut writer = patiently(&store.path, within, || Writer::open(store))?;
-        let unclean = !one_shot && recover(&mut writer, config, within)?;
+        let recovered = if one_shot {
+            Ok(false)
+        } else {
+            recover(&mut writer, config, within)
+        };
         // Whoever held the lock may have put another file there before it let go.
         if writer.has_lost_its_file() {
             writer.abandon();
             return Err(StoreError::Replaced);
         }
-        Ok((writer, unclean))
+        Ok((writer, recovered?))
     };
     open().map_err(|error: StoreError| {
         if !one_shot {

@@ -76,7 +76,7 @@ pub struct Writer {
     /// What the file's version was when it was last looked at.
     seen_version: i64,
     is_wal: bool,
-    /// Whether anything was written that no full disk refused since.
+    /// Whether anything was written, and nothing was refused since that the disk was to take.
     has_written: bool,
     checkpoint: Checkpoint,
     /// Pages in the WAL after the last commit.
@@ -214,8 +214,7 @@ impl Writer {
         self.file.new_rows.take()
     }
 
-    /// Whether any row was written since the last call, and nothing was refused after it because the
-    /// disk is full.
+    /// Whether any row was written since the last call, and the disk refused nothing after it.
     pub const fn has_written(&mut self) -> bool {
         std::mem::replace(&mut self.has_written, false)
     }
@@ -324,8 +323,11 @@ impl Writer {
 
     /// Takes note of whether these operations wrote anything since there were so many changes.
     fn note_written(&mut self, changes: u64, outcomes: &[Applied]) {
-        let is_full = |outcome: &Applied| matches!(outcome, Err(StoreError::StorageFull));
-        if outcomes.iter().any(is_full) {
+        let is_refused = |outcome: &Applied| {
+            let error = outcome.as_ref().err();
+            error.is_some_and(StoreError::may_pass)
+        };
+        if outcomes.iter().any(is_refused) {
             self.has_written = false;
         } else if outcomes.iter().any(Result::is_ok) {
             self.has_written |= self.file.connection.total_changes() != changes;

@@ -10,13 +10,11 @@ use actix::{
 
 use super::{SubmitError, Supervisor};
 use crate::actors::db::FileChanged;
-use crate::actors::job_log::LogLevel;
 use crate::actors::pool::{Abandon, LetGo};
-use crate::actors::worker::JobMoved;
 use crate::config::Config;
-use crate::domain::job::{Kind, Queue};
+use crate::domain::job::Queue;
 use crate::store::{
-    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused, RetryEnded,
+    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, RetryEnded,
     ShortenWaits, Steered, SteeredJob, TakeIn, TakenIn,
 };
 
@@ -62,31 +60,6 @@ impl Supervisor {
             then(actor, &written);
             Ok(written)
         }))
-    }
-
-    /// Lets go of cancelled jobs and tells of those that had been taken in.
-    fn cancelled(&self, jobs: &[SteeredJob]) {
-        self.tell_of_steered(jobs, JobState::Cancelled, "cancelled");
-        let queues = jobs.iter().filter_map(|job| job.queue);
-        queues.for_each(|queue| self.deps.meters.jobs.cancelled(queue.kind()));
-        let taken_in = jobs.iter().filter(|job| job.queue.is_some());
-        self.abandon(&taken_in.map(|job| job.id).collect());
-    }
-
-    /// Tells where jobs are now that had been taken in.
-    fn tell_of_steered(&self, jobs: &[SteeredJob], state: JobState, text: &str) {
-        for SteeredJob { id, queue, trace } in jobs.iter().copied() {
-            let Some(queue) = queue else { continue };
-            self.deps
-                .note(queue, id, LogLevel::Info, || text.to_owned());
-            let _ = self.events.send(JobMoved {
-                id,
-                queue,
-                state,
-                error: None,
-                trace,
-            });
-        }
     }
 
     pub(super) fn abandon(&self, ids: &Arc<[JobId]>) {
@@ -140,46 +113,13 @@ impl Supervisor {
                         actor.take_in(context);
                     }
                 }
-                // Our own rows, and a full disk that has room again, are no change of the file.
+                // Our own rows, and a disk that takes them again, are no change of the file.
                 Err(error) => {
                     tracing::warn!(%error, "failed to take in jobs; trying again");
                     context.run_later(TAKE_IN_AGAIN, Self::take_in);
                 }
             }
         }));
-    }
-
-    /// Rows of the site's own that could not be read have nobody who waits for an answer.
-    fn tell_of_refused(&self, refused: Vec<Refused>) {
-        let Some(first) = refused.first() else { return };
-        tracing::warn!(
-            job = first.id.0,
-            reason = first.reason,
-            trace_id = first.trace.map(|trace| display(trace.trace())),
-            others = refused.len() - 1,
-            "a row of the site's could not be read and has failed"
-        );
-        self.deps.meters.jobs.refused(refused.len());
-        for refused in refused {
-            let Refused {
-                id,
-                kind,
-                reason,
-                trace,
-            } = refused;
-            let Some(queue) = kind.map(Kind::queue) else {
-                continue;
-            };
-            self.deps.note(queue, id, LogLevel::Warn, || reason.clone());
-            // Nobody may be listening.
-            let _ = self.events.send(JobMoved {
-                id,
-                queue,
-                state: JobState::Failed,
-                error: Some(reason),
-                trace,
-            });
-        }
     }
 
     /// After the clock was set back no job waits longer than it was told to.

@@ -7,6 +7,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::Supervisor;
 use super::factories::{Vacancy, milliseconds, start_writer};
 use super::upkeep::watch_over;
+use crate::actors::db::DatabaseReplaced;
 use crate::actors::db::DbActor;
 use crate::actors::faults::Step;
 use crate::actors::meters::{Standing, Who};
@@ -139,14 +140,21 @@ impl Supervisor {
     /// Opening waits a moment for a lock: not on the System's thread.
     fn open_writer(&mut self, context: &mut Context<Self>) {
         self.opening = true;
-        let store = Arc::clone(&self.deps.store);
-        let open = aside(move || Writer::open(&store));
+        let (store, file) = (Arc::clone(&self.deps.store), self.deps.file);
+        let open = aside(move || {
+            // Else our tables would be made in the file that is there now.
+            if file.is_some_and(|file| file.has_left(&store.path)) {
+                return Err(StoreError::Replaced);
+            }
+            Writer::open(&store)
+        });
         context.spawn(open.into_actor(self).map(|opened, actor, context| {
             actor.opening = false;
             match opened {
                 Ok(Ok(writer)) => actor.seat_writer(writer, context),
                 // The seat stays due: the next round tries again.
                 Ok(Err(StoreError::Locked)) => {}
+                Ok(Err(StoreError::Replaced)) => context.address().do_send(DatabaseReplaced),
                 Ok(Err(error)) => actor.no_writer(&error.to_string()),
                 Err(error) => actor.no_writer(&error.to_string()),
             }

@@ -142,11 +142,11 @@ pub fn run(
                 steered.done.extend(cancelled.cancelled);
                 steered.left.extend(cancelled.not_cancelled);
             }
-            tell("cancelled", &steered, global, console)
+            tell("cancelled", ids.ids.len(), &steered, global, console)
         }
         JobAction::Retry(retry) => {
-            let steered = retry_jobs(retry, &mut connect_on(config)?)?;
-            tell("retried", &steered, global, console)
+            let (asked, steered) = retry_jobs(retry, &mut connect_on(config)?)?;
+            tell("retried", asked, &steered, global, console)
         }
     }
 }
@@ -243,8 +243,8 @@ fn show_jobs(
     missing.map_or(Ok(Code::Success), Err)
 }
 
-/// Those that will be done again, and those that will not.
-fn retry_jobs(arguments: &RetryArgs, client: &mut Client) -> Result<Steered, ClientError> {
+/// How many were asked for; those that will be done again, and those that will not.
+fn retry_jobs(arguments: &RetryArgs, client: &mut Client) -> Result<(usize, Steered), ClientError> {
     let asked = if arguments.all_failed {
         let list = List {
             state: States(vec![State(JobState::Failed)]),
@@ -261,7 +261,7 @@ fn retry_jobs(arguments: &RetryArgs, client: &mut Client) -> Result<Steered, Cli
         steered.done.extend(retried.retried);
         steered.left.extend(retried.not_retried);
     }
-    Ok(steered)
+    Ok((asked.len(), steered))
 }
 
 /// The numbers of all jobs that a list is of.

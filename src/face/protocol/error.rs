@@ -23,7 +23,7 @@ pub enum ErrorCode {
     Params,
     /// Our own fault.
     Internal,
-    /// There is no place or no lock to be had now; try again.
+    /// There is no place or no lock to be had now, or the disk fails; try again.
     Busy,
     /// The disk is full; nothing was written.
     StorageFull,
@@ -204,7 +204,7 @@ impl From<EngineError> for RpcError {
 
 const fn store_code(error: &StoreError) -> ErrorCode {
     match error {
-        StoreError::Locked | StoreError::Interrupted => ErrorCode::Busy,
+        StoreError::Locked | StoreError::Interrupted | StoreError::Failing(_) => ErrorCode::Busy,
         StoreError::StorageFull => ErrorCode::StorageFull,
         StoreError::Unknown(_) => ErrorCode::Unknown,
         StoreError::NoGroup(_) => ErrorCode::NotFound,
@@ -218,7 +218,6 @@ const fn store_code(error: &StoreError) -> ErrorCode {
         | StoreError::Panicked(_)
         | StoreError::Corrupt(_)
         | StoreError::Replaced
-        | StoreError::Failing(_)
         | StoreError::Payload(_)
         | StoreError::Sqlite(_) => ErrorCode::Internal,
     }

@@ -14,7 +14,6 @@ const TO_ANSWER: Duration = Duration::from_secs(2);
 impl Site {
     /// How the engine fares, unless its actors are too stuck to say.
     pub(in crate::face) async fn engine_status(&self) -> Result<Status, RpcError> {
-        let stuck = || RpcError::new(ErrorCode::Busy, "ask the engine: the actors do not answer");
         let status = timeout(TO_ANSWER, self.engine.status()).await;
         Ok(status.map_err(|_| stuck())??)
     }
@@ -32,7 +31,8 @@ impl Site {
             Ok((queues, rate)) => (queues, Some(rate.into()), queue.err()),
             Err(error) => (Vec::new(), None, Some(error)),
         };
-        let alarms = self.engine.alarms().await?;
+        let alarms = timeout(TO_ANSWER, self.engine.alarms()).await;
+        let alarms = alarms.map_err(|_| stuck())??;
         let is_draining = self.is_draining();
         Ok(StatusReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -55,4 +55,8 @@ impl Site {
             alarms: alarms.iter().map(ToString::to_string).collect(),
         })
     }
+}
+
+fn stuck() -> RpcError {
+    RpcError::new(ErrorCode::Busy, "ask the engine: the actors do not answer")
 }

@@ -6,7 +6,6 @@ use super::options::{Access, Options, OptionsError};
 use super::session::{Session, Sessions};
 
 /// On what terms one is let in.
-#[derive(Debug)]
 pub(super) struct Terms {
     pub(super) options: Options,
     /// Without tokens: the session of all who are let in. It has no cookie and no end; what it knows
@@ -27,8 +26,7 @@ impl Terms {
     }
 }
 
-/// By what somebody is in.
-#[derive(Debug)]
+/// By what somebody is in; not to be printed.
 pub(super) enum By {
     Token(String),
     /// By the cookie of one.

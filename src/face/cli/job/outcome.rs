@@ -19,6 +19,7 @@ pub(super) struct Steered {
 
 pub(super) fn tell(
     what: &'static str,
+    asked: usize,
     Steered { done, left }: &Steered,
     global: &Global,
     console: &mut Console<'_>,
@@ -26,8 +27,7 @@ pub(super) fn tell(
     let text = match global.format(console.stdout_is_terminal) {
         Format::Json => json_line(&json!({ what: done, (format!("not_{what}")): left })),
         Format::Human => {
-            let all = done.len() + left.len();
-            let mut text = format!("{what}: {} of {all}\n", done.len());
+            let mut text = format!("{what}: {} of {asked}\n", done.len());
             let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for job in left {
                 let jobs = reasons.entry(&job.reason).or_default();
@@ -41,9 +41,9 @@ pub(super) fn tell(
     };
     print(&text, console)?;
     // Whoever named a job wants to know that it was not so.
-    Ok(if left.is_empty() {
-        Code::Success
-    } else {
+    Ok(if done.len() < asked {
         Code::Failed
+    } else {
+        Code::Success
     })
 }
