@@ -22,7 +22,8 @@ use support::vault::{Journal, Vault, VaultSpec};
 use vvv_actors::actors::faults::{Fault, Faults, Step};
 use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    Engine, EngineHandle, Job, LivenessJob, ScoreJob, ThumbnailItem, ThumbnailsJob, TicketEvent,
+    Engine, EngineHandle, Grouping, Job, JobRequest, LivenessJob, ScoreJob, ThumbnailItem,
+    ThumbnailsJob, TicketEvent,
 };
 use vvv_actors::face::batch_file::Plan;
 use vvv_actors::face::exit::Code;
@@ -484,4 +485,61 @@ fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     // Four tries each, a stale connection's second chance aside.
     let asked = scene.site.count(Endpoint::Oembed, &Scene::asked()[0]);
     assert!((4..=8).contains(&asked), "{asked}");
+}
+
+#[test]
+fn claims_of_a_dead_pool_that_go_back_late_take_none_from_its_successor() {
+    let _alone = alone();
+    let mut scene = Scene::new(Journal::Wal);
+    scene.config.queues.thumbnails.workers = 2;
+    scene.config.queues.thumbnails.chunk = 4;
+    let pictures = scene.pictures();
+    // Longer than a write that failed waits until it is tried again.
+    for picture in &pictures {
+        let late = Reply::status(404).late(Duration::from_secs(4));
+        scene.site.thumbnail(&picture.video_id, late);
+    }
+    let engine = Engine::builder()
+        .config(scene.config.clone())
+        .durable()
+        .faults(strikes(Step::PoolDispatches, Fault::Panic, 0, 1).0)
+        .start()
+        .unwrap();
+    let site = scene.vault.connect();
+    site.execute_batch(
+        "CREATE TRIGGER not_now BEFORE UPDATE ON vvv_jobs \
+         WHEN OLD.state = 'running' AND NEW.state = 'available' \
+         BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    )
+    .unwrap();
+    let request = JobRequest {
+        job: Job::Thumbnails(ThumbnailsJob { videos: pictures }),
+        priority: Job::DEFAULT_PRIORITY,
+        delay_ms: 0,
+        unique_key: None,
+        unique_for: None,
+        trace: None,
+    };
+    let enqueued = runtime().block_on(engine.enqueue(vec![request], Grouping::None));
+    let jobs = i64::try_from(enqueued.unwrap().0[0].ids.len()).unwrap();
+    // A successor that begins before they went back would be seen here.
+    let _ = scene
+        .site
+        .wait_until(Duration::from_secs(3), |calls| !calls.is_empty());
+    site.execute_batch("DROP TRIGGER not_now").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ended = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
+    while site.query_row(ended, [], |row| row.get::<_, i64>(0)) != Ok(jobs) {
+        assert!(Instant::now() < deadline, "its jobs do not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    runtime().block_on(engine.shutdown(Duration::from_secs(5)));
+    nothing_runs();
+    let mut calls: Vec<usize> = scene
+        .site
+        .counts(Endpoint::Thumbnail)
+        .into_values()
+        .collect();
+    calls.dedup();
+    assert_eq!(calls, [1], "each is fetched once");
 }
