@@ -4,7 +4,7 @@ use tracing::Instrument;
 
 use super::{EngineError, EngineHandle};
 use crate::actors::spans;
-use crate::actors::supervisor::durable::{Cancel, Pause, Purge, Retry};
+use crate::actors::supervisor::durable::{CANCELLED_AT_ONCE, Cancel, Pause, Purge, Retry};
 use crate::actors::supervisor::enqueue::EnqueueJobs;
 use crate::domain::job::Queue;
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
@@ -40,7 +40,11 @@ impl EngineHandle {
     /// # Errors
     /// As [`Self::enqueue`].
     pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
-        self.ask(Cancel(ids)).await
+        let mut cancelled = Vec::new();
+        for ids in ids.chunks(CANCELLED_AT_ONCE) {
+            cancelled.extend(self.ask(Cancel(ids.to_vec())).await?);
+        }
+        Ok(cancelled)
     }
 
     /// Has failed and cancelled jobs done again; those that will be.

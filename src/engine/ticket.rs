@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::report::{Found, News, Report};
 use super::{EngineError, Phase, TicketEvent};
-use crate::actors::supervisor::durable::Cancel;
+use crate::actors::supervisor::durable::{CANCELLED_AT_ONCE, Cancel};
 use crate::actors::supervisor::follow::{Followed, Following};
 use crate::actors::supervisor::withdraw::CancelTicket;
 use crate::actors::supervisor::{Submitted, Supervisor};
@@ -121,17 +121,22 @@ impl<R> Ticket<R> {
         let (supervisor, phase) = (self.supervisor.clone(), self.phase.clone());
         let whom = match &self.source {
             Source::Own(submitted) => Ok(CancelTicket(submitted.ticket)),
-            Source::Durable(following) => Err(Cancel(following.ids.clone())),
+            Source::Durable(following) => Err(following.ids.clone()),
         };
         async move {
-            let cancelled = match whom {
-                Ok(ticket) => supervisor.send(ticket).await,
-                Err(jobs) => {
-                    let cancelled = supervisor.send(jobs).await;
-                    cancelled.map(|jobs| jobs.map(|jobs| jobs.len()))
+            let ids = match whom {
+                Ok(ticket) => {
+                    let cancelled = supervisor.send(ticket).await;
+                    return Ok(cancelled.map_err(|_| phase.borrow().gone())??);
                 }
+                Err(ids) => ids,
             };
-            Ok(cancelled.map_err(|_| phase.borrow().gone())??)
+            let mut cancelled = 0;
+            for ids in ids.chunks(CANCELLED_AT_ONCE) {
+                let jobs = supervisor.send(Cancel(ids.to_vec())).await;
+                cancelled += jobs.map_err(|_| phase.borrow().gone())??.len();
+            }
+            Ok(cancelled)
         }
     }
 

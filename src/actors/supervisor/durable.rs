@@ -206,7 +206,10 @@ impl Handler<FileChanged> for Supervisor {
     }
 }
 
-/// Cancels jobs; answers with those it cancelled.
+/// Jobs that are cancelled by one write, so that none holds the writer long.
+pub const CANCELLED_AT_ONCE: usize = 1_000;
+
+/// Cancels jobs, a thousand at most; answers with those it cancelled.
 #[derive(Message)]
 #[rtype(result = "Result<Vec<JobId>, SubmitError>")]
 pub struct Cancel(pub Vec<JobId>);
