@@ -81,8 +81,8 @@ use crate::store::QueueHome;
 pub use crate::store::{
     CappedCount, CheckFilter, CheckedThumbnail, CheckedVideo, Enqueued, FollowUps, GroupId,
     GroupSummary, Grouping, JobDetail, JobFilter, JobId, JobRequest, JobState, JobSummary,
-    LeaderboardFilter, LeaderboardRow, MINUTES, NoSuchPlace, Page, PageCursor, QueueRate,
-    QueueSummary, ROWS_A_PAGE, SelectedVideo, Selection, StoreError, Tally,
+    LeaderboardFilter, LeaderboardRow, LeftAlone, MINUTES, NoSuchPlace, Page, PageCursor,
+    QueueRate, QueueSummary, ROWS_A_PAGE, SelectedVideo, Selection, Steered, StoreError, Tally,
 };
 use crate::{fetch, store};
 
@@ -206,7 +206,9 @@ fn launch(
     let (writer, unclean) = open(&store, &config, setup.run.one_shot, setup.open_within)?;
     warn_without_index(&writer, &store);
     let writer_arbiter = arbiters.start("database").map_err(EngineError::Thread)?;
-    // All threads but the writer's: it holds the lock that the site waits for.
+    let writer_maker = arbiters.start("maker").map_err(EngineError::Thread)?;
+    // All threads but the writer's: it holds the lock that the site waits for. Whoever takes its place
+    // is started from one that did not step back either.
     be_nice(config.engine.nice);
     let decoder =
         Decoder::start(config.thumbnails.max_pixels, &setup.faults).map_err(EngineError::Thread)?;
@@ -219,6 +221,7 @@ fn launch(
         decoder,
         writer,
         writer_arbiter,
+        writer_maker,
         arbiters,
         faults: setup.faults,
         pictures: setup.pictures,

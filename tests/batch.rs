@@ -354,7 +354,8 @@ fn results_come_as_json_or_as_tables_and_nothing_else_on_stdout() {
     assert_eq!(human.code, Some(0), "{human:?}");
     for words in [
         "Scoring: ",
-        "Thumbnails: 1 valid, 2 broken",
+        "Thumbnails: 1 valid, 1 broken, 1 error, 1 placeholder, 1 unknown",
+        "Unknown:\n  1 × http 503: ",
         "Liveness: 1 alive, 1 dead",
     ] {
         assert!(human.stdout.contains(words), "{words}: {}", human.stdout);

@@ -12,17 +12,16 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::http::{Request, Server};
+use support::engine::{EngineScene, stop};
+use support::http::{Request, Server, tokens};
 use support::run::Run;
-use support::site::{Endpoint, Site, oembed};
-use support::vault::{Vault, VaultSpec};
-use tempfile::TempDir;
-use vvv_actors::Config;
-use vvv_actors::engine::{Engine, EngineHandle, open_pictures};
-use vvv_actors::web::{Access, Options, Web, hash_of};
+use support::site::{Endpoint, oembed};
+use support::vault::VaultSpec;
+use vvv_actors::engine::{BlockingEngine, JobId, JobState};
+use vvv_actors::web::Web;
 
 const API: &str = "/background/api/v1";
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -41,53 +40,28 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// An engine, and its dashboard behind tokens and open to this machine.
 struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    site: Site,
-    engine: EngineHandle,
+    ground: EngineScene,
+    engine: BlockingEngine,
     shut: Server,
     open: Server,
 }
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            thumbnails: site.url(""),
+        let mut ground = EngineScene::of(VaultSpec {
             files: FILES.map(str::to_owned).into(),
             ..VaultSpec::new(40)
-        };
-        let mut vault = spec.create(&folder.path().join("vault.db"));
+        });
         for fate in ["dead_", "priv_", "embed"] {
             let snapshots = [(1_000, 50, 5, "2026-08-19 10:00:00")];
-            vault.add(&oembed::id(fate, 1), "GB", &snapshots);
+            ground.vault.add(&oembed::id(fate, 1), "GB", &snapshots);
         }
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1_000;
-        config.http.thumbnail_cache_folder = folder.path().join("pictures");
-        let pictures = open_pictures(&config);
-        let engine = Engine::builder()
-            .config(config)
-            .durable()
-            .pictures(pictures)
-            .start()
-            .unwrap();
-        let tokens = Options::default()
-            .token(&hash_of("look"), Access::Read)
-            .unwrap()
-            .token(&hash_of("act"), Access::Write)
-            .unwrap();
-        let serve = |options| Server::start(Web::new(&engine, options).unwrap(), "/background");
+        let engine = ground.start_with_pictures();
+        let web = Web::new(engine.handle(), tokens()).unwrap();
         Self {
-            shut: serve(tokens),
-            open: serve(Options::default().open_on_loopback()),
-            _folder: folder,
-            vault,
-            site,
+            ground,
+            shut: Server::start(web, "/background"),
+            open: Server::open(&engine, "/background"),
             engine,
         }
     }
@@ -108,12 +82,12 @@ impl Scene {
 
     /// What pages are to show: every verdict, and a stranger's title.
     fn furnish(&self) {
-        let ids = &self.vault.ids;
+        let ids = &self.ground.vault.ids;
         let rename = "UPDATE videos SET title = ?1 WHERE video_id = ?2";
-        let connection = self.vault.connect();
+        let connection = self.ground.vault.connect();
         connection.execute(rename, [TITLE, &ids[0]]).unwrap();
         let items = ids.iter().filter_map(|id| {
-            let thumbnail_url = self.vault.thumbnail_url(id)?;
+            let thumbnail_url = self.ground.vault.thumbnail_url(id)?;
             Some(json!({"video_id": id, "thumbnail_url": thumbnail_url}))
         });
         let items: Vec<Value> = items.collect();
@@ -125,17 +99,12 @@ impl Scene {
     /// A job that somebody wrote badly into the file and has mended since: it failed, and will not
     /// when it is done again.
     fn fail_a_job(&self) -> i64 {
-        let connection = self.vault.connect();
+        let connection = self.ground.vault.connect();
         let insert = "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": 7}')";
         connection.execute(insert, []).unwrap();
         let id = connection.last_insert_rowid();
-        let state = format!("SELECT state FROM vvv_jobs WHERE id = {id}");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.vault.ask(&state) != "failed" {
-            assert!(Instant::now() < deadline, "nobody looked at the job");
-            std::thread::yield_now();
-        }
-        let payload = json!({"video_ids": [self.vault.ids[0]]}).to_string();
+        self.ground.wait_for(JobId(id), JobState::Failed);
+        let payload = json!({"video_ids": [self.ground.vault.ids[0]]}).to_string();
         let mend = "UPDATE vvv_jobs SET payload = ?1 WHERE id = ?2";
         connection.execute(mend, (payload, id)).unwrap();
         id
@@ -146,8 +115,7 @@ impl Scene {
             engine, shut, open, ..
         } = self;
         drop((shut, open));
-        engine.blocking().shutdown(Duration::from_secs(5));
-        assert!(!engine.is_lost());
+        stop(&engine);
     }
 }
 
@@ -191,7 +159,7 @@ fn a_person_finds_their_way_in_a_browser() {
     let scene = Scene::new();
     scene.furnish();
     let failed = scene.fail_a_job();
-    let fetched = scene.site.total(Endpoint::Thumbnail);
+    let fetched = scene.ground.site.total(Endpoint::Thumbnail);
     let screens = folder().join("screens");
     if screens.exists() {
         std::fs::remove_dir_all(&screens).unwrap();
@@ -205,8 +173,9 @@ fn a_person_finds_their_way_in_a_browser() {
         "chromium": CHROMIUM,
         "modules": folder().join("node_modules"),
         "screens": screens,
-        "videos": &scene.vault.ids[..5],
+        "videos": &scene.ground.vault.ids[..5],
         "dead": oembed::id("dead_", 1),
+        "stubborn": oembed::id("s503_", 1),
         "title": TITLE,
         "failed": failed,
     });
@@ -217,7 +186,7 @@ fn a_person_finds_their_way_in_a_browser() {
         .output();
     assert_eq!(run.code, Some(0), "\n{}\n{}", run.stdout, run.stderr);
     println!("{}", run.stdout);
-    let asked = scene.site.total(Endpoint::Thumbnail);
+    let asked = scene.ground.site.total(Endpoint::Thumbnail);
     assert_eq!(asked, fetched, "pages fetch no picture from its host");
     scene.end();
 }

@@ -33,14 +33,7 @@ struct Stage {
 
 impl Stage {
     fn new(journal: Journal) -> Self {
-        let mut scene = Scene::with(PROGRAM, journal, |site, path| {
-            VaultSpec {
-                journal,
-                thumbnails: site.url(""),
-                ..VaultSpec::new(120)
-            }
-            .create(path)
-        });
+        let mut scene = Scene::of(PROGRAM, VaultSpec::new(120).journal(journal));
         let counts = |hour, views| (views, 50, 5, hour);
         let (earlier, later) = ("2026-11-25 10:00:00", "2026-11-25 11:00:00");
         let snapshots = [counts(earlier, 1000), counts(later, 9000)];

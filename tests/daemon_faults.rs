@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 use support::daemon::DaemonScene;
+use support::power::PoweredDisk;
 use support::run::Running;
 use support::vault::Journal;
 
@@ -68,7 +69,7 @@ fn a_log_that_nobody_reads_holds_no_job_up() {
     }
     let done = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
     scene.wait_for(done, JOBS, Duration::from_secs(60));
-    client.call("daemon.drain", &json!({}));
+    client.call("daemon.drain", json!({}));
     let told = Instant::now();
     assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
     assert!(
@@ -100,18 +101,18 @@ fn many_waiting_jobs_keep_no_start_and_no_answer_waiting() {
     let began = Instant::now();
     let daemon = scene.start(PROGRAM, &settings);
     let mut client = scene.client();
-    let mut timed = |method: &str, params: &serde_json::Value| {
+    let mut timed = |method: &str, params: serde_json::Value| {
         let asked = Instant::now();
         let answer = client.call(method, params);
         (answer, asked.elapsed())
     };
-    let (status, to_look) = timed("daemon.status", &json!({}));
+    let (status, to_look) = timed("daemon.status", json!({}));
     let ready = began.elapsed();
     assert_eq!(status["queues"][0]["available"], JOBS, "{status}");
-    let (_, to_list) = timed("jobs.list", &json!({"unique_key": "none"}));
-    let (_, to_search) = timed("jobs.list", &json!({"text": "nowhere"}));
+    let (_, to_list) = timed("jobs.list", json!({"unique_key": "none"}));
+    let (_, to_search) = timed("jobs.list", json!({"text": "nowhere"}));
     let job = json!({"kind": "score", "payload": {"video_ids": ["b"]}});
-    let (_, to_submit) = timed("jobs.submit", &job);
+    let (_, to_submit) = timed("jobs.submit", job);
     println!(
         "{JOBS} jobs wait: first status {ready:?} after the start; status {to_look:?}, list by key \
          {to_list:?}, list by text {to_search:?}, submit {to_submit:?}"
@@ -130,7 +131,7 @@ fn a_lock_that_is_kept_delays_and_loses_nothing() {
         let daemon = scene.start(PROGRAM, &[]);
         let mut client = scene.client();
         let job = |id: &str| json!({"kind": "score", "payload": {"video_ids": [id]}});
-        client.call("jobs.submit", &job(&scene.vault.ids[0]));
+        client.call("jobs.submit", job(&scene.vault.ids[0]));
         let other = scene.vault.connect();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let waiting = {
@@ -142,7 +143,7 @@ fn a_lock_that_is_kept_delays_and_loses_nothing() {
         while began.elapsed() < span {
             // The daemon goes on answering, and says what it waits for.
             let asked = Instant::now();
-            let status = client.call("daemon.status", &json!({}));
+            let status = client.call("daemon.status", json!({}));
             assert!(asked.elapsed() < Duration::from_secs(2), "{status}");
             told |= status["waiting_for_lock_s"].as_u64().is_some_and(|s| s > 0);
         }
@@ -237,9 +238,9 @@ fn under_load_memory_threads_and_descriptors_stay_flat() {
         let group = client.call("jobs.submit_batch", &batch)["group"].clone();
         client.call(
             "jobs.submit",
-            &json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}}),
+            json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}}),
         );
-        let waited = client.call("jobs.wait", &json!({"group": group, "timeout": "60s"}));
+        let waited = client.call("jobs.wait", json!({"group": group, "timeout": "60s"}));
         assert_eq!(waited["ended"], true, "{waited}");
     };
     let began = Instant::now();
@@ -286,4 +287,32 @@ fn nothing_grows(warm: &[(u64, usize, usize)]) {
         after.2 <= before.2 + 3,
         "descriptors: {before:?}, {after:?}"
     );
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_power_cut() {
+    for journal in Journal::ALL {
+        let Some(disk) = PoweredDisk::mount() else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let scene = DaemonScene::at(&disk.path("vault.db"), folder, journal, 10);
+        let daemon = scene.start(PROGRAM, &[]);
+        let mut client = scene.client();
+        for id in &scene.vault.ids[..3] {
+            let job = json!({"kind": "score", "delay": "1h", "payload": {"video_ids": [id]}});
+            client.call("jobs.submit", &job);
+        }
+        // It writes nothing between the cut and its end.
+        daemon.signal(Signal::STOP);
+        disk.cut();
+        let _ = daemon.kill();
+        disk.restore();
+        assert_eq!(
+            scene.count("SELECT count(*) FROM vvv_jobs"),
+            3,
+            "{journal:?}"
+        );
+        assert_eq!(scene.vault.integrity(), "ok");
+    }
 }

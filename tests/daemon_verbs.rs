@@ -259,8 +259,10 @@ fn what_was_not_done_is_named_and_what_is_there_is_shown() {
     assert_eq!(late.stdout, "2 have not ended: 1, 2\n", "{late:?}");
     let cancelled = output(&scene, "job cancel 9999 1 --format human");
     assert_eq!(cancelled.code, Some(1), "{cancelled:?}");
-    let said = "cancelled: 1 of 2\nnot cancelled, for they have ended, or are not there: 9999\n";
+    let said = "cancelled: 1 of 2\nnot cancelled, there is no such job: 9999\n";
     assert_eq!(cancelled.stdout, said);
+    let again = output(&scene, "job cancel 1");
+    assert!(again.stdout.contains("it has ended"), "{again:?}");
     let shown = output(&scene, "job show 1 9999 2");
     assert_eq!(
         (shown.code, shown.stdout.lines().count()),
@@ -293,13 +295,7 @@ fn what_was_not_done_is_named_and_what_is_there_is_shown() {
 
 #[test]
 fn a_lock_of_anothers_delays_and_fails_nothing() {
-    let mut scene = Scene::with(PROGRAM, Journal::Delete, |_, path| {
-        VaultSpec {
-            journal: Journal::Delete,
-            ..VaultSpec::new(1)
-        }
-        .create(path)
-    });
+    let mut scene = Scene::of(PROGRAM, VaultSpec::new(1).journal(Journal::Delete));
     name_daemon(&mut scene);
     let daemon = Daemon::start(&scene, &[]);
     let id = daemon.call(
@@ -512,5 +508,66 @@ fn a_watcher_reads_a_line_an_event_until_it_is_told_to_end() {
     let first = output.stdout.lines().next().unwrap();
     let event: Value = serde_json::from_str(first).unwrap();
     assert!(event["at"].as_str().unwrap().ends_with('Z'), "{event}");
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn whoever_waits_hears_that_a_job_is_tried_again_and_why() {
+    let mut scene = scene(3);
+    scene.set("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "5m");
+    let daemon = Daemon::start(&scene, &[]);
+    let broken = &scene.vault.ids[2];
+    scene.site.thumbnail(broken, Reply::status(503));
+    let file = BatchFile::of_vault(&scene.vault);
+    let line = "submit batch - --only thumbnails --wait";
+    let waiting = batch(&scene, &file, line).start();
+    let said = "is tried again in ";
+    assert!(waiting.wait_for_stderr(said));
+    // It waits already when these begin to listen.
+    let late = output(&scene, "job wait 1 --timeout 2s");
+    assert!(late.stderr.contains(said), "{late:?}");
+    let quiet = output(&scene, "job wait 1 --timeout 2s --quiet");
+    assert_eq!(quiet.stderr, "", "{quiet:?}");
+    waiting.signal(Signal::INT);
+    let ended = waiting.wait();
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("http 503"), "{ended:?}");
+    assert_eq!(daemon.stop().code, Some(0));
+    // The file tells the same.
+    let late = output(&scene, "job wait 1 --timeout 2s");
+    assert!(late.stderr.contains(said), "{late:?}");
+}
+
+#[test]
+fn items_without_an_answer_are_told_with_their_reasons() {
+    let mut scene = scene(3);
+    scene.set("VVV_QUEUES__CLEANUP__MAX_RETRIES", "0");
+    let daemon = Daemon::start(&scene, &[]);
+    let (alive, silent) = (oembed::id("alive", 0), oembed::id("alive", 1));
+    scene.site.oembed(&silent, Reply::status(503));
+    let line = format!("submit liveness {alive} {silent} --wait --format human");
+    let waited = output(&scene, &line);
+    let why = format!("Unknown:\n  1 × http 503: {silent}\n");
+    assert!(waited.stdout.contains(&why), "{}", waited.stdout);
+    let shown = output(&scene, "job show 1 --format human").stdout;
+    let said = [
+        "answers      1 alive, 1 unknown",
+        "unknown      1 × http 503: ",
+    ];
+    for said in said {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let ended = output(&scene, "job wait 1 --format human").stdout;
+    let where_to_look = "unknown items: 1; vvv-actors job show 1 tells which and why\n";
+    assert!(ended.ends_with(where_to_look), "{ended}");
+    assert_eq!(told(&scene, "job wait 1")["unknown"], json!({"1": 1}));
+    let unscored = output(&scene, "submit score nobody --wait --format human").stdout;
+    assert!(unscored.contains("Without a score:\n  1 × "), "{unscored}");
+    let shown = output(&scene, "job show 2 --format human").stdout;
+    assert!(
+        shown.contains("answers      1 without a score\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("no score     1 × "), "{shown}");
     assert_eq!(daemon.stop().code, Some(0));
 }

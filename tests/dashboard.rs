@@ -11,6 +11,7 @@
 
 mod support;
 
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -21,28 +22,33 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use futures_util::future::LocalBoxFuture;
-use support::site::{Reply, Site, oembed};
-use support::vault::{Journal, Vault, VaultSpec};
-use tempfile::TempDir;
-use vvv_actors::config::Config;
+use support::engine::{EngineScene, liveness, request, stop_async};
+use support::http::tokens;
+use support::site::{Reply, oembed};
+use support::vault::{Journal, VaultSpec};
 use vvv_actors::engine::{
-    Engine, EngineHandle, Grouping, Job, JobId, JobRequest, JobState, LivenessJob, Queue,
-    QueueView, ThumbnailItem, ThumbnailsJob, open_pictures,
+    EngineHandle, Grouping, JobId, JobRequest, JobState, Queue, QueueView, Work,
 };
-use vvv_actors::web::{Access, Options, Web, hash_of};
+use vvv_actors::web::{Options, Web};
 
 const HOST: (&str, &str) = ("host", "127.0.0.1:8321");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 /// What would act if it were ever more than text.
-const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;";
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}";
 const ADDRESS: &str = "javascript:alert(3)//\"'><script>alert(4)</script>";
 
+/// An engine of a host that shows its pages.
 struct Scene {
-    folder: TempDir,
-    vault: Vault,
-    config: Config,
+    ground: EngineScene,
     engine: EngineHandle,
-    site: Site,
+}
+
+impl Deref for Scene {
+    type Target = EngineScene;
+
+    fn deref(&self) -> &EngineScene {
+        &self.ground
+    }
 }
 
 impl Scene {
@@ -51,54 +57,23 @@ impl Scene {
     }
 
     fn with(spec: VaultSpec) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            thumbnails: site.url(""),
-            ..spec
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.http.thumbnail_cache_folder = folder.path().join("pictures");
-        let engine = Engine::builder()
-            .config(config.clone())
-            .durable()
-            .pictures(open_pictures(&config))
-            .start()
-            .unwrap();
-        Self {
-            folder,
-            vault,
-            config,
-            engine,
-            site,
-        }
+        let mut ground = EngineScene::of(spec);
+        let engine = ground.start_with_pictures().handle().clone();
+        Self { ground, engine }
     }
 
     fn web(&self) -> Web {
-        let options = Options::default()
-            .token(&hash_of("look"), Access::Read)
-            .unwrap()
-            .token(&hash_of("act"), Access::Write)
-            .unwrap();
-        Web::new(&self.engine, options).unwrap()
+        Web::new(&self.engine, tokens()).unwrap()
     }
 
     fn sql(&self, sql: &str) {
         self.vault.connect().execute_batch(sql).unwrap();
     }
 
-    async fn enqueue(&self, job: Job, delay_ms: i64) -> i64 {
+    async fn enqueue(&self, work: impl Work, delay_ms: i64) -> i64 {
         let request = JobRequest {
-            job,
-            priority: 5,
             delay_ms,
-            unique_key: None,
-            unique_for: None,
-            trace: None,
+            ..request(work)
         };
         let queued = self.engine.enqueue(vec![request], Grouping::None).await;
         queued.unwrap().0[0].ids[0].0
@@ -106,20 +81,12 @@ impl Scene {
 
     /// A job that waits for an hour.
     async fn waiting(&self) -> i64 {
-        let video_ids = vec![self.vault.ids[0].clone()];
-        self.enqueue(
-            Job::Liveness(LivenessJob {
-                video_ids,
-                fresh: false,
-            }),
-            3_600_000,
-        )
-        .await
+        let work = liveness(&self.vault.ids[..1]);
+        self.enqueue(work, 3_600_000).await
     }
 
     fn state(&self, id: i64) -> JobState {
-        let view = QueueView::open(&self.config).unwrap();
-        view.job(JobId(id)).unwrap().unwrap().summary.state
+        self.job(JobId(id)).summary.state
     }
 
     /// The lines about a job, once the last one holds this.
@@ -143,8 +110,7 @@ impl Scene {
     }
 
     async fn end(self) {
-        self.engine.shutdown(Duration::from_secs(5)).await;
-        drop((self.site, self.folder));
+        stop_async(&self.engine).await;
     }
 }
 
@@ -441,7 +407,7 @@ async fn what_goes_wrong_is_a_page_too() {
 }
 
 /// Every page of a video and a job that strangers wrote.
-async fn soiled(scene: &Scene) -> Vec<String> {
+fn soiled(scene: &Scene) -> Vec<String> {
     let quoted = |text: &str| text.replace('\'', "''");
     let (hostile, address) = (quoted(HOSTILE), quoted(ADDRESS));
     scene.sql(&format!(
@@ -456,11 +422,7 @@ async fn soiled(scene: &Scene) -> Vec<String> {
          INSERT INTO vvv_liveness_checks (video_id, verdict, reason, checked_at, mark)
            SELECT video_id, 'dead', '{hostile}', 1, '' FROM videos;"
     ));
-    let taken_in = Instant::now() + Duration::from_secs(20);
-    while scene.state(1) != JobState::Failed {
-        assert!(Instant::now() < taken_in, "nobody looked at the job");
-        actix_rt::time::sleep(Duration::from_millis(20)).await;
-    }
+    scene.wait_for(JobId(1), JobState::Failed);
     let id: String = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
     let pages = ["/", "/jobs", "/jobs/1", "/videos", "/thumbnails", "/links"].map(str::to_owned);
     let more = [
@@ -480,7 +442,7 @@ async fn what_strangers_wrote_is_only_ever_text() {
     let scene = Scene::new();
     let pages = Pages::of(scene.web(), "/vvv").await;
     let (cookie, _) = pages.log_in("act").await;
-    for path in soiled(&scene).await {
+    for path in soiled(&scene) {
         let page = pages.ask(get(&format!("/vvv{path}")), Some(&cookie)).await;
         let body = page.body;
         let policy = page.headers.get("content-security-policy").unwrap();
@@ -499,6 +461,12 @@ async fn what_strangers_wrote_is_only_ever_text() {
         ] {
             assert!(!body.contains(wrong), "{path}: {wrong}");
         }
+        // What a form sends is as it is; what is read turns no line.
+        let sent_and_read = body.split(" value=\"").skip(1);
+        let read = sent_and_read.filter_map(|part| Some(part.split_once('"')?.1));
+        let first = body.split(" value=\"").next();
+        let turns = |text: &str| text.contains('\u{202e}');
+        assert!(!read.chain(first).any(turns), "{path}: {body}");
         let mut links = 0;
         for attribute in [" href=\"", " src=\"", " action=\""] {
             for rest in body.split(attribute).skip(1) {
@@ -527,13 +495,7 @@ async fn a_jobs_page_tells_what_became_of_each_attempt() {
     let (cookie, _) = pages.log_in("look").await;
     let video_id = scene.vault.ids[0].clone();
     scene.site.thumbnail(&video_id, Reply::status(503));
-    let thumbnail_url = scene.vault.thumbnail_url(&video_id).unwrap();
-    let item = ThumbnailItem {
-        video_id: video_id.clone(),
-        thumbnail_url,
-    };
-    let job = Job::Thumbnails(ThumbnailsJob { videos: vec![item] });
-    let id = scene.enqueue(job, 0).await;
+    let id = scene.enqueue(scene.pictures(1), 0).await;
     scene.told(id, "goes on in").await;
     let api = get(&format!("/api/v1/jobs/{id}"));
     let found = pages.ask(api, Some(&cookie)).await;
@@ -572,12 +534,7 @@ async fn a_jobs_page_tells_what_became_of_each_attempt() {
 #[actix_rt::test]
 async fn why_a_job_waits_for_its_provider_has_a_line() {
     let scene = Scene::new();
-    let video_ids = vec![oembed::id("s429_", 1)];
-    let job = Job::Liveness(LivenessJob {
-        video_ids,
-        fresh: true,
-    });
-    let id = scene.enqueue(job, 0).await;
+    let id = scene.enqueue(liveness(&[oembed::id("s429_", 1)]), 0).await;
     scene.told(id, "upstream parked; goes on in").await;
     scene.engine.cancel(vec![JobId(id)]).await.unwrap();
     let lines = scene.told(id, "cancelled").await;
@@ -591,10 +548,7 @@ async fn why_a_job_waits_for_its_provider_has_a_line() {
 
 #[actix_rt::test]
 async fn an_overview_of_a_file_that_is_held_says_what_it_lacks() {
-    let scene = Scene::with(VaultSpec {
-        journal: Journal::Delete,
-        ..VaultSpec::new(3)
-    });
+    let scene = Scene::with(VaultSpec::new(3).journal(Journal::Delete));
     let pages = Pages::of(scene.web(), "").await;
     let (cookie, _) = pages.log_in("look").await;
     let site = scene.vault.connect();
@@ -696,18 +650,8 @@ async fn pictures_are_drawn_from_our_own_cache() {
         (200, "image/svg+xml")
     );
 
-    let item = ThumbnailItem {
-        video_id: video_id.clone(),
-        thumbnail_url: thumbnail_url.clone(),
-    };
-    let job = scene
-        .enqueue(Job::Thumbnails(ThumbnailsJob { videos: vec![item] }), 0)
-        .await;
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while scene.state(job) != JobState::Succeeded {
-        assert!(Instant::now() < deadline, "nobody fetched it");
-        actix_rt::time::sleep(Duration::from_millis(20)).await;
-    }
+    let job = scene.enqueue(scene.pictures(1), 0).await;
+    scene.wait_for(JobId(job), JobState::Succeeded);
     let seen = pages
         .ask(get(&path(&thumbnail_url, "small")), Some(&cookie))
         .await;
@@ -738,5 +682,78 @@ async fn assets_are_kept_by_their_hash() {
     assert!(style.header("cache-control").contains("immutable"));
     let bare = pages.ask(get("/assets/style.css?v=old"), None).await;
     assert_eq!(bare.header("cache-control"), "no-cache");
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_page_that_is_asked_otherwise_says_what_it_takes() {
+    let scene = Scene::new();
+    let pages = Pages::of(scene.web(), "/vvv").await;
+    let act = ("Authorization", "Bearer act");
+    for (request, taken) in [
+        (post("/vvv/", &[]), "GET, HEAD"),
+        (post("/vvv/jobs", &[]), "GET, HEAD"),
+        (post("/vvv/links.csv", &[]), "GET, HEAD"),
+        (TestRequest::delete().uri("/vvv/login"), "GET, HEAD, POST"),
+        (get("/vvv/act/jobs"), "POST"),
+        (get("/vvv/logout"), "POST"),
+    ] {
+        let answer = pages.ask(request.insert_header(act), None).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("allow")),
+            (405, taken),
+            "{}",
+            answer.body
+        );
+        assert!(answer.header("content-type").starts_with("text/html"));
+        assert!(answer.body.contains("That cannot be done here"));
+    }
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_video_nobody_knows_has_no_page_where_an_index_is_missing_either() {
+    let scene = Scene::with(VaultSpec {
+        index: false,
+        ..VaultSpec::new(3)
+    });
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    for path in ["/video?id=none", "/api/v1/videos/none"] {
+        let answer = pages.ask(get(path), Some(&cookie)).await;
+        assert_eq!(answer.status, 404, "{path}: {}", answer.body);
+    }
+    let id = &scene.vault.ids[0];
+    let path = format!("/video?id={id}");
+    let page = pages.ask(get(&path), Some(&cookie)).await;
+    let held_against = "<dt>Held against</dt><dd>";
+    // Of which region its snapshots are, nobody has read.
+    let unknown = format!("{held_against}–</dd>");
+    assert!(page.body.contains(&unknown), "{}", page.body);
+    scene.sql(&format!(
+        "INSERT INTO vvv_scores (video_id, region, score, label, velocity, engagement, scored_at)
+         VALUES ('{id}', 'PL', 90.0, 'VIRAL', 9, 9.0, 1)"
+    ));
+    let page = pages.ask(get(&path), Some(&cookie)).await;
+    let (_, held) = page.body.split_once(held_against).unwrap();
+    let (held, _) = held.split_once("</dd>").unwrap();
+    assert!(held.ends_with("(PL)"), "{held}");
+    scene.end().await;
+}
+
+#[actix_rt::test]
+async fn a_search_for_text_reads_every_job_and_so_stands_still() {
+    let scene = Scene::new();
+    let pages = Pages::of(scene.web(), "").await;
+    let (cookie, _) = pages.log_in("look").await;
+    for (path, stands_still) in [("/jobs?text=x", true), ("/jobs?state=failed&text=", false)] {
+        let body = pages.ask(get(path), Some(&cookie)).await.body;
+        assert_eq!(!body.contains(" data-moves"), stands_still, "{path}");
+        assert_eq!(
+            body.contains("this page stands still"),
+            stands_still,
+            "{path}"
+        );
+    }
     scene.end().await;
 }

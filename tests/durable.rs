@@ -13,120 +13,24 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use support::site::{Endpoint, Gate, Reply, Site, oembed};
-use support::vault::{Journal, Vault, VaultSpec};
-use tempfile::TempDir;
-use vvv_actors::config::Config;
+use support::engine::{EngineScene, alive, enqueue, liveness, request, score, stop};
+use support::site::{Endpoint, Gate, Reply, oembed};
+use support::talk::until;
+use support::vault::Journal;
 use vvv_actors::engine::{
-    Engine, EngineError, EngineEvent, EngineHandle, Findings, FollowUps, Grouping, Job, JobDetail,
-    JobId, JobMoved, JobRequest, JobState, LivenessJob, Queue, QueueView, RunningJob, ScoreJob,
+    EngineError, EngineEvent, Findings, FollowUps, Grouping, JobId, JobMoved, JobRequest, JobState,
+    Queue, QueueView, RunningJob,
 };
 
-struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    site: Site,
-    config: Config,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Scene {
-    fn new(journal: Journal) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            thumbnails: site.url(""),
-            ..VaultSpec::new(120)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        config.queues.cleanup.retry_delay = Duration::from_millis(20);
-        Self {
-            _folder: folder,
-            vault,
-            site,
-            config,
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap(),
-        }
-    }
-
-    fn start(&self) -> EngineHandle {
-        Engine::builder()
-            .config(self.config.clone())
-            .durable()
-            .start()
-            .unwrap()
-    }
-
-    fn stop(&self, engine: &EngineHandle) {
-        self.runtime
-            .block_on(engine.shutdown(Duration::from_secs(5)));
-        assert!(!engine.is_lost());
-    }
-
-    fn enqueue(&self, engine: &EngineHandle, job: Job) -> Vec<JobId> {
-        let requests = vec![request(job)];
-        let queued = self
-            .runtime
-            .block_on(engine.enqueue(requests, Grouping::None))
-            .unwrap();
-        queued.0[0].ids.clone()
-    }
-
-    fn job(&self, id: JobId) -> JobDetail {
-        let view = QueueView::open(&self.config).unwrap();
-        loop {
-            match view.job(id) {
-                Err(error) if error.is_locked() => {}
-                job => return job.unwrap().unwrap(),
-            }
-        }
-    }
-
-    fn wait_for(&self, id: JobId, state: JobState) -> JobDetail {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let job = self.job(id);
-            if job.summary.state == state {
-                return job;
-            }
-            assert!(Instant::now() < deadline, "{job:?}");
-            std::thread::yield_now();
-        }
-    }
-}
-
-fn request(job: Job) -> JobRequest {
-    JobRequest {
-        job,
-        priority: Job::DEFAULT_PRIORITY,
-        delay_ms: 0,
-        unique_key: None,
-        unique_for: None,
-        trace: None,
-    }
-}
-
-fn liveness(ids: &[String]) -> Job {
-    Job::Liveness(LivenessJob {
-        video_ids: ids.to_vec(),
-        fresh: false,
-    })
+/// A vault of 120 videos, and what failed is tried again at once.
+fn scene(journal: Journal) -> EngineScene {
+    EngineScene::new(journal).impatient()
 }
 
 #[test]
 fn rows_of_the_sites_own_are_picked_up_and_answered() {
     for journal in Journal::ALL {
-        let scene = Scene::new(journal);
+        let scene = scene(journal);
         let engine = scene.start();
         let dead = oembed::id("dead_", 1);
         let alive = oembed::id("alive", 2);
@@ -161,44 +65,27 @@ fn rows_of_the_sites_own_are_picked_up_and_answered() {
         let scored = scene.wait_for(JobId(2), JobState::Succeeded);
         let group = scored.summary.group.expect("120 videos are three jobs");
         let view = QueueView::open(&scene.config).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while view.group(group).unwrap().unwrap().ended_ms.is_none() {
-            assert!(Instant::now() < deadline);
-            std::thread::yield_now();
-        }
-        let stored: i64 = site
-            .query_row("SELECT count(*) FROM vvv_scores", [], |row| row.get(0))
-            .unwrap();
+        until("the group ends", || view.group(group).unwrap()?.ended_ms);
+        let stored = scene.vault.number("SELECT count(*) FROM vvv_scores");
         assert!(stored > 100, "{stored} scores");
-        scene.stop(&engine);
+        stop(&engine);
         assert_eq!(scene.vault.integrity(), "ok");
     }
 }
 
 #[test]
 fn jobs_outlive_the_engine_and_only_one_works_them_off() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let engine = scene.start();
-    let second = Engine::builder()
-        .config(scene.config.clone())
-        .durable()
-        .start();
+    let second = scene.builder(true).start();
     let Err(EngineError::QueueTaken { holder, .. }) = second else {
         panic!("two engines on one queue")
     };
     assert_eq!(holder, format!("pid {}", std::process::id()));
-    scene
-        .runtime
-        .block_on(engine.pause(Queue::Scoring, true))
-        .unwrap();
-    let ids = scene.enqueue(
-        &engine,
-        Job::Score(ScoreJob {
-            video_ids: scene.vault.ids.clone(),
-        }),
-    );
+    engine.pause(Queue::Scoring, true).unwrap();
+    let ids = enqueue(&engine, score(&scene.vault.ids));
     assert_eq!(ids.len(), 3);
-    scene.stop(&engine);
+    stop(&engine);
     assert_eq!(scene.job(ids[0]).summary.state, JobState::Available);
     let engine = scene.start();
     assert_eq!(
@@ -206,70 +93,56 @@ fn jobs_outlive_the_engine_and_only_one_works_them_off() {
         JobState::Available,
         "still paused"
     );
-    assert!(
-        scene
-            .runtime
-            .block_on(engine.pause(Queue::Scoring, false))
-            .unwrap()
-    );
+    assert!(engine.pause(Queue::Scoring, false).unwrap());
     for id in &ids {
         let job = scene.wait_for(*id, JobState::Succeeded);
         assert_eq!((job.summary.attempts, job.summary.crashes), (1, 0));
         let found = Findings::from_json(&job.result.unwrap()).unwrap();
         assert_eq!(u64::try_from(found.len()).unwrap(), job.summary.items);
     }
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_running_job_is_cancelled_and_tried_again() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let gate = Gate::closed();
-    let ids: Vec<String> = (0..2).map(|n| oembed::id("alive", n)).collect();
+    let ids = alive(0..2);
     scene.site.oembed(&ids[1], Reply::status(404).behind(&gate));
     let engine = scene.start();
-    let id = scene.enqueue(&engine, liveness(&ids))[0];
-    let asked = |calls: &[support::site::Call]| calls.len() == 2;
-    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    let id = enqueue(&engine, liveness(&ids))[0];
+    scene.until_asked(2);
     let half_way = RunningJob {
         id,
         items: 2,
         done: 1,
     };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let status = scene.runtime.block_on(engine.status()).unwrap();
-        if status.pools.iter().any(|pool| pool.running == [half_way]) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{status:?}");
-    }
+    until("it is half way", || {
+        let pools = engine.status().unwrap().pools;
+        pools.into_iter().find(|pool| pool.running == [half_way])
+    });
     let began = Instant::now();
-    let cancelled = scene.runtime.block_on(engine.cancel(vec![id])).unwrap();
-    assert_eq!(cancelled, [id]);
+    let cancelled = engine.cancel(vec![id]).unwrap();
+    assert_eq!(cancelled.done, [id]);
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(scene.job(id).summary.state, JobState::Cancelled);
     // The worker is free again though the site never answered.
-    let other = scene.enqueue(&engine, liveness(&ids[..1]))[0];
-    scene.wait_for(other, JobState::Succeeded);
+    scene.work_off(&engine, liveness(&ids[..1]));
     gate.open();
-    assert_eq!(
-        scene.runtime.block_on(engine.retry(vec![id])).unwrap(),
-        [id]
-    );
+    assert_eq!(engine.retry(vec![id]).unwrap().done, [id]);
     let job = scene.wait_for(id, JobState::Succeeded);
     let found = Findings::from_json(&job.result.unwrap()).unwrap();
     assert_eq!(found.len(), 2);
     let first = scene.site.count(Endpoint::Oembed, &ids[0]);
     assert_eq!(first, 1, "what was recorded is not asked again");
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn what_follows_a_group_runs_once_and_after_it() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let engine = scene.start();
-    let ids: Vec<String> = (0..25).map(|n| oembed::id("alive", n)).collect();
+    let ids = alive(0..25);
     let last = oembed::id("dead_", 0);
     let follow = serde_json::json!({"kind": "liveness", "payload": {"video_ids": [&last]}});
     let follow_ups = FollowUps {
@@ -281,61 +154,48 @@ fn what_follows_a_group_runs_once_and_after_it() {
         open: false,
     };
     let requests = vec![request(liveness(&ids))];
-    let (_, group) = scene
-        .runtime
-        .block_on(engine.enqueue(requests, grouping))
-        .unwrap();
-    let asked = |calls: &[support::site::Call]| calls.len() == 26;
-    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
+    let (_, group) = engine.enqueue(requests, grouping).unwrap();
+    scene.until_asked(26);
     assert_eq!(scene.site.count(Endpoint::Oembed, &last), 1);
     let view = QueueView::open(&scene.config).unwrap();
     let group = view.group(group.unwrap()).unwrap().unwrap();
     assert_eq!((group.jobs, group.succeeded), (3, 3));
     scene.wait_for(JobId(4), JobState::Succeeded);
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_new_configuration_is_taken_over_while_jobs_run() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let engine = scene.start();
-    let workers = |engine: &EngineHandle| -> Vec<usize> {
-        let status = scene.runtime.block_on(engine.status()).unwrap();
+    let workers = || -> Vec<usize> {
+        let status = engine.status().unwrap();
         status.pools.iter().map(|pool| pool.workers).collect()
     };
-    assert_eq!(workers(&engine), [4, 8, 2]);
+    assert_eq!(workers(), [4, 8, 2]);
     let mut config = scene.config.clone();
     config.queues.scoring.workers = 1;
     config.queues.cleanup.workers = 3;
     config.database.path = "elsewhere.db".into();
-    let reloaded = scene.runtime.block_on(engine.reload(config)).unwrap();
+    let reloaded = engine.reload(config).unwrap();
     assert_eq!(
         reloaded.applied,
         ["queues.cleanup.workers", "queues.scoring.workers"]
     );
     assert_eq!(reloaded.needs_restart, ["database.path"]);
-    assert_eq!(workers(&engine), [1, 8, 3]);
-    let ids = scene.enqueue(
-        &engine,
-        Job::Score(ScoreJob {
-            video_ids: scene.vault.ids.clone(),
-        }),
-    );
-    for id in ids {
-        scene.wait_for(id, JobState::Succeeded);
-    }
-    scene.stop(&engine);
+    assert_eq!(workers(), [1, 8, 3]);
+    scene.work_off(&engine, score(&scene.vault.ids));
+    stop(&engine);
 }
 
 #[test]
 fn what_was_asked_by_an_earlier_job_is_asked_again_by_the_next() {
-    let mut scene = Scene::new(Journal::Wal);
+    let mut scene = scene(Journal::Wal);
     scene.config.liveness.fresh_for = Duration::ZERO;
     let engine = scene.start();
-    let ids: Vec<String> = (0..12).map(|n| oembed::id("alive", n)).collect();
+    let ids = alive(0..12);
     for round in 1..=3 {
-        for id in scene.enqueue(&engine, liveness(&ids)) {
-            let job = scene.wait_for(id, JobState::Succeeded);
+        for job in scene.work_off(&engine, liveness(&ids)) {
             let Findings::Liveness(found) = Findings::from_json(&job.result.unwrap()).unwrap()
             else {
                 panic!("another kind")
@@ -346,81 +206,66 @@ fn what_was_asked_by_an_earlier_job_is_asked_again_by_the_next() {
             assert_eq!(scene.site.count(Endpoint::Oembed, id), round, "{id}");
         }
     }
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_paused_queue_begins_nothing_that_it_had_at_hand() {
-    let mut scene = Scene::new(Journal::Wal);
+    let mut scene = scene(Journal::Wal);
     scene.config.queues.cleanup.workers = 1;
     scene.config.queues.cleanup.chunk = 1;
-    let gate = Gate::closed();
-    let ids: Vec<String> = (0..6).map(|n| oembed::id("alive", n)).collect();
-    scene
-        .site
-        .oembed(&ids[0], oembed::alive(&ids[0]).behind(&gate));
+    let ids = alive(0..6);
+    let gate = scene.hold(&ids[0]);
     let engine = scene.start();
-    let jobs = scene.enqueue(&engine, liveness(&ids));
-    let asked = |calls: &[support::site::Call]| calls.len() == 1;
-    assert!(scene.site.wait_until(Duration::from_secs(20), asked));
-    scene
-        .runtime
-        .block_on(engine.pause(Queue::Cleanup, true))
-        .unwrap();
+    let jobs = enqueue(&engine, liveness(&ids));
+    scene.until_asked(1);
+    engine.pause(Queue::Cleanup, true).unwrap();
     for id in &jobs[1..] {
         scene.wait_for(*id, JobState::Available);
     }
     gate.open();
     scene.wait_for(jobs[0], JobState::Succeeded);
     assert_eq!(scene.site.total(Endpoint::Oembed), 1);
-    scene
-        .runtime
-        .block_on(engine.pause(Queue::Cleanup, false))
-        .unwrap();
+    engine.pause(Queue::Cleanup, false).unwrap();
     scene.wait_for(jobs[5], JobState::Succeeded);
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn work_that_only_waits_is_told_of_once_a_queue() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let engine = scene.start();
     for queue in [Queue::Scoring, Queue::Cleanup] {
-        let paused = scene.runtime.block_on(engine.pause(queue, true));
+        let paused = engine.pause(queue, true);
         assert!(paused.unwrap());
     }
     let events = engine.events();
-    let score = |video_ids: &[String]| {
-        request(Job::Score(ScoreJob {
-            video_ids: video_ids.to_vec(),
-        }))
-    };
     let later = JobRequest {
         delay_ms: 3_600_000,
         ..request(liveness(&[oembed::id("alive", 1)]))
     };
     let once = JobRequest {
         unique_key: Some("once".to_owned()),
-        ..score(&scene.vault.ids)
+        ..request(score(&scene.vault.ids))
     };
     let mut told = Vec::new();
     // What is there already, and what has nothing to do, waits for nothing.
     for requests in [
-        vec![once.clone(), score(&scene.vault.ids), later],
+        vec![once.clone(), request(score(&scene.vault.ids)), later],
         vec![once],
-        vec![score(&[])],
+        vec![request(score(&[]))],
     ] {
-        let queued = engine.enqueue(requests, Grouping::None);
-        told.push(scene.runtime.block_on(queued).unwrap().0);
+        told.push(engine.enqueue(requests, Grouping::None).unwrap().0);
     }
-    scene.stop(&engine);
-    let heard: Vec<EngineEvent> = scene.runtime.block_on(events.collect());
+    stop(&engine);
+    let heard: Vec<EngineEvent> = events.collect();
     let moved = |place: usize, queue, state| {
         EngineEvent::Moved(JobMoved {
             id: told[0][place].ids[0],
             queue,
             state,
             error: None,
+            trace: None,
         })
     };
     let expected = [
@@ -432,7 +277,7 @@ fn work_that_only_waits_is_told_of_once_a_queue() {
 
 #[test]
 fn an_outcome_that_cannot_be_written_is_written_later() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let engine = scene.start();
     let site = scene.vault.connect();
     let until = std::time::SystemTime::now() + Duration::from_secs(4);
@@ -446,25 +291,25 @@ fn an_outcome_that_cannot_be_written_is_written_later() {
     ))
     .unwrap();
     let ids = [oembed::id("alive", 1)];
-    let jobs = scene.enqueue(&engine, liveness(&ids));
+    let jobs = enqueue(&engine, liveness(&ids));
     let asked = |calls: &[support::site::Call]| !calls.is_empty();
     assert!(scene.site.wait_until(Duration::from_secs(3), asked));
     let job = scene.wait_for(jobs[0], JobState::Succeeded);
     assert!(job.summary.ended_ms.unwrap() >= i64::try_from(until.as_secs()).unwrap() * 1000);
     site.execute_batch("DROP TRIGGER of_the_test").unwrap();
-    scene.stop(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn jobs_claimed_for_a_queue_that_lost_its_workers_go_back() {
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let engine = scene.start();
     let soon = JobRequest {
         delay_ms: 1_000,
         ..request(liveness(&[oembed::id("alive", 1)]))
     };
     let queued = engine.enqueue(vec![soon], Grouping::None);
-    let job = scene.runtime.block_on(queued).unwrap().0[0].ids[0];
+    let job = queued.unwrap().0[0].ids[0];
     let due = scene.job(job).summary.run_at_ms;
     let site = scene.vault.connect();
     let until = |ms: i64| {
@@ -481,11 +326,10 @@ fn jobs_claimed_for_a_queue_that_lost_its_workers_go_back() {
     assert_eq!(scene.job(job).summary.state, JobState::Scheduled);
     let mut config = scene.config.clone();
     config.queues.cleanup.workers = 0;
-    scene.runtime.block_on(engine.reload(config)).unwrap();
+    engine.reload(config).unwrap();
     site.execute_batch("COMMIT").unwrap();
     scene.wait_for(job, JobState::Available);
-    let again = engine.reload(scene.config.clone());
-    scene.runtime.block_on(again).unwrap();
+    engine.reload(scene.config.clone()).unwrap();
     scene.wait_for(job, JobState::Succeeded);
-    scene.stop(&engine);
+    stop(&engine);
 }

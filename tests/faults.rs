@@ -12,19 +12,15 @@
 mod support;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use support::site::{Endpoint, Gate, Reply, Site, oembed};
-use support::vault::{Journal, Vault, VaultSpec};
+use support::engine::{EngineScene, SOON, enqueue, liveness, score, shut_down, stop};
+use support::site::{Endpoint, Gate, Reply, oembed};
+use support::vault::Journal;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
-use vvv_actors::config::Config;
-use vvv_actors::engine::{
-    Engine, EngineHandle, Grouping, Job, JobRequest, LivenessJob, ScoreJob, ThumbnailItem,
-    ThumbnailsJob, TicketEvent,
-};
+use vvv_actors::engine::{EngineHandle, Job, JobState, TicketEvent};
 use vvv_actors::face::batch_file::Plan;
 use vvv_actors::face::exit::Code;
 use vvv_actors::face::progress::Progress;
@@ -52,94 +48,45 @@ struct Found {
     failed: Vec<String>,
 }
 
-struct Scene {
-    _folder: tempfile::TempDir,
-    vault: Vault,
-    site: Site,
-    config: Config,
-}
-
 const VIDEOS: usize = 120;
 const PICTURES: usize = 40;
 const ASKED: usize = 12;
 
-impl Scene {
-    fn new(journal: Journal) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            thumbnails: site.url(""),
-            ..VaultSpec::new(VIDEOS)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let config = config(&vault.path, &site);
-        Self {
-            _folder: folder,
-            vault,
-            site,
-            config,
-        }
-    }
-
-    fn pictures(&self) -> Vec<ThumbnailItem> {
-        let item = |id: &String| ThumbnailItem {
-            video_id: id.clone(),
-            thumbnail_url: self.site.thumbnail_url(id, "hqdefault.jpg"),
-        };
-        self.vault.ids.iter().take(PICTURES).map(item).collect()
-    }
-
-    fn asked() -> Vec<String> {
-        (0..ASKED)
-            .map(|n| oembed::id(if n % 3 == 0 { "dead_" } else { "alive" }, n))
-            .collect()
-    }
-
-    /// Runs everything with these faults; the engine has stopped when it returns.
-    fn run(&self, faults: Faults) -> Found {
-        let engine = Engine::builder()
-            .config(self.config.clone())
-            .faults(faults)
-            .start()
-            .unwrap();
-        let found = runtime().block_on(gather(&engine, self.jobs()));
-        runtime().block_on(engine.shutdown(Duration::from_secs(5)));
-        nothing_runs();
-        found
-    }
-
-    fn jobs(&self) -> Vec<Job> {
-        vec![
-            Job::Score(ScoreJob {
-                video_ids: self.vault.ids.clone(),
-            }),
-            Job::Thumbnails(ThumbnailsJob {
-                videos: self.pictures(),
-            }),
-            Job::Liveness(LivenessJob {
-                video_ids: Self::asked(),
-                fresh: false,
-            }),
-        ]
-    }
-}
-
-fn config(path: &Path, site: &Site) -> Config {
-    let mut config = Config::defaults().unwrap();
-    config.database.path = path.to_owned();
-    config.fetch.allow = vec![site.authority()];
-    config.liveness.endpoint = site.oembed_endpoint();
-    config.rate_limits.oembed.calls = 1000;
+/// A vault whose work is many small jobs, and what failed is tried again at once.
+fn scene(journal: Journal) -> EngineScene {
+    let mut scene = EngineScene::new(journal).impatient();
+    let queues = &mut scene.config.queues;
     for queue in [
-        &mut config.queues.scoring,
-        &mut config.queues.thumbnails,
-        &mut config.queues.cleanup,
+        &mut queues.scoring,
+        &mut queues.thumbnails,
+        &mut queues.cleanup,
     ] {
         queue.chunk = 10;
-        queue.retry_delay = Duration::from_millis(20);
     }
-    config
+    scene
+}
+
+fn asked() -> Vec<String> {
+    (0..ASKED)
+        .map(|n| oembed::id(if n % 3 == 0 { "dead_" } else { "alive" }, n))
+        .collect()
+}
+
+/// Runs everything with these faults; the engine has stopped when it returns.
+fn run_with(scene: &EngineScene, faults: Faults) -> Found {
+    let engine = scene.builder(false).faults(faults).start().unwrap();
+    let found = runtime().block_on(gather(&engine, jobs(scene)));
+    shut_down(&engine.blocking());
+    nothing_runs();
+    found
+}
+
+fn jobs(scene: &EngineScene) -> Vec<Job> {
+    vec![
+        Job::Score(score(&scene.vault.ids)),
+        Job::Thumbnails(scene.pictures(PICTURES)),
+        Job::Liveness(liveness(&asked())),
+    ]
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -156,7 +103,7 @@ async fn gather(engine: &EngineHandle, jobs: Vec<Job>) -> Found {
         tickets.push(engine.start_job(job).await.unwrap());
     }
     for mut ticket in tickets {
-        while let Some(event) = tokio::time::timeout(Duration::from_secs(20), ticket.next())
+        while let Some(event) = tokio::time::timeout(SOON, ticket.next())
             .await
             .expect("the run hangs")
         {
@@ -243,9 +190,9 @@ fn assert_complete(found: &Found, what: &str) {
 fn a_run_without_faults_completes_and_leaves_nothing_running() {
     let _alone = alone();
     for journal in Journal::ALL {
-        let scene = Scene::new(journal);
+        let scene = scene(journal);
         let before = descriptors();
-        let found = scene.run(Faults::default());
+        let found = run_with(&scene, Faults::default());
         assert_complete(&found, journal.name());
         assert!(
             found.thumbnails.values().all(|status| *status == "valid"),
@@ -267,9 +214,9 @@ fn a_worker_that_dies_is_replaced_and_its_job_done_again() {
     ] {
         for fault in [Fault::Panic, Fault::EndArbiter] {
             let what = format!("{fault:?} at {step:?}");
-            let scene = Scene::new(Journal::Wal);
+            let scene = scene(Journal::Wal);
             let (faults, passed) = strikes(step, fault, 0, 2);
-            assert_complete(&scene.run(faults), &what);
+            assert_complete(&run_with(&scene, faults), &what);
             assert!(passed.load(Ordering::SeqCst) > 2, "{what}: never struck");
         }
     }
@@ -279,14 +226,14 @@ fn a_worker_that_dies_is_replaced_and_its_job_done_again() {
 fn a_panic_in_the_work_fails_the_attempt_or_the_picture_alone() {
     let _alone = alone();
     for step in [Step::ScoringWorks, Step::LivenessWorks] {
-        let scene = Scene::new(Journal::Wal);
+        let scene = scene(Journal::Wal);
         let (faults, passed) = strikes(step, Fault::Panic, 0, 1);
-        assert_complete(&scene.run(faults), &format!("{step:?}"));
+        assert_complete(&run_with(&scene, faults), &format!("{step:?}"));
         assert!(passed.load(Ordering::SeqCst) > 1, "{step:?}: never struck");
     }
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let (faults, _) = strikes(Step::ThumbnailWorks, Fault::Panic, 3, 1);
-    let found = scene.run(faults);
+    let found = run_with(&scene, faults);
     assert_complete(&found, "a panic in a decoder");
     let errors = found
         .thumbnails
@@ -299,9 +246,9 @@ fn a_panic_in_the_work_fails_the_attempt_or_the_picture_alone() {
 #[test]
 fn a_job_that_always_fails_is_named_and_the_rest_is_done() {
     let _alone = alone();
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let (faults, _) = strikes(Step::ScoringWorks, Fault::Panic, 0, usize::MAX / 2);
-    let found = scene.run(faults);
+    let found = run_with(&scene, faults);
     assert_eq!(found.scored.len(), 0);
     assert_eq!(found.failed.len(), VIDEOS / 10);
     assert!(
@@ -318,9 +265,9 @@ fn a_job_that_always_fails_is_named_and_the_rest_is_done() {
 #[test]
 fn workers_that_always_die_degrade_their_queue_and_nothing_hot_loops() {
     let _alone = alone();
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let (faults, passed) = strikes(Step::ScoringReceives, Fault::Panic, 0, usize::MAX / 2);
-    let found = scene.run(faults);
+    let found = run_with(&scene, faults);
     assert_eq!(found.failed.len(), VIDEOS / 10, "{:?}", found.failed);
     assert!(
         found.failed.iter().any(|error| error.contains("degraded")),
@@ -346,9 +293,9 @@ fn the_database_actor_the_limiter_and_the_pools_are_replaced() {
         // The eighth comes while outcomes of the first are on their way to the database.
         for after in [0, 3, 8] {
             let what = format!("{fault:?} at {step:?} after {after}");
-            let scene = Scene::new(Journal::Wal);
+            let scene = scene(Journal::Wal);
             let (faults, passed) = strikes(step, fault, after, 1);
-            assert_complete(&scene.run(faults), &what);
+            assert_complete(&run_with(&scene, faults), &what);
             assert!(
                 passed.load(Ordering::SeqCst) > after + 1,
                 "{what}: never struck"
@@ -361,24 +308,16 @@ fn the_database_actor_the_limiter_and_the_pools_are_replaced() {
 #[test]
 fn without_its_supervisor_the_engine_says_it_is_lost() {
     let _alone = alone();
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     let (faults, _) = strikes(Step::SupervisorTicks, Fault::Panic, 0, 1);
-    let engine = Engine::builder()
-        .config(scene.config.clone())
-        .faults(faults)
-        .start()
-        .unwrap();
+    let engine = scene.builder(false).faults(faults).start().unwrap();
     runtime().block_on(async {
         let deadline = Instant::now() + Duration::from_secs(20);
         while engine.status().await.is_ok() {
             assert!(Instant::now() < deadline, "the supervisor does not die");
             tokio::task::yield_now().await;
         }
-        let refused = engine
-            .start_job(Job::Score(ScoreJob {
-                video_ids: vec!["a".into()],
-            }))
-            .await;
+        let refused = engine.submit(score(&["a".into()])).await;
         assert!(refused.unwrap_err().to_string().contains("engine lost"));
         engine.shutdown(Duration::ZERO).await;
     });
@@ -412,13 +351,13 @@ fn a_run_that_loses_its_engine_reports_what_it_has_and_fails() {
     };
     // More than once, for the news may end before or after the engine knows why.
     for _ in 0..10 {
-        let scene = Scene::new(Journal::Wal);
+        let scene = scene(Journal::Wal);
         let gate = Gate::closed();
-        let picture = scene.pictures().remove(0);
+        let picture = scene.picture(&scene.vault.ids[0], "hqdefault.jpg");
         let held = Reply::status(404).behind(&gate);
         scene.site.thumbnail(&picture.video_id, held);
-        let engine = Engine::builder()
-            .config(scene.config.clone())
+        let engine = scene
+            .builder(false)
             .faults(supervisor_dies_at_work())
             .start()
             .unwrap();
@@ -441,11 +380,8 @@ fn a_run_that_loses_its_engine_reports_what_it_has_and_fails() {
 fn a_database_locked_by_another_delays_and_fails_nothing() {
     let _alone = alone();
     for journal in Journal::ALL {
-        let scene = Scene::new(journal);
-        let engine = Engine::builder()
-            .config(scene.config.clone())
-            .start()
-            .unwrap();
+        let scene = scene(journal);
+        let engine = scene.builder(false).start().unwrap();
         let other = scene.vault.connect();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let holder = std::thread::spawn(move || {
@@ -453,14 +389,14 @@ fn a_database_locked_by_another_delays_and_fails_nothing() {
             other.execute_batch("COMMIT").unwrap();
         });
         let began = Instant::now();
-        let found = runtime().block_on(gather(&engine, scene.jobs()));
+        let found = runtime().block_on(gather(&engine, jobs(&scene)));
         assert!(
             began.elapsed() >= Duration::from_secs(2),
             "the lock was not waited for"
         );
         assert_complete(&found, journal.name());
         holder.join().unwrap();
-        runtime().block_on(engine.shutdown(Duration::from_secs(5)));
+        stop(&engine.blocking());
         nothing_runs();
     }
 }
@@ -468,10 +404,10 @@ fn a_database_locked_by_another_delays_and_fails_nothing() {
 #[test]
 fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     let _alone = alone();
-    let scene = Scene::new(Journal::Wal);
+    let scene = scene(Journal::Wal);
     scene.site.outage(Endpoint::Thumbnail, Reply::reset());
     scene.site.outage(Endpoint::Oembed, Reply::reset());
-    let found = scene.run(Faults::default());
+    let found = run_with(&scene, Faults::default());
     assert_eq!(found.scored.len(), VIDEOS);
     assert!(
         found.thumbnails.values().all(|status| *status == "unknown"),
@@ -483,28 +419,52 @@ fn a_server_that_resets_leaves_no_verdict_but_unknown() {
     );
     assert_eq!(found.thumbnails.len(), PICTURES);
     // Four tries each, a stale connection's second chance aside.
-    let asked = scene.site.count(Endpoint::Oembed, &Scene::asked()[0]);
+    let asked = scene.site.count(Endpoint::Oembed, &asked()[0]);
     assert!((4..=8).contains(&asked), "{asked}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whoever_takes_the_writers_place_does_not_step_back_either() {
+    let _alone = alone();
+    let mut scene = scene(Journal::Wal);
+    scene.config.engine.nice = 15;
+    let (faults, passed) = strikes(Step::DbWrites, Fault::EndArbiter, 3, 1);
+    let engine = scene.builder(false).faults(faults).start().unwrap();
+    let found = runtime().block_on(gather(&engine, jobs(&scene)));
+    assert_complete(&found, "the writer's thread ended");
+    assert!(passed.load(Ordering::SeqCst) > 4, "never struck");
+    // The name is the second field of a thread's line, how nice it is the 19th.
+    let nice_of = |line: String| {
+        let (name, rest) = line.split_once('(')?.1.rsplit_once(')')?;
+        let nice: i32 = rest.split_whitespace().nth(16)?.parse().ok()?;
+        name.starts_with("actix-rt").then_some(nice)
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let lines = tasks.filter_map(|task| {
+        let line = task.unwrap().path().join("stat");
+        std::fs::read_to_string(line).ok()
+    });
+    let unmoved = lines.filter_map(nice_of).filter(|nice| *nice != 15);
+    // The writer's, and the one it was started from.
+    assert_eq!(unmoved.count(), 2);
+    shut_down(&engine.blocking());
+    nothing_runs();
 }
 
 #[test]
 fn claims_of_a_dead_pool_that_go_back_late_take_none_from_its_successor() {
     let _alone = alone();
-    let mut scene = Scene::new(Journal::Wal);
+    let mut scene = scene(Journal::Wal);
     scene.config.queues.thumbnails.workers = 2;
     scene.config.queues.thumbnails.chunk = 4;
-    let pictures = scene.pictures();
+    let pictures = scene.pictures(PICTURES);
     // Longer than a write that failed waits until it is tried again.
-    for picture in &pictures {
+    for picture in &pictures.videos {
         let late = Reply::status(404).late(Duration::from_secs(4));
         scene.site.thumbnail(&picture.video_id, late);
     }
-    let engine = Engine::builder()
-        .config(scene.config.clone())
-        .durable()
-        .faults(strikes(Step::PoolDispatches, Fault::Panic, 0, 1).0)
-        .start()
-        .unwrap();
+    let engine = scene.start_with(strikes(Step::PoolDispatches, Fault::Panic, 0, 1).0);
     let site = scene.vault.connect();
     site.execute_batch(
         "CREATE TRIGGER not_now BEFORE UPDATE ON vvv_jobs \
@@ -512,34 +472,18 @@ fn claims_of_a_dead_pool_that_go_back_late_take_none_from_its_successor() {
          BEGIN SELECT RAISE(ABORT, 'not now'); END",
     )
     .unwrap();
-    let request = JobRequest {
-        job: Job::Thumbnails(ThumbnailsJob { videos: pictures }),
-        priority: Job::DEFAULT_PRIORITY,
-        delay_ms: 0,
-        unique_key: None,
-        unique_for: None,
-        trace: None,
-    };
-    let enqueued = runtime().block_on(engine.enqueue(vec![request], Grouping::None));
-    let jobs = i64::try_from(enqueued.unwrap().0[0].ids.len()).unwrap();
+    let jobs = enqueue(&engine, pictures);
     // A successor that begins before they went back would be seen here.
-    let _ = scene
-        .site
-        .wait_until(Duration::from_secs(3), |calls| !calls.is_empty());
+    let early = Duration::from_secs(3);
+    let _ = scene.site.wait_until(early, |calls| !calls.is_empty());
     site.execute_batch("DROP TRIGGER not_now").unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let ended = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
-    while site.query_row(ended, [], |row| row.get::<_, i64>(0)) != Ok(jobs) {
-        assert!(Instant::now() < deadline, "its jobs do not end");
-        std::thread::sleep(Duration::from_millis(20));
+    for job in jobs {
+        scene.wait_for(job, JobState::Succeeded);
     }
-    runtime().block_on(engine.shutdown(Duration::from_secs(5)));
+    shut_down(&engine);
     nothing_runs();
-    let mut calls: Vec<usize> = scene
-        .site
-        .counts(Endpoint::Thumbnail)
-        .into_values()
-        .collect();
-    calls.dedup();
-    assert_eq!(calls, [1], "each is fetched once");
+    let counts = scene.site.counts(Endpoint::Thumbnail);
+    assert_eq!(counts.len(), PICTURES);
+    let twice: Vec<_> = counts.iter().filter(|(_, calls)| **calls > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }

@@ -18,15 +18,11 @@ mod junk;
 mod support;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::json;
-use support::http::{Answer, Server};
-use support::site::Site;
+use support::engine::{EngineScene, stop};
+use support::http::{Answer, Events, Request, Server};
 use support::vault::VaultSpec;
-use vvv_actors::Config;
-use vvv_actors::engine::{Engine, EngineHandle};
-use vvv_actors::web::{Options, Web};
 
 use cases::{Case, Cases};
 use document::{Document, Operation};
@@ -37,24 +33,18 @@ const SEED: u64 = 20_261_125;
 
 #[test]
 fn whatever_is_asked_the_answer_is_a_documented_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let site = Site::start();
-    let vault = VaultSpec::new(20).create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
-    config.fetch.allow = vec![site.authority()];
-    config.liveness.endpoint = site.oembed_endpoint();
-    config.rate_limits.oembed.calls = 1000;
-    let engine = Engine::builder().config(config).durable().start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "");
+    let scene = EngineScene::of(VaultSpec::new(20));
+    let engine = scene.start();
+    let server = Server::open(&engine, "");
     // There is something to be found.
-    let batch = json!({"new_videos": [{"video_id": vault.ids[0]}], "stale_ids": [vault.ids[1]]});
+    let ids = &scene.vault.ids;
+    let batch = json!({"new_videos": [{"video_id": ids[0]}], "stale_ids": [ids[1]]});
     server.post("/api/v1/batches", &batch).well();
     let document = Document::read();
     let seed = std::env::var("VVV_SEED").ok();
     let seed = seed.map_or(SEED, |seed| seed.parse().unwrap());
-    let mut cases = Cases::new(&document, vault.ids, site.url("/vi/x/hqdefault.jpg"), seed);
+    let thumbnail = scene.site.url("/vi/x/hqdefault.jpg");
+    let mut cases = Cases::new(&document, ids.clone(), thumbnail, seed);
     let (mut wrong, mut answered) = (Vec::new(), BTreeSet::new());
     for round in 0..EACH {
         for operation in document.operations() {
@@ -81,12 +71,7 @@ fn whatever_is_asked_the_answer_is_a_documented_one() {
     }
     assert_eq!(server.get("/readyz").status, 200);
     drop(server);
-    shut_down(&engine);
-}
-
-fn shut_down(engine: &EngineHandle) {
-    engine.blocking().shutdown(Duration::from_secs(5));
-    assert!(!engine.is_lost());
+    stop(&engine);
 }
 
 fn ask(server: &Server, operation: &Operation, case: &Case) -> Answer {
@@ -132,4 +117,44 @@ fn judge(document: &Document, operation: &Operation, answer: &Answer) -> Result<
         return Err(format!("the problem tells another status: {body}"));
     }
     Ok(())
+}
+
+#[test]
+fn what_a_stream_tells_is_documented_too() {
+    let scene = EngineScene::of(VaultSpec::new(1));
+    let engine = scene.start();
+    let server = Server::open(&engine, "");
+    // The first event says that some were missed.
+    let listen = Request::new("GET", "/api/v1/events").header("Last-Event-ID", "of another run");
+    let events = Events::of(server.send(&listen));
+    server
+        .post("/api/v1/queues/scoring/pause", &json!({}))
+        .well();
+    let work = json!({"kind": "score", "payload": {"video_ids": scene.vault.ids}});
+    server.post("/api/v1/jobs", &work).well();
+    let document = Document::read();
+    let operations = document.operations();
+    let stream = operations.iter().find(|it| it.path == "/events").unwrap();
+    let stream = &stream.described["responses"]["200"]["content"]["text/event-stream"]["schema"];
+    let described = stream["contentSchema"]["items"]["oneOf"]
+        .as_array()
+        .unwrap();
+    let described: Vec<_> = described.iter().map(|it| &it["properties"]).collect();
+    let mut heard = BTreeSet::new();
+    for event in events.take(3) {
+        let schema = described
+            .iter()
+            .find(|it| it["event"]["const"] == *event.name);
+        let data = &schema.unwrap()["data"]["contentSchema"];
+        assert_ne!(data, &json!(null), "{event:?}");
+        document.check(data, &event.data).unwrap();
+        assert!(document.check(data, &json!({})).is_err(), "{data}");
+        heard.insert(event.name);
+    }
+    let named = described
+        .iter()
+        .map(|it| it["event"]["const"].as_str().unwrap());
+    assert_eq!(heard, named.map(str::to_owned).collect());
+    drop(server);
+    stop(&engine);
 }

@@ -244,14 +244,7 @@ fn a_deadline_that_is_not_reached_changes_nothing() {
 
 /// A vault of which another process, the test, holds every lock until the connection goes.
 fn locked() -> (Scene, BatchFile, Connection) {
-    let scene = Scene::with(PROGRAM, Journal::Delete, |site, path| {
-        let thumbnails = site.url("");
-        let spec = VaultSpec {
-            thumbnails,
-            ..VaultSpec::new(5)
-        };
-        spec.create(path)
-    });
+    let scene = Scene::of(PROGRAM, VaultSpec::new(5).journal(Journal::Delete));
     let file = BatchFile::of_vault(&scene.vault);
     let holder = scene.vault.connect();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();

@@ -14,14 +14,15 @@ mod support;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use support::article;
 use support::batch_file::BatchFile;
-use support::run::Run;
-use support::site::{Site, oembed};
+use support::engine::stop;
+use support::scene::Scene;
+use support::site::oembed;
 use support::vault::{Journal, Vault, VaultSpec};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/old-sqlite/Cargo.toml");
 const VIDEOS: usize = 70;
 
@@ -70,34 +71,16 @@ fn ask_old(program: &Path, vault: &Vault) -> HashMap<String, String> {
         .collect()
 }
 
-fn batch(file: &BatchFile, site: &Site, folder: &Path) -> serde_json::Value {
-    let ended = Run::new(env!("CARGO_BIN_EXE_vvv-actors"))
-        .args(["batch", "--format", "json"])
-        .args([file.write(&folder.join("batch.json"))])
-        .env("VVV_LIVENESS__ENDPOINT", site.oembed_endpoint())
-        .env("VVV_FETCH__ALLOW", site.authority())
-        .env("VVV_RATE_LIMITS__OEMBED", "1000/s")
-        .output();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    serde_json::from_str(&ended.stdout).unwrap()
-}
-
 /// What the old SQLite queued is done by a durable engine.
 fn worked_off(vault: &Vault) {
     assert_eq!(vault.ask("SELECT count(*) FROM vvv_jobs"), "1");
-    let config = vvv_actors::Config::defaults().unwrap();
     let engine = vvv_actors::Engine::builder()
-        .config(config)
         .database(vault.path.clone())
         .durable()
-        .start()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while vault.ask("SELECT state FROM vvv_jobs") != "succeeded" {
-        assert!(Instant::now() < deadline, "the job is not done");
-        std::thread::yield_now();
-    }
-    engine.blocking().shutdown(Duration::from_secs(5));
+        .start();
+    let engine = engine.unwrap().blocking();
+    vault.until_all_succeeded();
+    stop(&engine);
 }
 
 #[test]
@@ -106,23 +89,17 @@ fn an_old_sqlite_reads_and_writes_the_file_we_worked_on() {
         return;
     };
     for journal in Journal::ALL {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            thumbnails: site.url(""),
-            ..VaultSpec::new(VIDEOS)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let before = vault.copy_to(&folder.path().join("before.db"));
+        let scene = Scene::of(PROGRAM, VaultSpec::new(VIDEOS).journal(journal));
+        let vault = &scene.vault;
+        let before = vault.copy_to(&scene.path("before.db"));
         let gone: Vec<String> = (0..3).map(|n| oembed::id("dead_", n)).collect();
-        let file = BatchFile::of_vault(&vault).stale(&gone);
-        let report = batch(&file, &site, folder.path());
+        let file = BatchFile::of_vault(vault).stale(&gone);
+        let report = scene.report(&file, &[]);
         // Python's SQLite reads the file, too.
         let compared = article::compare(&before.path, &vault.path, &report.to_string());
         assert_eq!(compared, Ok(VIDEOS));
 
-        let found = ask_old(&program, &vault);
+        let found = ask_old(&program, vault);
         let found = |name: &str| found[name].as_str();
         let scored = vault.ask("SELECT count(*) FROM vvv_scores");
         assert_eq!(found("version"), "3.13.0");
@@ -134,13 +111,13 @@ fn an_old_sqlite_reads_and_writes_the_file_we_worked_on() {
         assert_eq!(found("health_after"), "ok");
 
         // And we go on with what it left.
-        let file = BatchFile::new().db(&vault.path).video("old-sqlite0", None);
-        let report = batch(&file, &site, folder.path());
+        let file = scene.batch().video("old-sqlite0", None);
+        let report = scene.report(&file, &[]);
         assert_eq!(
             report["scoring"]["old-sqlite0"]["label"], "NORMAL",
             "{report}"
         );
-        worked_off(&vault);
+        worked_off(vault);
         assert_eq!(vault.integrity(), "ok");
         let renamed = "SELECT count(*) FROM videos WHERE title = 'renamed by an old SQLite'";
         assert_eq!(vault.ask(renamed), (VIDEOS / 2).to_string());
@@ -151,15 +128,13 @@ fn an_old_sqlite_reads_and_writes_the_file_we_worked_on() {
 /// name.
 #[test]
 fn our_tables_hold_nothing_newer_than_3_8_0() {
-    let folder = tempfile::tempdir().unwrap();
     let spec = VaultSpec {
         files: Vec::new(),
         ..VaultSpec::new(3)
     };
-    let vault = spec.create(&folder.path().join("vault.db"));
-    let site = Site::start();
-    batch(&BatchFile::of_vault(&vault), &site, folder.path());
-    let ours = vault.ask(
+    let scene = Scene::of(PROGRAM, spec);
+    let _ = scene.report(&BatchFile::of_vault(&scene.vault), &[]);
+    let ours = scene.vault.ask(
         "SELECT group_concat(upper(sql), ';') FROM sqlite_master \
          WHERE name LIKE 'vvv\\_%' ESCAPE '\\' AND sql IS NOT NULL",
     );

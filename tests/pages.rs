@@ -12,103 +12,46 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use vvv_actors::Config;
-use vvv_actors::engine::TicketEvent;
+use support::engine::{EngineScene, score, stop};
+use support::pictures;
+use support::site::Reply;
+use support::talk::until;
+use support::vault::VaultSpec;
 use vvv_actors::engine::{
-    CheckFilter, Direction, Engine, EngineError, Job, LeaderboardFilter, LeaderboardRow,
-    PictureCache, ScoreJob, SiteView, StoreError, ThumbnailItem, ThumbnailStatus, ThumbnailsJob,
-    resized,
+    BlockingEngine, CheckFilter, Direction, EngineError, Found, LeaderboardFilter, LeaderboardRow,
+    PictureCache, Report, SiteView, StoreError, ThumbnailStatus, ThumbnailsJob, Work, resized,
 };
 
-use support::pictures;
-use support::site::{Reply, Site};
-use support::vault::{Vault, VaultSpec};
-
-const VIDEOS: usize = 30;
-
-struct Stage {
-    folder: tempfile::TempDir,
-    site: Site,
-    vault: Vault,
-    config: Config,
+fn stage() -> EngineScene {
+    EngineScene::of(VaultSpec::new(30))
 }
 
-impl Stage {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            thumbnails: site.url(""),
-            ..VaultSpec::new(VIDEOS)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path = vault.path.clone();
-        config.fetch.allow = vec![site.authority()];
-        Self {
-            folder,
-            site,
-            vault,
-            config,
-        }
-    }
-
-    fn view(&self) -> SiteView {
-        SiteView::open(&self.config).unwrap()
-    }
-
-    fn cache(&self) -> Arc<PictureCache> {
-        Arc::new(PictureCache::open(&self.folder.path().join("pictures"), 1 << 20).unwrap())
-    }
-
-    fn item(&self, id: &str, file: &str) -> ThumbnailItem {
-        ThumbnailItem {
-            video_id: id.to_owned(),
-            thumbnail_url: self.site.thumbnail_url(id, file),
-        }
-    }
-
-    /// Runs jobs to their end, and then `look` at the engine.
-    fn run<T>(
-        &self,
-        jobs: Vec<Job>,
-        pictures: Option<Arc<PictureCache>>,
-        look: impl FnOnce(&vvv_actors::EngineHandle) -> T,
-    ) -> T {
-        let engine = Engine::builder()
-            .config(self.config.clone())
-            .pictures(pictures)
-            .start()
-            .unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            for job in jobs {
-                let mut ticket = engine.start_job(job).await.unwrap();
-                while let Some(event) = ticket.next().await {
-                    assert!(!matches!(event, TicketEvent::Failed(_)), "{event:?}");
-                }
-            }
-        });
-        let looked = look(&engine);
-        runtime.block_on(engine.shutdown(Duration::from_secs(5)));
-        looked
-    }
+fn view(stage: &EngineScene) -> SiteView {
+    SiteView::open(&stage.config).unwrap()
 }
 
-fn until<T>(look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "it does not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+fn cache(stage: &EngineScene) -> Arc<PictureCache> {
+    Arc::new(PictureCache::open(&stage.folder.path().join("pictures"), 1 << 20).unwrap())
+}
+
+/// What an engine that keeps such pictures does.
+fn run(
+    stage: &EngineScene,
+    pictures: Option<Arc<PictureCache>>,
+    what: impl FnOnce(&BlockingEngine),
+) {
+    let engine = stage.builder(false).pictures(pictures);
+    let engine = engine.start().unwrap().blocking();
+    what(&engine);
+    stop(&engine);
+}
+
+/// Has work done to its end.
+fn work_off<F: Found>(engine: &BlockingEngine, work: impl Work<Report = Report<F>>) {
+    let report = engine.submit(work).unwrap().wait().unwrap();
+    assert!(report.is_complete(), "{:?}", report.failures);
 }
 
 /// The leaderboard, gathered page by page.
@@ -131,8 +74,8 @@ fn whole_board(view: &SiteView) -> Vec<LeaderboardRow> {
 
 #[test]
 fn a_file_where_we_never_ran_has_empty_pages() {
-    let stage = Stage::new();
-    let view = stage.view();
+    let stage = stage();
+    let view = view(&stage);
     let board = LeaderboardFilter {
         limit: 10,
         ..LeaderboardFilter::default()
@@ -156,19 +99,15 @@ fn a_file_where_we_never_ran_has_empty_pages() {
 
 #[test]
 fn pages_show_what_the_actors_found() {
-    let stage = Stage::new();
+    let stage = stage();
     let ids = stage.vault.ids.clone();
-    let gone = stage.item(&ids[1], "gone.jpg");
-    let score = Job::Score(ScoreJob {
-        video_ids: ids.clone(),
-    });
-    let videos = vec![stage.item(&ids[0], "hqdefault.jpg"), gone.clone()];
+    let gone = stage.picture(&ids[1], "gone.jpg");
+    let videos = vec![stage.picture(&ids[0], "hqdefault.jpg"), gone.clone()];
     stage.site.thumbnail(&ids[1], Reply::status(404));
-    stage.run(
-        vec![score, Job::Thumbnails(ThumbnailsJob { videos })],
-        None,
-        |_| (),
-    );
+    run(&stage, None, |engine| {
+        work_off(engine, score(&ids));
+        work_off(engine, ThumbnailsJob { videos });
+    });
     let later = format!(
         "DELETE FROM video_snapshots WHERE video_id = '{id}'; \
          INSERT INTO video_snapshots (video_id, view_count, likes, comments, region, fetched_at) \
@@ -178,7 +117,7 @@ fn pages_show_what_the_actors_found() {
         id = ids[0]
     );
     stage.vault.connect().execute_batch(&later).unwrap();
-    let view = stage.view();
+    let view = view(&stage);
     let rows = whole_board(&view);
     let mut listed: Vec<_> = rows.iter().map(|row| row.video_id.clone()).collect();
     assert!(rows.is_sorted_by(|one, other| one.score >= other.score));
@@ -223,10 +162,11 @@ fn history_is_told(view: &SiteView, id: &str) {
 
 #[test]
 fn a_look_ends_at_its_deadline() {
-    let stage = Stage::new();
-    let video_ids = stage.vault.ids.clone();
-    stage.run(vec![Job::Score(ScoreJob { video_ids })], None, |_| ());
-    let mut view = stage.view();
+    let stage = stage();
+    run(&stage, None, |engine| {
+        work_off(engine, score(&stage.vault.ids));
+    });
+    let mut view = view(&stage);
     let filter = LeaderboardFilter {
         limit: 1_000,
         ..LeaderboardFilter::default()
@@ -249,20 +189,20 @@ fn a_look_ends_at_its_deadline() {
 
 #[test]
 fn pictures_that_were_fetched_are_shown_from_the_cache() {
-    let stage = Stage::new();
+    let stage = stage();
     let ids = &stage.vault.ids;
-    let small = stage.item(&ids[0], "hqdefault.jpg");
-    let page = stage.item(&ids[1], "hqdefault.jpg");
+    let small = stage.picture(&ids[0], "hqdefault.jpg");
+    let page = stage.picture(&ids[1], "hqdefault.jpg");
     let broken = Reply::picture(b"\xff\xd8\xff no picture".to_vec());
     stage.site.thumbnail(&ids[1], broken);
     let videos = vec![small.clone(), page.clone()];
-    let job = || {
-        vec![Job::Thumbnails(ThumbnailsJob {
-            videos: videos.clone(),
-        })]
-    };
-    stage.run(job(), Some(stage.cache()), |engine| {
-        let bytes = until(|| engine.picture(&small.video_id, &small.thumbnail_url));
+    let both = ThumbnailsJob { videos };
+    run(&stage, Some(cache(&stage)), |engine| {
+        work_off(engine, both.clone());
+        let engine = engine.handle();
+        let bytes = until("it is kept", || {
+            engine.picture(&small.video_id, &small.thumbnail_url)
+        });
         assert_eq!(bytes, pictures::youtube("hqdefault").unwrap());
         let shown = resized(&bytes, 160).unwrap();
         assert!(shown.starts_with(b"\x89PNG"));
@@ -270,14 +210,15 @@ fn pictures_that_were_fetched_are_shown_from_the_cache() {
         assert_eq!(asked, Some(shown));
         assert_eq!(engine.picture(&page.video_id, &page.thumbnail_url), None);
     });
-    let cache = stage.cache();
+    let cache = cache(&stage);
     let kept = cache.get(&small.video_id, &small.thumbnail_url);
     assert!(kept.is_some(), "it outlives the engine");
     // A file that was damaged is found out when it is decoded, and goes.
     let cut = kept.unwrap()[..2000].to_vec();
     cache.put(&small.video_id, &small.thumbnail_url, cut.clone());
-    stage.run(Vec::new(), Some(cache), |engine| {
-        until(|| {
+    run(&stage, Some(cache), |engine| {
+        let engine = engine.handle();
+        until("the file is damaged", || {
             engine
                 .picture(&small.video_id, &small.thumbnail_url)
                 .filter(|kept| *kept == cut)
@@ -287,7 +228,9 @@ fn pictures_that_were_fetched_are_shown_from_the_cache() {
         assert_eq!(engine.picture(&small.video_id, &small.thumbnail_url), None);
     });
     // Without a cache nothing is kept, and nothing shown.
-    stage.run(job(), None, |engine| {
+    run(&stage, None, |engine| {
+        work_off(engine, both);
+        let engine = engine.handle();
         assert_eq!(engine.picture(&small.video_id, &small.thumbnail_url), None);
     });
 }

@@ -175,7 +175,7 @@ fn a_daemon_on_a_full_disk_refuses_work_by_name_and_loses_none_it_answered_for()
         let job = json!({"kind": "score", "payload": {"video_ids": ids}});
         let mut taken = Vec::new();
         let refused = loop {
-            let answer = client.ask("jobs.submit", &job);
+            let answer = client.reply("jobs.submit", &job);
             match answer.get("error") {
                 None => taken.push(answer["result"]["ids"][0].to_string()),
                 Some(error) => break error.clone(),
@@ -194,7 +194,7 @@ fn a_daemon_on_a_full_disk_refuses_work_by_name_and_loses_none_it_answered_for()
             taken.push(site.last_insert_rowid().to_string());
         }
         drop(site);
-        let alarms = client.call("daemon.status", &json!({}))["alarms"].clone();
+        let alarms = client.call("daemon.status", json!({}))["alarms"].clone();
         assert!(alarms.to_string().contains("the disk is full"), "{alarms}");
         disk.free();
         let freed = Instant::now();

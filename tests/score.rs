@@ -262,11 +262,7 @@ fn names_and_times_can_be_mapped() {
     let (plain, _) = score_all(&scene);
     for (form, factor) in [("unix", 1), ("unix-ms", 1_000)] {
         let mut mapped = Scene::with(PROGRAM, Journal::Delete, |_, path| {
-            let vault = VaultSpec {
-                journal: Journal::Delete,
-                ..VaultSpec::new(40)
-            };
-            let vault = vault.create(path);
+            let vault = VaultSpec::new(40).create(path);
             rename(&vault, factor);
             vault
         });

@@ -25,7 +25,7 @@ use serde_json::json;
 use support::batch_file::BatchFile;
 use support::run::Output;
 use support::scene::{Scene, report};
-use support::site::{Site, oembed};
+use support::site::oembed;
 use support::vault::{Journal, Vault, VaultSpec};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
@@ -154,7 +154,7 @@ fn what_is_no_database_is_refused() {
 #[test]
 fn a_file_that_may_not_be_written_is_refused() {
     for journal in Journal::ALL {
-        let scene = Scene::with(PROGRAM, journal, |_, path| VaultSpec::new(3).create(path));
+        let scene = scene_in(journal, 3);
         fs::set_permissions(&scene.vault.path, fs::Permissions::from_mode(0o444)).unwrap();
         fs::set_permissions(scene.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let arguments = ["score", "--all", "--db", scene.vault.path.to_str().unwrap()];
@@ -176,13 +176,11 @@ fn a_file_that_may_not_be_written_is_refused() {
 
 #[test]
 fn a_missing_index_is_warned_of_once() {
-    let scene = Scene::with(PROGRAM, Journal::Wal, |_, path| {
-        let spec = VaultSpec {
-            index: false,
-            ..VaultSpec::new(120)
-        };
-        spec.create(path)
-    });
+    let spec = VaultSpec {
+        index: false,
+        ..VaultSpec::new(120)
+    };
+    let scene = Scene::of(PROGRAM, spec);
     let output = scene
         .run(["score", "--all", "--db", scene.vault.path.to_str().unwrap()])
         .output();
@@ -197,14 +195,7 @@ fn a_missing_index_is_warned_of_once() {
 }
 
 fn scene_in(journal: Journal, videos: usize) -> Scene {
-    Scene::with(PROGRAM, journal, |site: &Site, path| {
-        let spec = VaultSpec {
-            journal,
-            thumbnails: site.url(""),
-            ..VaultSpec::new(videos)
-        };
-        spec.create(path)
-    })
+    Scene::of(PROGRAM, VaultSpec::new(videos).journal(journal))
 }
 
 /// Holds the write lock for three seconds, from a moment the caller chooses.

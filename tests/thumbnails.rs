@@ -29,14 +29,11 @@ fn check(scene: &Scene, args: &[&str]) -> Value {
 
 /// A scene of one video a picture.
 fn scene_of(files: &[&str]) -> Scene {
-    Scene::with(PROGRAM, support::vault::Journal::Wal, |site, path| {
-        let spec = support::vault::VaultSpec {
-            thumbnails: site.url(""),
-            files: files.iter().map(|file| (*file).to_owned()).collect(),
-            ..support::vault::VaultSpec::new(files.len())
-        };
-        spec.create(path)
-    })
+    let spec = support::vault::VaultSpec {
+        files: files.iter().map(|file| (*file).to_owned()).collect(),
+        ..support::vault::VaultSpec::new(files.len())
+    };
+    Scene::of(PROGRAM, spec)
 }
 
 fn counts(report: &Value) -> [u64; 4] {

@@ -13,14 +13,15 @@ mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
+use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use support::site::{Gate, Site, oembed};
+use support::engine::{self, EngineScene, alive, liveness, request, score, shut_down, stop};
+use support::site::{Gate, oembed};
 use support::talk::until;
-use support::vault::{Vault, VaultSpec};
-use tempfile::TempDir;
+use support::vault::VaultSpec;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -28,14 +29,10 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 use vvv_actors::actors::faults::{Fault, Faults, Step};
-use vvv_actors::config::Config;
 use vvv_actors::engine::{
-    FollowUps, Grouping, Job, JobId, JobRequest, PoolStatus, Queue, QueueView, ScoreJob,
+    BlockingEngine, FollowUps, Grouping, JobId, JobRequest, PoolStatus, Queue, QueueView,
 };
-use vvv_actors::{
-    Engine, EngineHandle, Found, Liveness, Report, Score, SubmitOptions, ThumbnailItem, Thumbnails,
-    TraceParent, Work,
-};
+use vvv_actors::{Found, Liveness, Report, SubmitOptions, TraceParent, Work};
 
 /// A span that was begun, or an event.
 #[derive(Debug, Clone)]
@@ -129,13 +126,18 @@ fn above(all: &[Seen], mut at: usize, name: &str) -> Option<usize> {
     }
 }
 
+/// An engine all of whose spans are kept.
 struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    site: Site,
-    config: Config,
-    engine: EngineHandle,
-    runtime: tokio::runtime::Runtime,
+    ground: EngineScene,
+    engine: BlockingEngine,
+}
+
+impl Deref for Scene {
+    type Target = EngineScene;
+
+    fn deref(&self) -> &EngineScene {
+        &self.ground
+    }
 }
 
 impl Scene {
@@ -149,27 +151,13 @@ impl Scene {
             let recorder = Registry::default().with(Recorder);
             tracing::subscriber::set_global_default(recorder).unwrap();
         });
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let vault = VaultSpec::new(20).create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        config.queues.scoring.chunk = 5;
-        config.queues.scoring.workers = 1;
-        config.engine.max_restarts = 1;
-        let builder = Engine::builder().config(config.clone()).faults(faults);
-        let builder = if durable { builder.durable() } else { builder };
-        Self {
-            engine: builder.start().unwrap(),
-            runtime: tokio::runtime::Runtime::new().unwrap(),
-            _folder: folder,
-            vault,
-            site,
-            config,
-        }
+        let mut ground = EngineScene::of(VaultSpec::new(20));
+        ground.config.queues.scoring.chunk = 5;
+        ground.config.queues.scoring.workers = 1;
+        ground.config.engine.max_restarts = 1;
+        let engine = ground.builder(durable).faults(faults).start();
+        let engine = engine.unwrap().blocking();
+        Self { ground, engine }
     }
 
     fn submit<F: Found, W: Work<Report = Report<F>>>(
@@ -181,15 +169,12 @@ impl Scene {
             traceparent: Some(trace),
             ..SubmitOptions::default()
         };
-        self.runtime.block_on(async {
-            let mut ticket = self.engine.submit_with(work, options).await.unwrap();
-            ticket.wait().await.unwrap()
-        })
+        let ticket = self.engine.submit_with(work, options);
+        ticket.unwrap().wait().unwrap()
     }
 
     fn end(self) {
-        let drain = Duration::from_secs(5);
-        self.runtime.block_on(self.engine.shutdown(drain));
+        stop(&self.engine);
     }
 }
 
@@ -247,22 +232,9 @@ fn spans_flow_from_the_submit_to_the_commit_over_all_threads() {
     for (durable, n) in [(true, 1), (false, 2)] {
         let scene = Scene::new(durable);
         let (score, pictures, links) = (trace(n), trace(n + 16), trace(n + 32));
-        let video_ids = scene.vault.ids.clone();
-        scene.submit(Score { video_ids }, score);
-        let picture = ThumbnailItem {
-            video_id: scene.vault.ids[0].clone(),
-            thumbnail_url: scene.site.url("/thumb/ok.jpg"),
-        };
-        let videos = vec![picture];
-        scene.submit(Thumbnails { videos }, pictures);
-        let video_ids = vec![oembed::id("alive", 1)];
-        scene.submit(
-            Liveness {
-                video_ids,
-                fresh: false,
-            },
-            links,
-        );
+        scene.submit(engine::score(&scene.vault.ids), score);
+        scene.submit(scene.pictures(1), pictures);
+        scene.submit(liveness(&alive(1..2)), links);
         scene.end();
         for trace in [score, pictures, links] {
             let jobs = named(trace, "job");
@@ -297,8 +269,7 @@ fn work_of_no_trace_begins_one_with_its_submit() {
             video_ids: vec![id.clone()],
             fresh: true,
         };
-        let mut ticket = scene.engine.blocking().submit(asked).unwrap();
-        ticket.wait().unwrap();
+        scene.engine.submit(asked).unwrap().wait().unwrap();
         scene.end();
         let all = seen().clone();
         let video = |at: &usize| all[*at].name == "video" && all[*at].fields["id"].contains(&id);
@@ -315,37 +286,25 @@ fn work_of_no_trace_begins_one_with_its_submit() {
 #[test]
 fn a_commit_of_no_attempt_is_no_span() {
     let scene = Scene::new(true);
-    let held = Gate::closed();
-    let ids: Vec<String> = (80..90).map(|n| oembed::id("alive", n)).collect();
-    for id in &ids {
-        scene.site.oembed(id, oembed::alive(id).behind(&held));
-    }
-    let requests = ids.iter().map(|id| JobRequest {
-        job: Job::Liveness(Liveness {
-            video_ids: vec![id.clone()],
-            fresh: true,
-        }),
-        priority: Job::DEFAULT_PRIORITY,
-        delay_ms: 0,
-        unique_key: None,
-        unique_for: None,
+    let ids = alive(80..90);
+    let _held: Vec<Gate> = ids.iter().map(|id| scene.hold(id)).collect();
+    let requests = ids.chunks(1).map(|id| JobRequest {
         trace: Some(trace(111)),
+        ..request(liveness(id))
     });
     let queued = scene.engine.enqueue(requests.collect(), Grouping::None);
-    scene.runtime.block_on(queued).unwrap();
+    queued.unwrap();
     until("some are claimed beside those that run", || {
-        let status = scene.runtime.block_on(scene.engine.status()).unwrap();
+        let pools = scene.engine.status().unwrap().pools;
         let claimed = |pool: &PoolStatus| pool.queue == Queue::Cleanup && pool.ready > 0;
-        status.pools.iter().any(claimed).then_some(())
+        pools.into_iter().find(claimed)
     });
-    let stop = scene.engine.shutdown(Duration::ZERO);
-    scene.runtime.block_on(stop);
+    scene.engine.shutdown(Duration::ZERO);
     // Jobs that nobody can be found for are an attempt each.
     let dies = |step| (step == Step::ScoringReceives).then_some(Fault::Panic);
     let scene = Scene::with(false, Faults::new(dies));
-    let video_ids = scene.vault.ids.clone();
-    let failed = scene.submit(Score { video_ids }, trace(112)).failures;
-    scene.end();
+    let failed = scene.submit(score(&scene.vault.ids), trace(112)).failures;
+    shut_down(&scene.engine);
     let jobs = named(trace(112), "job");
     let ids: BTreeSet<&String> = jobs.iter().map(|job| &job.fields["id"]).collect();
     assert_eq!((failed.len(), ids.len()), (4, 4), "{jobs:?}");
@@ -363,14 +322,8 @@ fn pieces_and_what_follows_a_group_are_of_its_trace() {
         scene.vault.ids[0], scene.vault.ids[1]
     );
     let request = JobRequest {
-        job: Job::Score(ScoreJob {
-            video_ids: scene.vault.ids.clone(),
-        }),
-        priority: Job::DEFAULT_PRIORITY,
-        delay_ms: 0,
-        unique_key: None,
-        unique_for: None,
         trace: Some(trace),
+        ..request(score(&scene.vault.ids))
     };
     let grouping = Grouping::New {
         follow_ups: FollowUps {
@@ -380,7 +333,7 @@ fn pieces_and_what_follows_a_group_are_of_its_trace() {
         open: false,
     };
     let queued = scene.engine.enqueue(vec![request], grouping);
-    let ids = scene.runtime.block_on(queued).unwrap().0[0].ids.clone();
+    let ids = queued.unwrap().0[0].ids.clone();
     assert_eq!(ids.len(), 4);
     until("the follow-up has ended", || {
         let view = QueueView::open_within(&scene.config, Duration::from_secs(5)).unwrap();

@@ -11,30 +11,38 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::daemon::DaemonScene;
-use support::http::{Answer, Events, Request, Server};
-use support::site::{Gate, Site};
-use support::vault::{Journal, Vault, VaultSpec};
-use tempfile::TempDir;
+use support::engine::{EngineScene, shut_down, stop};
+use support::http::{Answer, Events, Request, Server, tokens};
+use support::site::Gate;
+use support::vault::{Journal, VaultSpec};
 use vvv_actors::Config;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
-use vvv_actors::engine::{Engine, EngineHandle};
-use vvv_actors::web::{Access, Options, Web, hash_of};
+use vvv_actors::engine::BlockingEngine;
+use vvv_actors::web::{Access, Options, OptionsError, Web, hash_of};
 
 const API: &str = "/background/api/v1";
 
+/// An engine behind a server of its host's.
 struct Scene {
-    _folder: TempDir,
-    vault: Vault,
-    engine: EngineHandle,
+    ground: EngineScene,
+    engine: BlockingEngine,
     web: Web,
     server: Server,
-    _site: Site,
+}
+
+impl Deref for Scene {
+    type Target = EngineScene;
+
+    fn deref(&self) -> &EngineScene {
+        &self.ground
+    }
 }
 
 impl Scene {
@@ -43,28 +51,15 @@ impl Scene {
     }
 
     fn with(options: Options, change: impl Fn(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Site::start();
-        let spec = VaultSpec {
-            thumbnails: site.url(""),
-            ..VaultSpec::new(120)
-        };
-        let vault = spec.create(&folder.path().join("vault.db"));
-        let mut config = Config::defaults().unwrap();
-        config.database.path.clone_from(&vault.path);
-        config.fetch.allow = vec![site.authority()];
-        config.liveness.endpoint = site.oembed_endpoint();
-        config.rate_limits.oembed.calls = 1000;
-        change(&mut config);
-        let engine = Engine::builder().config(config).durable().start().unwrap();
-        let web = Web::new(&engine, options).unwrap();
+        let mut ground = EngineScene::new(Journal::Wal);
+        change(&mut ground.config);
+        let engine = ground.start();
+        let web = Web::new(engine.handle(), options).unwrap();
         Self {
-            _folder: folder,
-            vault,
+            ground,
             engine,
             server: Server::start(web.clone(), "/background"),
             web,
-            _site: site,
         }
     }
 
@@ -90,13 +85,8 @@ impl Scene {
     fn end(self) {
         let Self { engine, server, .. } = self;
         drop(server);
-        shut_down(&engine);
+        stop(&engine);
     }
-}
-
-fn shut_down(engine: &EngineHandle) {
-    engine.blocking().shutdown(Duration::from_secs(5));
-    assert!(!engine.is_lost());
 }
 
 #[test]
@@ -235,18 +225,10 @@ fn a_group_that_is_too_large_for_a_report_is_refused() {
 
 #[test]
 fn a_lock_delays_a_look_at_the_videos() {
-    let folder = tempfile::tempdir().unwrap();
-    let spec = VaultSpec {
-        journal: Journal::Delete,
-        ..VaultSpec::new(10)
-    };
-    let vault = spec.create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
-    let engine = Engine::builder().config(config).durable().start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
-    let locked = vault.connect();
+    let scene = EngineScene::new(Journal::Delete);
+    let engine = scene.start();
+    let server = Server::open(&engine, "/background");
+    let locked = scene.vault.connect();
     locked.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let regions = Request::new("GET", &format!("{API}/regions"));
     let mut looking = server.send(&regions);
@@ -259,7 +241,7 @@ fn a_lock_delays_a_look_at_the_videos() {
         .unwrap();
     Answer::of(looking).well();
     drop(server);
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
@@ -415,7 +397,7 @@ fn a_host_that_stops_waits_for_nobody_who_listens() {
     let Scene { server, engine, .. } = scene;
     server.stop();
     assert!(began.elapsed() < Duration::from_secs(15), "it waited");
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
@@ -481,12 +463,7 @@ fn a_daemon_whose_address_is_taken_says_so_before_it_waits_for_the_database() {
 
 #[test]
 fn only_who_has_a_token_is_let_in() {
-    let options = Options::default()
-        .token(&hash_of("look"), Access::Read)
-        .and_then(|options| options.token(&hash_of("act"), Access::Write))
-        .unwrap()
-        .host("vault.example");
-    let scene = Scene::with(options, |_| {});
+    let scene = Scene::with(tokens().host("vault.example"), |_| {});
     let queues = || Request::new("GET", &format!("{API}/queues"));
     let pause = || Request::new("POST", &format!("{API}/queues/scoring/pause"));
     let bearer =
@@ -575,7 +552,7 @@ fn a_stuck_actor_turns_ready_off() {
         }
         None
     });
-    let (_folder, engine, server) = faulty(stuck);
+    let (_ground, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
     assert!(unready(&server).contains("do not answer"));
     // Whoever looks why is told so, and waits no longer than `readyz`.
@@ -587,13 +564,13 @@ fn a_stuck_actor_turns_ready_off() {
     gate.open();
     while server.get("/background/readyz").status != 200 {}
     drop(server);
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_dead_actor_turns_ready_off() {
     let killed = Faults::new(|step| (step == Step::LimiterAcquires).then_some(Fault::Panic));
-    let (_folder, engine, server) = faulty(killed);
+    let (_ground, engine, server) = faulty(killed);
     server
         .post(
             &format!("{API}/jobs"),
@@ -607,17 +584,12 @@ fn a_dead_actor_turns_ready_off() {
 }
 
 /// An engine to which things happen.
-fn faulty(faults: Faults) -> (TempDir, EngineHandle, Server) {
-    let folder = tempfile::tempdir().unwrap();
-    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
-    let mut config = Config::defaults().unwrap();
-    config.database.path.clone_from(&vault.path);
-    config.engine.max_restarts = 0;
-    let engine = Engine::builder().config(config).durable().faults(faults);
-    let engine = engine.start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
-    (folder, engine, server)
+fn faulty(faults: Faults) -> (EngineScene, BlockingEngine, Server) {
+    let mut ground = EngineScene::of(VaultSpec::new(10));
+    ground.config.engine.max_restarts = 0;
+    let engine = ground.start_with(faults);
+    let server = Server::open(&engine, "/background");
+    (ground, engine, server)
 }
 
 /// Waits until a server is not ready, though it lives; why.
@@ -805,11 +777,10 @@ fn a_link_is_asked_for_anew_and_exported() {
 
 #[test]
 fn an_engine_with_a_temporary_queue_shows_no_job_and_says_why() {
-    let folder = tempfile::tempdir().unwrap();
-    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
-    let engine = Engine::builder().database(&vault.path).start().unwrap();
-    let web = Web::new(&engine, Options::default().open_on_loopback()).unwrap();
-    let server = Server::start(web, "/background");
+    let scene = EngineScene::of(VaultSpec::new(10));
+    let engine = scene.builder(false).start().unwrap().blocking();
+    let server = Server::open(&engine, "/background");
+    let vault = &scene.vault;
     // A queue that is another's, or nobody's.
     let insert =
         "INSERT INTO vvv_jobs (kind, payload) VALUES ('score', '{\"video_ids\": [\"a\"]}')";
@@ -845,17 +816,250 @@ fn an_engine_with_a_temporary_queue_shows_no_job_and_says_why() {
         assert!(!page.text().contains("name=\"csrf\""), "{}", page.text());
     }
     drop(server);
-    shut_down(&engine);
+    stop(&engine);
 }
 
 #[test]
 fn a_hosts_reload_is_seen_in_what_is_shown() {
     let scene = Scene::new();
     assert_eq!(scene.get("/status")["rate"]["limit"], 1000);
-    let mut config = (*scene.engine.config()).clone();
+    let mut config = (*scene.engine.handle().config()).clone();
     config.rate_limits.oembed.calls = 7;
-    scene.engine.blocking().reload(config).unwrap();
+    scene.engine.reload(config).unwrap();
     assert_eq!(scene.get("/status")["rate"]["limit"], 7);
-    assert_eq!(scene.engine.config().rate_limits.oembed.calls, 7);
+    assert_eq!(scene.engine.handle().config().rate_limits.oembed.calls, 7);
+    scene.end();
+}
+
+#[test]
+fn a_job_that_is_left_alone_is_named_with_the_reason() {
+    let scene = Scene::new();
+    let done = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    scene.get(&format!("/jobs/{done}/wait?timeout=20s"));
+    scene.post("/queues/scoring/pause", &Value::Null);
+    let waits = scene.score(&scene.vault.ids[1..2])["ids"][0].clone();
+    let nobody = json!({"id": 99, "state": null, "reason": "there is no such job"});
+    let ids = json!({"ids": [done, 99, waits]});
+    let left =
+        |state: &str, id: &Value, reason: &str| json!({"id": id, "state": state, "reason": reason});
+    assert_eq!(
+        scene.post("/jobs/retry", &ids),
+        json!({"retried": [], "not_retried": [
+            left("succeeded", &done, "it has succeeded"),
+            nobody,
+            left("available", &waits, "it has not ended"),
+        ]})
+    );
+    let cancelled = json!({"cancelled": [waits], "not_cancelled": [
+        left("succeeded", &done, "it has ended"), nobody,
+    ]});
+    // One that is named twice is one all the same.
+    let twice = json!({"ids": [done, 99, waits, waits]});
+    assert_eq!(scene.post("/jobs/cancel", &twice), cancelled);
+    assert_eq!(
+        scene.post("/jobs/cancel", &json!({"ids": [waits]})),
+        json!({"cancelled": [], "not_cancelled": [left("cancelled", &waits, "it has ended")]})
+    );
+    let again = scene.post("/jobs/retry", &json!({"ids": [waits]}));
+    assert_eq!(again, json!({"retried": [waits], "not_retried": []}));
+    let many: Vec<i64> = (100..1_101).collect();
+    for path in ["/jobs/cancel", "/jobs/retry"] {
+        let request = Request::new("POST", &format!("{API}{path}"));
+        let said = scene.refused(&request.json(&json!({"ids": many})), 400);
+        assert_eq!(said, "ids: must be 1000 at most");
+        let answer = scene.post(path, &json!({"ids": many[1..]})).to_string();
+        assert!(answer.len() < 100_000, "{}", answer.len());
+    }
+    scene.end();
+}
+
+#[test]
+fn who_goes_on_from_an_event_that_nobody_knows_may_have_missed_any_number() {
+    let scene = Scene::new();
+    let stream = |last: &str| {
+        let request = Request::new("GET", &format!("{API}/events"));
+        Events::of(scene.server.send(&request.header("Last-Event-ID", last)))
+    };
+    let mut events = stream("0000000000000000-1");
+    let lagged = events.next().unwrap();
+    assert_eq!(
+        (lagged.name.as_str(), &lagged.data),
+        ("lagged", &json!({"missed": null}))
+    );
+    // It has a number itself: whoever comes back has not missed that once more.
+    let (run, number) = lagged.id.split_once('-').unwrap();
+    let mut again = stream(&lagged.id);
+    // Of this run, and not given out yet.
+    let early = format!("{run}-{}", number.parse::<u64>().unwrap() + 7);
+    let mut early = stream(&early);
+    assert_eq!(early.next().unwrap().data, json!({"missed": null}));
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    for events in [&mut events, &mut again, &mut early] {
+        assert_eq!(events.next().unwrap().name, "queue");
+    }
+    scene.end();
+}
+
+#[test]
+fn a_body_that_is_too_large_is_no_line_that_is_too_long() {
+    let scene = Scene::new();
+    let long = Request::new("POST", &format!("{API}/jobs"))
+        .header("Content-Type", "application/json")
+        .body(&vec![b' '; 1024 * 1024 + 1]);
+    let answer = scene.server.ask(&long);
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.json()["type"], "urn:vvv-actors:body_too_large");
+    scene.end();
+}
+
+#[test]
+fn a_report_of_a_group_that_goes_on_does_not_say_it_ended_early() {
+    let scene = Scene::new();
+    scene.post("/queues/cleanup/pause", &Value::Null);
+    let batch = json!({"stale_ids": scene.vault.ids[..2]});
+    let group = scene.post("/batches", &batch)["group"].clone();
+    let summary = scene.get(&format!("/groups/{group}/report"))["summary"].clone();
+    assert_eq!(summary.get("ended_by"), None, "{summary}");
+    assert_eq!(summary["not_done"]["liveness"], json!(scene.vault.ids[..2]));
+    scene.end();
+}
+
+#[test]
+fn a_token_that_is_taken_out_of_a_daemons_configuration_works_no_longer() {
+    let scene = DaemonScene::new(Journal::Wal, 1);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let file = scene.beside("c.toml");
+    let write = |tokens: &[&str]| {
+        let hashes: Vec<String> = tokens.iter().map(|token| hash_of(token)).collect();
+        let text = format!("[http]\nlisten = \"{address}\"\nread_tokens = {hashes:?}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    let status = |token: &str| {
+        let mut stream = connect(&address.to_string());
+        let ask = format!(
+            "GET /api/v1/queues HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    write(&["lost", "kept"]);
+    let daemon = scene.daemon(env!("CARGO_BIN_EXE_vvv-actors"), &[]);
+    let _daemon = daemon.args(["--config", file.to_str().unwrap()]).start();
+    assert_eq!(["lost", "kept", "new"].map(status), ["200", "200", "401"]);
+    write(&["kept", "new"]);
+    let reloaded = scene.client().call("daemon.reload", json!({}));
+    assert_eq!(
+        reloaded,
+        json!({"applied": ["http.read_tokens"], "needs_restart": []})
+    );
+    assert_eq!(["lost", "kept", "new"].map(status), ["401", "200", "200"]);
+}
+
+#[test]
+fn who_came_in_by_a_token_goes_with_it() {
+    let with = |read: &[&str], write: &[&str]| {
+        let all = read.iter().map(|token| (token, Access::Read));
+        let all = all.chain(write.iter().map(|token| (token, Access::Write)));
+        all.fold(
+            Options::default().open_on_loopback(),
+            |options, (token, access)| options.token(&hash_of(token), access).unwrap(),
+        )
+    };
+    let scene = Scene::with(with(&["look"], &["act", "less"]), |_| {});
+    let log_in = |token: &str| {
+        let form = Request::new("POST", "/background/login")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}").as_bytes());
+        let cookie = scene.server.ask(&form).headers["set-cookie"].clone();
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let sessions = ["look", "act", "less"].map(log_in);
+    let queues = || Request::new("GET", &format!("{API}/queues"));
+    let statuses = || {
+        sessions
+            .each_ref()
+            .map(|cookie| scene.server.ask(&queues().header("Cookie", cookie)).status)
+    };
+    assert_eq!(statuses(), [200, 200, 200]);
+    // One goes, one may only look from now on, and one is new.
+    scene
+        .web
+        .set_options(with(&["look", "less"], &["new"]))
+        .unwrap();
+    assert_eq!(statuses(), [200, 401, 401]);
+    let bearer = |token: &str| queues().header("Authorization", &format!("Bearer {token}"));
+    for (token, status) in [("look", 200), ("act", 401), ("less", 200), ("new", 200)] {
+        assert_eq!(scene.server.ask(&bearer(token)).status, status, "{token}");
+    }
+    // Without any token it is open to this machine, with one it is not.
+    scene.web.set_options(with(&[], &[])).unwrap();
+    assert_eq!(scene.server.ask(&queues()).status, 200);
+    assert_eq!(
+        scene.web.set_options(Options::default()),
+        Err(OptionsError::Open)
+    );
+    scene.web.set_options(with(&[], &["act"])).unwrap();
+    assert_eq!(scene.server.ask(&queues()).status, 401);
+    // What is over stays so, though its token is back.
+    assert_eq!(statuses(), [401, 401, 401]);
+    scene.end();
+}
+
+#[test]
+fn a_strangers_page_may_lead_here_and_not_frame_ours() {
+    let scene = Scene::new();
+    let page = |to| {
+        let request = Request::new("GET", "/background/jobs?text=zzz")
+            .header("Sec-Fetch-Site", "cross-site")
+            .header("Sec-Fetch-Mode", "navigate");
+        scene.server.ask(&request.header("Sec-Fetch-Dest", to))
+    };
+    assert_eq!(page("document").status, 200);
+    for frame in ["iframe", "frame", "object", "embed"] {
+        assert_eq!(
+            page(frame).refused(403),
+            "another site's page asks for this"
+        );
+    }
+    scene.end();
+}
+
+#[test]
+fn many_who_ask_whether_we_are_ready_do_not_ask_the_actors_each_time() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let stuck = Faults::new(move |step| {
+        if step == Step::DbWrites {
+            while !held.passes_within(Duration::from_secs(1)) {}
+        }
+        None
+    });
+    let (_folder, engine, server) = faulty(stuck);
+    unready(&server);
+    // Two seconds are given to actors that do not answer.
+    let is_told_again = |_| {
+        let began = Instant::now();
+        server.get("/background/readyz").refused(503);
+        began.elapsed() < Duration::from_secs(1)
+    };
+    assert!((0..5).any(is_told_again), "each was asked anew");
+    gate.open();
+    drop(server);
+    shut_down(&engine);
+}
+
+#[test]
+fn a_host_that_begins_to_stop_is_not_ready() {
+    let scene = Scene::new();
+    let ready = || scene.server.get("/background/readyz");
+    assert_eq!(ready().status, 200);
+    scene.web.close();
+    assert_eq!(ready().refused(503), "it is about to stop");
+    assert_eq!(scene.server.get("/background/healthz").status, 200);
     scene.end();
 }

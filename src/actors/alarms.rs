@@ -95,6 +95,9 @@ impl AlarmKeeper {
         let full = trouble == Some(Trouble::StorageFull);
         let full = full.then(|| "the disk is full; work waits until there is room".to_owned());
         self.note(AlarmKind::StorageFull, DATABASE, full, context);
+        let failing = trouble == Some(Trouble::Failing);
+        let failing = failing.then(|| "the disk answers with errors; work waits".to_owned());
+        self.note(AlarmKind::StorageFailing, DATABASE, failing, context);
         // It is not right again before somebody has mended it.
         if trouble == Some(Trouble::Damaged) {
             let text = "SQLite finds the database damaged; see vvv-actors db doctor".to_owned();

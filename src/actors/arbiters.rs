@@ -26,6 +26,25 @@ impl Arbiters {
         Ok(handle)
     }
 
+    /// The same from the thread `maker`, which waits for nothing else: a thread begins as nice as its
+    /// maker is, and one that has stepped back cannot undo that without privileges.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_from(
+        &self,
+        maker: &ArbiterHandle,
+        name: &'static str,
+    ) -> io::Result<ArbiterHandle> {
+        let (sender, started) = mpsc::channel();
+        let arbiters = self.clone();
+        maker.spawn_fn(move || {
+            let _ = sender.send(arbiters.start(name));
+        });
+        // If the maker is gone, a nicer thread is better than none.
+        started.recv().unwrap_or_else(|_| self.start(name))
+    }
+
     /// Ends every thread and waits for them; names those that have not ended in time (a lookup in
     /// getaddrinfo cannot be interrupted), which are abandoned.
     #[must_use]
@@ -89,5 +108,37 @@ mod tests {
             ["stuck"]
         );
         drop(release);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_is_as_nice_as_its_maker() {
+        let nice_of = |thread: &ArbiterHandle| {
+            let (sender, nice) = mpsc::channel();
+            thread.spawn_fn(move || {
+                let thread = rustix::thread::gettid();
+                let nice = rustix::process::getpriority_process(Some(thread));
+                sender.send(nice.unwrap()).unwrap();
+            });
+            nice.recv().unwrap()
+        };
+        // Threads of its own, for nobody can take the step back.
+        let system = std::thread::spawn(move || {
+            let system = actix_rt::System::new();
+            system.block_on(async {
+                let arbiters = Arbiters::default();
+                let maker = arbiters.start("maker").unwrap();
+                let before = nice_of(&maker);
+                be_nice(15);
+                let nice = arbiters.start("nice").unwrap();
+                let from = |maker| arbiters.start_from(maker, "other").unwrap();
+                let found = [&nice, &from(&maker), &from(&nice)].map(nice_of);
+                assert_eq!(found, [15, before, 15]);
+                assert!(arbiters.stop_and_join(Duration::from_secs(10)).is_empty());
+                assert!(from(&maker).alive(), "though its maker is gone");
+                assert!(arbiters.stop_and_join(Duration::from_secs(10)).is_empty());
+            });
+        });
+        system.join().unwrap();
     }
 }

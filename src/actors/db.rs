@@ -48,7 +48,7 @@ pub struct DbActor {
     locked_since: Option<Instant>,
     failed_opens: u32,
     reopened: Recipient<WriterReopened>,
-    /// A daemon's watch over the file.
+    /// The watch over the file.
     watch: Option<Watch>,
     /// When the last group was committed whose pages are in the WAL still.
     unfolded_since: Option<Instant>,
@@ -58,6 +58,8 @@ pub struct DbActor {
     is_replaced: bool,
     /// Why the last connection was given up.
     doubt: String,
+    /// Whether a commit failed so, and none was done since.
+    is_in_doubt: bool,
     meters: Meters,
     faults: Faults,
 }
@@ -86,16 +88,25 @@ impl DbActor {
             fold_planned: false,
             is_replaced: false,
             doubt: String::new(),
+            is_in_doubt: false,
             meters,
             faults,
         }
     }
 
-    /// Tells of what others do to the file, within a second.
+    /// Tells of what others do to the file: within a second, or where it takes in nobody's rows, at the
+    /// next write.
     #[must_use]
     pub fn watching(mut self, watch: Watch) -> Self {
         self.watch = Some(watch);
         self
+    }
+
+    /// Whether it is a daemon's, or a host's with a durable queue.
+    fn looks_after_rows(&self) -> bool {
+        self.watch
+            .as_ref()
+            .is_some_and(|watch| watch.changed.is_some())
     }
 
     fn look(&mut self, _: &mut Context<Self>) {
@@ -107,7 +118,7 @@ impl DbActor {
         };
         // A lock is another's writing: the next look sees what came of it.
         if writer.has_changed().unwrap_or(false) {
-            watch.changed.do_send(FileChanged);
+            watch.tell_changed();
         }
         self.fold_if_quiet(FOLD_AFTER);
     }
@@ -141,8 +152,12 @@ impl DbActor {
         let Some(watch) = &self.watch else {
             return false;
         };
-        let replaced = |file: FileIdentity| file.has_left(&self.options.path);
-        if !self.is_replaced && watch.file.is_some_and(replaced) {
+        // Its own first: while there is no connection, the next must not be to another file.
+        let is_gone = watch
+            .file
+            .is_some_and(|file| file.has_left(&self.options.path));
+        let has_lost = self.writer.as_ref().is_some_and(Writer::has_lost_its_file);
+        if !self.is_replaced && (is_gone || has_lost) {
             self.is_replaced = true;
             watch.replaced.do_send(DatabaseReplaced);
             if let Some(writer) = self.writer.take() {
@@ -200,50 +215,73 @@ impl DbActor {
         };
         let began = Instant::now();
         let end = writer.commit_group(&mut self.waiting);
-        let (meters, took) = (&self.meters.database, began.elapsed());
-        meters.waiting(self.waiting.len());
+        let took = began.elapsed();
+        self.meters.database.waiting(self.waiting.len());
         match end {
             GroupEnd::Committed { operations, held } => {
-                meters.committed(operations, held, took);
+                self.meters.database.committed(operations, held, took);
                 tracing::trace!(operations, held_us = held.as_micros(), "committed");
-                self.locked_since = None;
-                self.breath.after_hold(held, Instant::now());
-                if let (true, Some(watch)) = (writer.has_written(), &self.watch) {
-                    watch.troubles.has_room();
-                }
-                if let (true, Some(watch)) = (writer.has_new_rows(), &self.watch) {
-                    watch.changed.do_send(FileChanged);
-                }
-                self.unfolded_since = Some(Instant::now());
-                match writer.wal_length() {
-                    WalLength::Short => {}
-                    WalLength::Long => self.plan_fold(context),
-                    // Those who waited have their answers.
-                    WalLength::TooLong => fold_wal(writer, false),
-                }
-                if !self.waiting.is_empty() {
-                    self.flush_within(Duration::ZERO, context);
-                }
+                self.after_commit(held, context);
             }
             GroupEnd::Locked => {
-                meters.locked_out(took);
+                self.meters.database.locked_out(took);
                 self.wait_for_lock(context);
             }
             GroupEnd::ReadersInTheWay => {
-                meters.locked_out(took);
+                self.meters.database.locked_out(took);
                 self.breath.after_readers(Instant::now());
                 self.wait_for_lock(context);
             }
-            GroupEnd::Reopen => {
-                writer.doubt().clone_into(&mut self.doubt);
-                tracing::error!(
-                    error = self.doubt,
-                    "commit failed, the outcome is unknown; opening the database again"
-                );
-                self.writer = None;
-                self.reopen(context);
+            GroupEnd::Reopen => self.give_connection_up(context),
+        }
+    }
+
+    fn after_commit(&mut self, held: Duration, context: &mut Context<Self>) {
+        self.locked_since = None;
+        if std::mem::take(&mut self.is_in_doubt) {
+            tracing::info!("the database takes commits again");
+        }
+        self.breath.after_hold(held, Instant::now());
+        self.unfolded_since = Some(Instant::now());
+        if let Some(writer) = &mut self.writer {
+            if let Some(watch) = &self.watch {
+                if writer.has_written() {
+                    watch.troubles.has_written();
+                }
+                if writer.has_new_rows() {
+                    watch.tell_changed();
+                }
+            }
+            match writer.wal_length() {
+                WalLength::Short => {}
+                WalLength::Long => self.plan_fold(context),
+                // Those who waited have their answers.
+                WalLength::TooLong => fold_wal(writer, false),
             }
         }
+        if !self.waiting.is_empty() {
+            self.flush_within(Duration::ZERO, context);
+        }
+    }
+
+    /// A commit failed, and whether it happened nobody knows.
+    fn give_connection_up(&mut self, context: &mut Context<Self>) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        writer.doubt().clone_into(&mut self.doubt);
+        drop(writer);
+        if std::mem::replace(&mut self.is_in_doubt, true) {
+            // Told already, and opening alone does not mend it.
+            tracing::debug!(error = self.doubt, "commit failed once more");
+            self.breath.until(Instant::now() + REOPEN_DELAY);
+            return self.flush_within(Duration::ZERO, context);
+        }
+        tracing::error!(
+            error = self.doubt,
+            "commit failed, the outcome is unknown; opening the database again"
+        );
+        self.reopen(context);
     }
 
     fn wait_for_lock(&mut self, context: &mut Context<Self>) {
@@ -300,23 +338,31 @@ impl Actor for DbActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        if self.watch.is_some() {
+        if self.looks_after_rows() {
             context.run_interval(LOOK_EVERY, Self::look);
         }
     }
 }
 
-/// What a daemon watches its file for, and who hears of it.
+/// What the file is watched for, and who hears of it.
 #[derive(Clone)]
 pub struct Watch {
-    /// Hears when another process has written to the file.
-    pub changed: Recipient<FileChanged>,
+    /// Hears when another process has written to the file; none where nobody's rows are taken in.
+    pub changed: Option<Recipient<FileChanged>>,
     /// Hears when the file is no longer the one at its path.
     pub replaced: Recipient<DatabaseReplaced>,
     /// The file that was opened.
     pub file: Option<FileIdentity>,
     /// Where it is kept what keeps writes from being done.
     pub troubles: Troubles,
+}
+
+impl Watch {
+    fn tell_changed(&self) {
+        if let Some(changed) = &self.changed {
+            changed.do_send(FileChanged);
+        }
+    }
 }
 
 /// Tells that the file was replaced or removed.
@@ -407,7 +453,7 @@ impl Handler<Flush> for DbActor {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Flush, context: &mut Self::Context) -> Self::Result {
-        if self.watch.is_none() {
+        if !self.looks_after_rows() {
             let last = self.handle(Write(ReadQueue), context);
             return Box::pin(last.into_actor(self).map(|_, _, _| ()));
         }

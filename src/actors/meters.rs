@@ -63,12 +63,14 @@ impl Meters {
     }
 
     /// Shows all of it in a registry, whose prefix tells whose they are. Without a durable queue nobody
-    /// looks for alarms, and a 0 would be a lie.
+    /// looks for alarms, and with one nobody counts its open jobs; a 0 would be a lie.
     pub fn register(&self, registry: &mut Registry, durable: bool) {
         self.jobs.register(registry);
         self.staff.register(registry);
         if durable {
             self.staff.register_alarms(registry);
+        } else {
+            self.jobs.register_open(registry);
         }
         self.fetches.register(registry);
         self.permits.register(registry);

@@ -41,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Before the queue is asked again after a failure.
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
 /// Before a full disk is tried again.
-const FULL_AGAIN: Duration = Duration::from_secs(2);
+const DISK_AGAIN: Duration = Duration::from_secs(2);
 /// The longest sleep until a job is due: the timer stands still while the machine is suspended.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 /// So long suspects wait for those of a quicker queue while nobody tries these: it may be switched off.
@@ -234,8 +234,12 @@ impl Pool {
 
     fn claim_failed(&mut self, error: &StoreError, context: &mut Context<Self>) {
         tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
-        let full = matches!(error, StoreError::StorageFull);
-        self.look_again(if full { FULL_AGAIN } else { CLAIM_AGAIN }, context);
+        let again = if error.may_pass() {
+            DISK_AGAIN
+        } else {
+            CLAIM_AGAIN
+        };
+        self.look_again(again, context);
     }
 
     /// Looks into the queue again after a while, and not before.

@@ -49,8 +49,10 @@ const ORDER_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Supervisor {
     deps: Deps,
     arbiters: Arbiters,
-    /// Where the writer is, and whoever takes its place: a thread started now would step back.
+    /// Where the writer is, and whoever takes its place.
     writer_arbiter: ArbiterHandle,
+    /// Where the next such thread is started: one of ours would step back.
+    writer_maker: ArbiterHandle,
     pools: Vec<(Queue, Seat<Pool>)>,
     limiter: Seat<RateLimiter>,
     writer: Seat<DbActor>,
@@ -76,8 +78,8 @@ impl Supervisor {
     /// Starts the supervisor and everything it owns on the current System.
     pub fn launch(launch: Launch) -> Addr<Self> {
         Self::create(|context| {
-            let (arbiters, writer_arbiter) =
-                (launch.arbiters.clone(), launch.writer_arbiter.clone());
+            let (arbiters, writer_maker) = (launch.arbiters.clone(), launch.writer_maker.clone());
+            let writer_arbiter = launch.writer_arbiter.clone();
             let (gone, _) = oneshot::channel();
             let mut launch = launch;
             let alive = std::mem::replace(&mut launch.alive, gone);
@@ -92,11 +94,12 @@ impl Supervisor {
                     .map(|queue| seat_pool(queue, &deps, &arbiters))
                     .into(),
                 followers: Followers::new(&deps.store),
-                deps,
                 arbiters,
                 writer_arbiter,
+                writer_maker,
                 opening: false,
-                tickets: Tickets::default(),
+                tickets: Tickets::new(deps.meters.clone()),
+                deps,
                 stopping: false,
                 started: Instant::now(),
                 events,

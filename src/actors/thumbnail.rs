@@ -205,8 +205,10 @@ impl Attempt {
                 self.tell(item, verdict, false);
                 ItemEnd::Done
             }
-            // Asked to stop while the disk was full.
-            Err(StoreError::StorageFull) if !self.deps.run.one_shot => ItemEnd::Left(Why::Stopped),
+            // Asked to stop while the disk took nothing.
+            Err(error) if error.may_pass() && !self.deps.run.one_shot => {
+                ItemEnd::Left(Why::Stopped)
+            }
             Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
             Err(error) => ItemEnd::Left(Why::Transient {
                 error: error.to_string(),

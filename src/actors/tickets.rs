@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::meters::Meters;
 use crate::domain::job::{Job, Kind, Queue, ThumbnailItem};
 use crate::domain::liveness::Judgement;
 use crate::domain::score::Score;
@@ -96,9 +97,19 @@ pub struct Tickets {
     next: i64,
     outstanding: HashMap<Origin, Outstanding>,
     waiters: HashMap<u64, Waiter>,
+    meters: Meters,
 }
 
 impl Tickets {
+    /// None yet; how many jobs are open is metered.
+    #[must_use]
+    pub fn new(meters: Meters) -> Self {
+        Self {
+            meters,
+            ..Self::default()
+        }
+    }
+
     /// Opens a ticket for these jobs and gives each its origin.
     pub fn open(&mut self, jobs: Vec<NewJob>) -> Opened {
         let (events, receiver) = mpsc::unbounded_channel();
@@ -130,6 +141,7 @@ impl Tickets {
                     resubmitted: false,
                 };
                 self.outstanding.insert(Origin(job.origin), kept);
+                self.meters.jobs.opened(job.kind.queue());
                 job
             })
             .collect();
@@ -144,7 +156,11 @@ impl Tickets {
     /// ends when it is [closed](Self::close).
     pub fn withdraw(&mut self, ticket: u64) -> Vec<NewJob> {
         let of_ticket = self.outstanding.extract_if(|_, kept| kept.ticket == ticket);
-        of_ticket.map(|(_, kept)| kept.job).collect()
+        let withdrawn: Vec<NewJob> = of_ticket.map(|(_, kept)| kept.job).collect();
+        for job in &withdrawn {
+            self.meters.jobs.closed(job.kind.queue());
+        }
+        withdrawn
     }
 
     /// Ends a ticket whose work was withdrawn.
@@ -170,6 +186,7 @@ impl Tickets {
         let Some(kept) = self.outstanding.remove(&origin) else {
             return;
         };
+        self.meters.jobs.closed(kept.job.kind.queue());
         let Some(waiter) = self.waiters.get_mut(&kept.ticket) else {
             return;
         };

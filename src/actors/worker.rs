@@ -23,6 +23,7 @@ use crate::domain::backoff;
 use crate::domain::finding::Findings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::score::{Baselines, Score};
+use crate::domain::trace::TraceParent;
 use crate::store::{Claim, JobId, JobState, Moment, Operation, StoreError};
 use crate::{fetch, store};
 
@@ -122,6 +123,8 @@ pub struct JobMoved {
     pub state: JobState,
     /// Why it failed, or waits.
     pub error: Option<String>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// Choices of one run that are no configuration.
@@ -223,8 +226,8 @@ impl Deps {
         Some(self.clock.unix().saturating_sub(age))
     }
 
-    /// Records a verdict. A wait that is felt is for another's lock, or for room on the disk, and no
-    /// time limit counts it.
+    /// Records a verdict. A wait that is felt is for another's lock, or for the disk, and no time limit
+    /// counts it.
     ///
     /// # Errors
     /// The operation's.
@@ -245,7 +248,7 @@ impl Deps {
         };
         while !self.run.one_shot
             && !control.is_asked()
-            && matches!(written, Err(StoreError::StorageFull))
+            && written.as_ref().is_err_and(StoreError::may_pass)
         {
             actix_rt::time::sleep(FELT_WAIT).await;
             written = self.db.write(Arc::clone(&operation)).await;

@@ -49,6 +49,20 @@ impl Http {
         }
     }
 
+    /// This with what may change while it is served taken from another: who is let in. The last
+    /// token stays while it is served where it must not be without one.
+    pub(super) fn reloaded(&self, new: &Self) -> Self {
+        if !new.has_tokens() && self.listen != new.listen {
+            return self.clone();
+        }
+        Self {
+            hosts: new.hosts.clone(),
+            read_tokens: new.read_tokens.clone(),
+            write_tokens: new.write_tokens.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Whether anybody has a token.
     #[must_use]
     pub const fn has_tokens(&self) -> bool {

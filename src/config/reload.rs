@@ -22,6 +22,7 @@ impl Config {
     /// None in practice: both were written before.
     pub fn reloaded(&self, new: &Self) -> Result<(Self, Reloaded), ConfigError> {
         let taken_over = Self {
+            http: self.http.reloaded(&new.http),
             queues: new.queues.clone(),
             scoring: new.scoring.clone(),
             thumbnails: super::Thumbnails {
@@ -81,8 +82,10 @@ mod tests {
         new.thumbnails.max_pixels = 1;
         new.thumbnails.min_width = 1;
         new.log.level = "debug".to_owned();
+        new.http.hosts = vec!["vault.example".to_owned()];
         let (taken_over, reloaded) = old.reloaded(&new).unwrap();
         let applied = [
+            "http.hosts",
             "log.level",
             "queues.scoring.workers",
             "thumbnails.min_width",
@@ -99,5 +102,20 @@ mod tests {
         assert_eq!(taken_over.queues.scoring.workers, 9);
         assert_eq!(taken_over.database, old.database);
         assert_eq!(old.reloaded(&old).unwrap().1, Reloaded::default());
+    }
+
+    #[test]
+    fn the_last_token_stays_while_another_address_waits_for_a_restart() {
+        let mut old = Config::defaults().unwrap();
+        old.http.listen = "0.0.0.0:8321".to_owned();
+        old.http.write_tokens = vec!["0".repeat(64)];
+        let mut new = old.clone();
+        new.http.write_tokens = vec!["1".repeat(64)];
+        assert_eq!(old.reloaded(&new).unwrap().0.http, new.http);
+        new.http.write_tokens.clear();
+        new.http.listen = "127.0.0.1:8321".to_owned();
+        let (taken_over, reloaded) = old.reloaded(&new).unwrap();
+        assert_eq!(taken_over.http, old.http);
+        assert_eq!(reloaded.needs_restart, ["http.listen", "http.write_tokens"]);
     }
 }

@@ -17,6 +17,8 @@ pub enum AlarmKind {
     RestartsSpent,
     /// No room is left on the disk.
     StorageFull,
+    /// The disk answers with errors.
+    StorageFailing,
     /// The database is damaged.
     DatabaseDamaged,
     /// The database's file was replaced or removed.

@@ -53,13 +53,8 @@ pub struct LivenessJob {
     /// The site's video ids.
     pub video_ids: Vec<String>,
     /// Whether no earlier verdict will do: each is asked for anew.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fresh: bool,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 /// A part of a job as stored in the queue.
@@ -238,7 +233,7 @@ fn payload_of<T: Serialize>(key: &str, items: &[T], fresh: bool) -> serde_json::
     struct Payload<'a, T> {
         #[serde(flatten)]
         items: HashMap<&'a str, &'a [T]>,
-        #[serde(skip_serializing_if = "is_false")]
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         fresh: bool,
     }
     let items = HashMap::from([(key, items)]);

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use super::report::{Found, News, Report};
 use super::{
     Alarm, EngineError, EngineEvent, EngineHandle, Enqueued, GroupId, Grouping, JobId, JobRequest,
-    Queue, Status, SubmitOptions, Ticket, Work,
+    Queue, Status, Steered, SubmitOptions, Ticket, Work,
 };
 use crate::config::{Config, Reloaded};
 
@@ -151,7 +151,7 @@ impl BlockingEngine {
     ///
     /// # Errors
     /// The same.
-    pub fn cancel(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+    pub fn cancel(&self, ids: Vec<JobId>) -> Result<Steered, EngineError> {
         wait_for(self.handle.cancel(ids))
     }
 
@@ -159,7 +159,7 @@ impl BlockingEngine {
     ///
     /// # Errors
     /// The same.
-    pub fn retry(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+    pub fn retry(&self, ids: Vec<JobId>) -> Result<Steered, EngineError> {
         wait_for(self.handle.retry(ids))
     }
 

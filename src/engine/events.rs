@@ -51,6 +51,7 @@ mod tests {
             queue: Queue::Scoring,
             state: JobState::Running,
             error: None,
+            trace: None,
         };
         let (sender, receiver) = broadcast::channel(2);
         for id in 0..5 {

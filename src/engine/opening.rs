@@ -23,6 +23,11 @@ pub(super) fn open(
     let open = || {
         let mut writer = patiently(&store.path, within, || Writer::open(store))?;
         let unclean = !one_shot && recover(&mut writer, config, within)?;
+        // Whoever held the lock may have put another file there before it let go.
+        if writer.has_lost_its_file() {
+            writer.abandon();
+            return Err(StoreError::Replaced);
+        }
         Ok((writer, unclean))
     };
     open().map_err(|error: StoreError| {

@@ -4,10 +4,10 @@ use tracing::Instrument;
 
 use super::{EngineError, EngineHandle};
 use crate::actors::spans;
-use crate::actors::supervisor::durable::{CANCELLED_AT_ONCE, Cancel, Pause, Purge, Retry};
+use crate::actors::supervisor::durable::{Cancel, Pause, Purge, Retry};
 use crate::actors::supervisor::enqueue::EnqueueJobs;
 use crate::domain::job::Queue;
-use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest};
+use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest, Steered};
 
 impl EngineHandle {
     /// Queues work in the durable queue; answers after the commit.
@@ -35,23 +35,19 @@ impl EngineHandle {
         Ok((queued, group))
     }
 
-    /// Cancels jobs that have not ended, running ones too; those it cancelled.
+    /// Cancels jobs that have not ended, running ones too; those it cancelled, and those it did not.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
-    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
-        let mut cancelled = Vec::new();
-        for ids in ids.chunks(CANCELLED_AT_ONCE) {
-            cancelled.extend(self.ask(Cancel(ids.to_vec())).await?);
-        }
-        Ok(cancelled)
+    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Steered, EngineError> {
+        self.ask(Cancel(ids)).await
     }
 
-    /// Has failed and cancelled jobs done again; those that will be.
+    /// Has failed and cancelled jobs done again; those that will be, and those that will not.
     ///
     /// # Errors
     /// As [`Self::enqueue`].
-    pub async fn retry(&self, ids: Vec<JobId>) -> Result<Vec<JobId>, EngineError> {
+    pub async fn retry(&self, ids: Vec<JobId>) -> Result<Steered, EngineError> {
         self.ask(Retry(ids)).await
     }
 

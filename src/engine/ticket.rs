@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::report::{Found, News, Report};
 use super::{EngineError, Phase, TicketEvent};
-use crate::actors::supervisor::durable::{CANCELLED_AT_ONCE, Cancel};
+use crate::actors::supervisor::durable::Cancel;
 use crate::actors::supervisor::follow::{Followed, Following};
 use crate::actors::supervisor::withdraw::CancelTicket;
 use crate::actors::supervisor::{Submitted, Supervisor};
@@ -20,6 +20,9 @@ use crate::actors::tickets::Failure;
 use crate::domain::finding::{Findings, LivenessFound, ScoreFound, ThumbnailFound};
 use crate::domain::job::Job;
 use crate::store::JobId;
+
+/// Jobs cancelled by one write, so that none holds the lock long.
+const CANCELLED_AT_ONCE: usize = 1_000;
 
 /// Where news comes from.
 pub(super) enum Source {
@@ -134,7 +137,7 @@ impl<R> Ticket<R> {
             let mut cancelled = 0;
             for ids in ids.chunks(CANCELLED_AT_ONCE) {
                 let jobs = supervisor.send(Cancel(ids.to_vec())).await;
-                cancelled += jobs.map_err(|_| phase.borrow().gone())??.len();
+                cancelled += jobs.map_err(|_| phase.borrow().gone())??.done.len();
             }
             Ok(cancelled)
         }

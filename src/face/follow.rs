@@ -1,18 +1,17 @@
 //! Follows jobs in the daemon's queue to their end, and makes of what they found the very report
 //! that a one-shot run prints.
 
+mod found;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch_file::Plan;
+pub use self::found::{calls, note, plan_too};
 use super::client::{Client, ClientError, Events};
 use super::protocol::{Get, JobDetail, State, States, Subscribe};
-use super::report::Collector;
-use crate::engine::{
-    Failure as JobFailure, Findings, Job, JobState, Kind, Queue, ThumbnailItem, TicketEvent,
-};
+use super::retries::Retries;
+use crate::engine::JobState;
 
 /// How long a daemon may be away: it is being restarted, and its queue outlives it.
 const AWAY: Duration = Duration::from_secs(60);
@@ -23,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The most jobs told of at once.
 const AT_ONCE: usize = 64;
 
-/// Hears when jobs end.
+/// Hears when jobs end, and when they are to be tried again.
 #[derive(Debug)]
 pub struct Follower {
     socket: PathBuf,
@@ -35,6 +34,7 @@ pub struct Follower {
     next_look: Instant,
     /// Jobs that are no more: their end was forgotten with them.
     gone: usize,
+    retries: Retries,
 }
 
 impl Follower {
@@ -51,6 +51,7 @@ impl Follower {
             doubtful: Vec::new(),
             next_look: Instant::now() + LOOK_EVERY,
             gone: 0,
+            retries: Retries::default(),
         })
     }
 
@@ -77,6 +78,11 @@ impl Follower {
     #[must_use]
     pub const fn gone(&self) -> usize {
         self.gone
+    }
+
+    /// Those that wait for their next try.
+    pub const fn retries(&mut self) -> &mut Retries {
+        &mut self.retries
     }
 
     /// Jobs that have ended since, with all that is known of them; waits a moment for the first.
@@ -146,14 +152,12 @@ impl Follower {
         if !jobs.is_empty() || !self.doubtful.is_empty() || self.open.is_empty() {
             return Ok(());
         }
-        while jobs.len() < AT_ONCE {
+        for _ in 0..AT_ONCE {
             let Some(event) = events.next(patience)? else {
                 break;
             };
             patience = Duration::ZERO;
-            if event.state.0.is_ended() {
-                jobs.extend(self.look(client, event.id)?);
-            }
+            jobs.extend(self.look(client, event.id)?);
         }
         Ok(())
     }
@@ -164,13 +168,17 @@ impl Follower {
             return Ok(None);
         }
         match client.ask(&Get { id }) {
-            Ok(got) if got.job.summary.state.0.is_ended() => {
-                self.open.remove(&id);
-                Ok(Some(got.job))
+            Ok(got) => {
+                self.retries.note(&got.job.summary);
+                let has_ended = got.job.summary.state.0.is_ended();
+                if has_ended {
+                    self.open.remove(&id);
+                }
+                Ok(Some(got.job).filter(|_| has_ended))
             }
-            Ok(_) => Ok(None),
             Err(error) if error.is_not_found() => {
                 self.open.remove(&id);
+                self.retries.forget(id);
                 self.gone += 1;
                 Ok(None)
             }
@@ -203,103 +211,24 @@ impl Follower {
 }
 
 fn link(socket: &Path) -> Result<(Client, Events), ClientError> {
-    let ends = JobState::ALL.into_iter().filter(|state| state.is_ended());
+    let told = |state: &JobState| state.is_ended() || *state == JobState::Retryable;
+    let states = JobState::ALL.into_iter().filter(told);
     let subscribe = Subscribe {
-        states: States(ends.map(State).collect()),
+        states: States(states.map(State).collect()),
         ..Subscribe::default()
     };
     let events = Client::connect(socket)?.subscribe(&subscribe)?;
     Ok((Client::connect(socket)?, events))
 }
 
-/// What a job that ended has to say, as a one-shot run would hear it.
-pub fn note(job: JobDetail, collector: &mut Collector) {
-    let findings = job
-        .result
-        .and_then(|result| serde_json::from_value(result).ok());
-    for event in findings.into_iter().flat_map(told) {
-        collector.note(event);
-    }
-    let summary = job.summary;
-    if summary.state.0 != JobState::Failed {
-        return;
-    }
-    let kind = summary.kind.as_deref().and_then(Kind::from_name);
-    if let Some(kind) = kind.or_else(|| summary.queue.map(|queue| Queue::kind(queue.0))) {
-        let payload = job.remaining.unwrap_or(job.payload);
-        let error = summary.error.unwrap_or_else(|| "failed".to_owned());
-        let failure = JobFailure::of(kind, &payload.to_string(), error);
-        collector.note(TicketEvent::Failed(failure));
-    }
-}
-
-/// Takes what a job is to do into a plan, so that its findings can be reported on. What cannot be
-/// read is nothing to report on; the job's failure says why.
-pub fn plan_too(plan: &mut Plan, job: &JobDetail) {
-    let kind = job.summary.kind.as_deref().and_then(Kind::from_name);
-    let Some(kind) = kind else {
-        return;
-    };
-    if let Ok(job) = Job::from_payload(kind, &job.payload.to_string()) {
-        plan.add(job);
-    }
-}
-
-/// Verdicts of the daemon's that asked somebody: each is a call, or several.
-#[must_use]
-pub fn calls(job: &JobDetail) -> u64 {
-    let findings = job.result.clone();
-    match findings.and_then(|result| serde_json::from_value(result).ok()) {
-        Some(Findings::Liveness(found)) => found
-            .iter()
-            .filter(|found| !found.cached && found.http_status.is_some())
-            .map(|_| 1)
-            .sum(),
-        Some(Findings::Score(_) | Findings::Thumbnails(_)) | None => 0,
-    }
-}
-
-fn told(findings: Findings) -> Vec<TicketEvent> {
-    match findings {
-        Findings::Score(found) => {
-            let scores = found
-                .into_iter()
-                .filter_map(|found| found.score().map(|score| (found.id, score)));
-            vec![TicketEvent::Scored(Arc::new(scores.collect()))]
-        }
-        Findings::Thumbnails(found) => found
-            .into_iter()
-            .filter_map(|found| {
-                Some(TicketEvent::Thumbnail {
-                    verdict: found.verdict()?,
-                    cached: found.cached,
-                    item: ThumbnailItem {
-                        video_id: found.id,
-                        thumbnail_url: found.url,
-                    },
-                })
-            })
-            .collect(),
-        Findings::Liveness(found) => found
-            .into_iter()
-            .filter_map(|found| {
-                Some(TicketEvent::Liveness {
-                    judgement: found.judgement()?,
-                    cached: found.cached,
-                    video_id: found.id,
-                })
-            })
-            .collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ThumbnailItem;
     use crate::face::batch_file::Plan;
     use crate::face::client::scripted::{Script, answers};
     use crate::face::protocol::{ErrorCode, Got};
-    use crate::face::report::Summary;
+    use crate::face::report::{Collector, Summary};
     use serde_json::{Value, json};
 
     const SOON: Duration = Duration::from_secs(10);

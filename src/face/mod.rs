@@ -16,6 +16,7 @@ pub mod otlp;
 pub mod progress;
 pub mod protocol;
 pub mod report;
+pub mod retries;
 pub mod run;
 pub mod signals;
 pub mod site;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::report::Collector;
+use super::report::{Collector, Counted};
+use super::retries::Retries;
 use crate::engine::{EngineHandle, Kind};
 
 /// How often a run without a terminal logs how far it is.
@@ -22,10 +23,11 @@ pub enum Progress {
     Quiet,
 }
 
-/// One bar a kind of work.
+/// One bar a kind of work, and a line below them for what else there is to say.
 pub struct Bars {
     all: MultiProgress,
-    bars: Vec<(Kind, ProgressBar)>,
+    bars: Vec<(&'static str, ProgressBar)>,
+    below: Option<ProgressBar>,
     last_look: Instant,
 }
 
@@ -45,6 +47,7 @@ impl Progress {
             (false, true) => Self::Bars(Bars {
                 all: MultiProgress::new(),
                 bars: Vec::new(),
+                below: None,
                 last_look: Instant::now(),
             }),
             (false, false) => Self::Lines(Lines {
@@ -66,9 +69,35 @@ impl Progress {
 
     /// Shows how far the run has come.
     pub fn count(&mut self, collector: &Collector) {
+        let counts = Kind::ALL.into_iter().filter_map(|kind| {
+            let progress = collector.progress(kind)?;
+            Some((kind.section(), progress))
+        });
+        self.count_each(counts);
+    }
+
+    /// Shows how many jobs have ended.
+    pub fn count_jobs(&mut self, done: usize, of: usize) {
+        self.count_each(std::iter::once(("jobs", Counted { done, of })));
+    }
+
+    fn count_each(&mut self, counts: impl Iterator<Item = (&'static str, Counted)>) {
         match self {
-            Self::Bars(bars) => bars.count(collector),
-            Self::Lines(lines) => lines.count(collector),
+            Self::Bars(bars) => counts.for_each(|(of, progress)| bars.count(of, progress)),
+            Self::Lines(lines) => lines.count(counts),
+            Self::Quiet => {}
+        }
+    }
+
+    /// Says which jobs wait for their next try: nobody waits gladly for minutes without knowing why.
+    pub fn tell_retries(&mut self, retries: &mut Retries) {
+        match self {
+            Self::Bars(bars) => bars.say_below(retries.told()),
+            Self::Lines(_) => {
+                if let Some(text) = retries.to_log() {
+                    tracing::warn!("{text}");
+                }
+            }
             Self::Quiet => {}
         }
     }
@@ -87,25 +116,40 @@ impl Progress {
     /// Takes the bars away: the report follows.
     pub fn finish(&mut self) {
         if let Self::Bars(bars) = self {
-            for (_, bar) in &bars.bars {
-                bar.finish_and_clear();
-            }
+            let bars = bars.bars.iter().map(|(_, bar)| bar).chain(&bars.below);
+            bars.for_each(ProgressBar::finish_and_clear);
         }
     }
 }
 
 impl Bars {
-    fn count(&mut self, collector: &Collector) {
-        for kind in Kind::ALL {
-            let Some(progress) = collector.progress(kind) else {
-                continue;
-            };
-            let length = u64::try_from(progress.of).unwrap_or(u64::MAX);
-            let done = u64::try_from(progress.done).unwrap_or(u64::MAX);
-            let bar = self.bar(kind, length);
-            bar.set_position(done);
-            if done == length {
-                bar.abandon();
+    fn count(&mut self, what: &'static str, progress: Counted) {
+        let length = u64::try_from(progress.of).unwrap_or(u64::MAX);
+        let done = u64::try_from(progress.done).unwrap_or(u64::MAX);
+        let bar = self.bar(what, length);
+        bar.set_position(done);
+        if done == length {
+            bar.abandon();
+        }
+    }
+
+    fn say_below(&mut self, text: Option<String>) {
+        match (&self.below, text) {
+            (Some(below), Some(text)) => below.set_message(text),
+            (None, Some(text)) => {
+                let below = self.all.add(ProgressBar::new_spinner());
+                // Cut to the terminal's width.
+                if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+                    below.set_style(style);
+                }
+                below.set_message(text);
+                self.below = Some(below);
+            }
+            (_, None) => {
+                if let Some(below) = self.below.take() {
+                    below.finish_and_clear();
+                    self.all.remove(&below);
+                }
             }
         }
     }
@@ -122,8 +166,8 @@ impl Bars {
         }
     }
 
-    fn bar(&mut self, kind: Kind, length: u64) -> ProgressBar {
-        if let Some((_, bar)) = self.bars.iter().find(|(of, _)| *of == kind) {
+    fn bar(&mut self, what: &'static str, length: u64) -> ProgressBar {
+        if let Some((_, bar)) = self.bars.iter().find(|(of, _)| *of == what) {
             return bar.clone();
         }
         let bar = self.all.add(ProgressBar::new(length));
@@ -131,28 +175,21 @@ impl Bars {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_prefix(kind.section());
-        self.bars.push((kind, bar.clone()));
+        bar.set_prefix(what);
+        self.bars.push((what, bar.clone()));
         bar
     }
 }
 
 impl Lines {
-    fn count(&mut self, collector: &Collector) {
+    fn count(&mut self, counts: impl Iterator<Item = (&'static str, Counted)>) {
         if self.last.elapsed() < LOG_EVERY {
             return;
         }
         self.last = Instant::now();
         self.is_due = true;
-        for kind in Kind::ALL {
-            if let Some(progress) = collector.progress(kind) {
-                tracing::info!(
-                    section = kind.section(),
-                    done = progress.done,
-                    of = progress.of,
-                    "progress"
-                );
-            }
+        for (section, Counted { done, of }) in counts {
+            tracing::info!(section, done, of, "progress");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a one-shot run found: collected as news arrives, printed as JSON or as tables.
 
 mod collect;
+pub mod found;
 mod human;
 
 use std::fmt;
@@ -9,7 +10,7 @@ use indexmap::IndexMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-pub use self::collect::{Collector, Gathered};
+pub use self::collect::{Collector, Counted, Gathered};
 pub use self::human::print_tables;
 use super::cli::selection::FailOn;
 use crate::engine::{Kind, Score};

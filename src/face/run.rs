@@ -12,7 +12,7 @@ use super::exit::Code;
 use super::progress::Progress;
 use super::report::{Collector, Report, Summary};
 use super::signals::{Signal, Signals};
-use crate::engine::{EngineError, EngineHandle, JobEvents, SubmitError, TicketEvent};
+use crate::engine::{EngineError, EngineHandle, JobEvents, Lost, SubmitError, TicketEvent};
 
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -45,6 +45,8 @@ pub enum Early {
     Deadline,
     /// Jobs that somebody cancelled, or deleted before we heard of their end.
     Withdrawn(usize),
+    /// The database's file was replaced or removed.
+    Replaced,
     /// The engine died.
     Lost,
 }
@@ -55,6 +57,7 @@ impl Early {
             Self::Signal(signal) => format!("interrupted by {}", signal.name()),
             Self::Deadline => "the deadline was reached".to_owned(),
             Self::Withdrawn(jobs) => format!("{jobs} of its jobs were cancelled or deleted"),
+            Self::Replaced => Lost::DatabaseReplaced.to_string(),
             Self::Lost => "engine lost".to_owned(),
         }
     }
@@ -62,6 +65,7 @@ impl Early {
     const fn code(self) -> Option<Code> {
         match self {
             Self::Signal(signal) => Some(signal.code()),
+            Self::Replaced => Some(Code::Unusable),
             Self::Lost | Self::Withdrawn(_) => Some(Code::Failed),
             Self::Deadline => None,
         }
@@ -236,11 +240,11 @@ impl<'a> End<'a> {
         let _ = self.stop(self.drain).await;
         // Its thread is joined, so it has said whether it was lost. One that could not even say
         // that has left work behind which nobody asked it to leave.
-        let is_lost = self.engine.is_lost() || !all_told && self.early.is_none();
-        if is_lost {
-            Some(Early::Lost)
-        } else {
-            self.early
+        match self.engine.lost() {
+            Some(Lost::DatabaseReplaced) => Some(Early::Replaced),
+            Some(Lost::Died) => Some(Early::Lost),
+            None if !all_told && self.early.is_none() => Some(Early::Lost),
+            None => self.early,
         }
     }
 }

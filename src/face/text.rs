@@ -66,11 +66,37 @@ impl Write for Plain {
 
 /// Control characters, and those that end lines or turn the direction of what follows.
 fn obeyed_by_terminals(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}') || turns(c)
+}
+
+/// Characters that turn the direction of all that follows.
+pub const fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Seconds as people say them: `3d 4h`.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let mut left = seconds;
+    let mut told = String::new();
+    let mut parts = 0;
+    for (unit, length) in units {
+        let count = left / length;
+        left %= length;
+        if count > 0 && parts < 2 {
+            let space = if parts > 0 { " " } else { "" };
+            let _ = write!(told, "{space}{count}{unit}");
+        }
+        if count > 0 || parts > 0 {
+            parts += 1;
+        }
+    }
+    if told.is_empty() {
+        "0s".to_owned()
+    } else {
+        told
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +120,11 @@ mod tests {
         // An escape is left out whole.
         assert_eq!(plain("ab\u{1b}", 4), "ab…");
         assert_eq!(plain("x".repeat(1_000_000), 512).len(), 512 + "…".len());
+    }
+
+    #[test]
+    fn spans_are_told_in_two_units() {
+        let told = [0, 59, 60, 3_661, 86_400 + 59, 3 * 86_400 + 4 * 3_600 + 5].map(span);
+        assert_eq!(told, ["0s", "59s", "1m", "1h 1m", "1d", "3d 4h"]);
     }
 }

@@ -1,13 +1,16 @@
 //! How a job of the durable queue ends, and how it is steered from outside: cancelled, tried
 //! again, its queue paused or emptied. What a worker records itself is in `outcome`.
 
-use rusqlite::OptionalExtension;
+use std::collections::HashSet;
+
+use rusqlite::{OptionalExtension, Row};
 
 use super::error::StoreError;
 use super::groups::{count_end, uncount_end};
 use super::operation::{Operation, Scope};
 use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::Queue;
+use crate::domain::trace::TraceParent;
 
 /// The end of a job.
 pub(super) struct Ending<'a> {
@@ -38,6 +41,42 @@ pub(super) fn end_job(
     count_end(scope, job, ending.state, now)
 }
 
+/// What became of jobs that were named, in the order they were; one that is named twice is told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steered<T = JobId> {
+    /// Those it was done to.
+    pub done: Vec<T>,
+    /// The others.
+    pub left: Vec<LeftAlone>,
+}
+
+/// A job that was left as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// The job.
+    pub id: JobId,
+    /// Where it was in its life; none: there is no such job.
+    pub state: Option<JobState>,
+}
+
+/// Does this to each job whose state allows it.
+fn steer<T>(
+    scope: &Scope<'_>,
+    ids: &[JobId],
+    may: fn(JobState) -> bool,
+    act: impl Fn(JobId, JobState) -> Result<T, StoreError>,
+) -> Result<Steered<T>, StoreError> {
+    let (mut done, mut left) = (Vec::new(), Vec::new());
+    let mut named = HashSet::new();
+    for id in ids.iter().copied().filter(|id| named.insert(*id)) {
+        match state_of(scope, id)? {
+            Some(state) if may(state) => done.push(act(id, state)?),
+            state => left.push(LeftAlone { id, state }),
+        }
+    }
+    Ok(Steered { done, left })
+}
+
 /// Cancels jobs that have not ended, running ones too: from now on they can write nothing.
 #[derive(Debug, Clone)]
 pub struct CancelJobs {
@@ -47,29 +86,45 @@ pub struct CancelJobs {
     pub now: Moment,
 }
 
+/// A job that was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelledJob {
+    /// Its number.
+    pub id: JobId,
+    /// Its queue, if it had been taken in.
+    pub queue: Option<Queue>,
+    /// The trace it belonged to.
+    pub trace: Option<TraceParent>,
+}
+
 impl Operation for CancelJobs {
-    /// Those that were cancelled, each with its queue if it had been taken in.
-    type Output = Vec<(JobId, Option<Queue>)>;
+    /// Those that were cancelled.
+    type Output = Steered<CancelledJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
-        let mut cancelled = Vec::new();
-        for id in &self.ids {
-            if state_of(scope, *id)?.is_some_and(|state| !state.is_ended()) {
-                cancel(scope, *id, self.now)?;
-                cancelled.push((*id, queue_of(scope, *id)?));
-            }
-        }
-        Ok(cancelled)
+        let may = |state: JobState| !state.is_ended();
+        steer(scope, &self.ids, may, |id, _| cancel(scope, id, self.now))
     }
 }
 
-fn cancel(scope: &Scope<'_>, id: JobId, now: Moment) -> Result<(), StoreError> {
+fn cancel(scope: &Scope<'_>, id: JobId, now: Moment) -> Result<CancelledJob, StoreError> {
     let ending = Ending {
         state: JobState::Cancelled,
         error: None,
         result: None,
     };
-    end_job(scope, id, &ending, now)
+    end_job(scope, id, &ending, now)?;
+    let job = |row: &Row<'_>| {
+        // The site may have written anything to a row that is not taken in.
+        let text = |column| row.get::<_, String>(column).ok();
+        Ok(CancelledJob {
+            id,
+            queue: text(0).and_then(|name| Queue::from_name(&name)),
+            trace: text(1).and_then(|trace| trace.parse().ok()),
+        })
+    };
+    let named = "SELECT queue, traceparent FROM main.vvv_jobs WHERE id = ?1";
+    Ok(scope.prepare(named)?.query_row([id.0], job)?)
 }
 
 /// Has failed and cancelled jobs done again, from their first attempt, for the items that have no
@@ -84,36 +139,28 @@ pub struct RetryEnded {
 
 impl Operation for RetryEnded {
     /// Those that are to be done again.
-    type Output = Vec<JobId>;
+    type Output = Steered;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
-        let mut again = Vec::new();
-        for id in &self.ids {
-            let Some(state @ (JobState::Failed | JobState::Cancelled)) = state_of(scope, *id)?
-            else {
-                continue;
-            };
-            // A row that was never understood is read once more.
-            scope
-                .prepare(
-                    "UPDATE main.vvv_jobs SET state = 'available', attempts = 0, crashes = 0, \
+        steer(
+            scope,
+            &self.ids,
+            JobState::may_be_done_again,
+            |id, ended| {
+                // A row that was never understood is read once more.
+                scope
+                    .prepare(
+                        "UPDATE main.vvv_jobs SET state = 'available', attempts = 0, crashes = 0, \
                      error = NULL, ended_ms = NULL, started_ms = NULL, run_at_ms = ?2, \
                      delay_ms = 0, queued_ms = CASE queue WHEN '' THEN NULL ELSE queued_ms END \
                      WHERE id = ?1",
-                )?
-                .execute((id.0, self.now.0))?;
-            uncount_end(scope, *id, state)?;
-            again.push(*id);
-        }
-        Ok(again)
+                    )?
+                    .execute((id.0, self.now.0))?;
+                uncount_end(scope, id, ended)?;
+                Ok(id)
+            },
+        )
     }
-}
-
-fn queue_of(scope: &Scope<'_>, id: JobId) -> Result<Option<Queue>, StoreError> {
-    let name: Option<String> = scope
-        .prepare("SELECT queue FROM main.vvv_jobs WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
-    Ok(name.and_then(|name| Queue::from_name(&name)))
 }
 
 fn state_of(scope: &Scope<'_>, id: JobId) -> Result<Option<JobState>, StoreError> {
@@ -166,7 +213,7 @@ pub struct PurgeQueue {
 }
 
 impl Operation for PurgeQueue {
-    type Output = Vec<JobId>;
+    type Output = Vec<CancelledJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let waiting: Vec<JobId> = scope
@@ -177,9 +224,7 @@ impl Operation for PurgeQueue {
             )?
             .query_map([self.queue.name()], |row| row.get(0).map(JobId))?
             .collect::<Result<_, _>>()?;
-        for id in &waiting {
-            cancel(scope, *id, self.now)?;
-        }
-        Ok(waiting)
+        let cancelled = waiting.into_iter().map(|id| cancel(scope, id, self.now));
+        cancelled.collect()
     }
 }

@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The disk is full. Nothing was written.
     #[error("write to the database: the disk is full")]
     StorageFull,
+    /// The disk answers with errors. Nothing was written.
+    #[error("use the database's file: {0}")]
+    Failing(String),
     /// The commit failed in a way that leaves open whether it happened.
     #[error("commit, which may have happened all the same: {0}")]
     Unknown(String),
@@ -118,6 +121,15 @@ impl StoreError {
         matches!(self, Self::Locked)
     }
 
+    /// Whether it is the disk's fault, and no job's: there may be room again, or an answer.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::StorageFull | Self::Failing(_) | Self::Unknown(_)
+        )
+    }
+
     /// Whether the file itself cannot be used, so that starting is pointless.
     #[must_use]
     pub const fn is_unusable(&self) -> bool {
@@ -143,10 +155,20 @@ pub(super) fn is_no_room(error: &rusqlite::Error) -> bool {
     })
 }
 
+/// Whether SQLite itself found the file no longer at its path, which it tells as read-only.
+fn is_moved(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED)
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if is_no_room(&error) {
             return Self::StorageFull;
+        }
+        if is_moved(&error) {
+            return Self::Replaced;
         }
         match error.sqlite_error_code() {
             // A WAL being set up or recovered by others answers "locking protocol".
@@ -155,6 +177,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt(error.to_string())
             }
+            Some(ErrorCode::SystemIoFailure) => Self::Failing(error.to_string()),
             _ => Self::Sqlite(error),
         }
     }

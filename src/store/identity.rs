@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file, whatever its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,28 @@ impl FileIdentity {
             Ok(found) => (found.dev(), found.ino()) != (self.device, self.inode),
             Err(error) => error.kind() == ErrorKind::NotFound,
         }
+    }
+}
+
+/// The files a connection writes to, as they were when it was opened.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles(Vec<(PathBuf, FileIdentity)>);
+
+impl OpenFiles {
+    /// Takes note of the file at this path. What cannot be told is not watched.
+    pub(super) fn note(&mut self, path: &Path) {
+        self.0
+            .extend(FileIdentity::of(path).map(|file| (path.to_owned(), file)));
+    }
+
+    /// The first that was noted.
+    pub(super) fn first(&self) -> Option<FileIdentity> {
+        self.0.first().map(|(_, file)| *file)
+    }
+
+    /// Whether one of them is no longer at its path.
+    pub(super) fn have_left(&self) -> bool {
+        self.0.iter().any(|(path, file)| file.has_left(path))
     }
 }
 

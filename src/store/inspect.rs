@@ -139,7 +139,7 @@ fn prepare(
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leaves_wal)?;
     // The site's rows are not ours to delete by its keys.
     connection.pragma_update(None, "foreign_keys", false)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "query_only", intent == Intent::Look)?;
     // The first read of the file: here it proves to be a database.
     connection.query_row("SELECT count(*) FROM main.sqlite_master", [], |_| Ok(()))?;

@@ -46,6 +46,8 @@ pub struct Refused {
     pub kind: Option<Kind>,
     /// What is wrong with it.
     pub reason: String,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 impl Operation for TakeIn {
@@ -54,7 +56,7 @@ impl Operation for TakeIn {
     fn apply(&self, scope: &Scope<'_>) -> Result<TakenIn, StoreError> {
         let (rows, more) = read_turn(scope)?;
         let (count, mut refused) = (rows.len(), Vec::new());
-        for (id, kind, row) in rows {
+        for (id, kind, trace, row) in rows {
             match row {
                 Ok(row) => {
                     let placing = Placing {
@@ -63,7 +65,7 @@ impl Operation for TakeIn {
                         run_at_ms: row.run_at_ms,
                         unique_key: None,
                         unique_for: None,
-                        trace: row.trace,
+                        trace,
                         group: None,
                         now: self.now,
                     };
@@ -71,7 +73,12 @@ impl Operation for TakeIn {
                 }
                 Err(reason) => {
                     refuse(scope, id, &reason, self.now)?;
-                    refused.push(Refused { id, kind, reason });
+                    refused.push(Refused {
+                        id,
+                        kind,
+                        reason,
+                        trace,
+                    });
                 }
             }
         }
@@ -98,12 +105,19 @@ fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
         let read = read(row).map_err(cut);
         items += read.as_ref().map_or(0, |row| row.job.len());
         let kind = text(row, 1).as_deref().and_then(Kind::from_name);
-        turn.push((JobId(row.get(0)?), kind, read));
+        // Of a job that follows a group; what is none is let go.
+        let trace = text(row, 7).and_then(|text| text.parse().ok());
+        turn.push((JobId(row.get(0)?), kind, trace, read));
     }
     Ok((turn, true))
 }
 
-type Turn = Vec<(JobId, Option<Kind>, Result<SiteRow, String>)>;
+type Turn = Vec<(
+    JobId,
+    Option<Kind>,
+    Option<TraceParent>,
+    Result<SiteRow, String>,
+)>;
 
 /// Why a row cannot be read, in so many characters: it quotes what was written there.
 const LONGEST_REASON: usize = 500;
@@ -121,7 +135,6 @@ struct SiteRow {
     job: Job,
     priority: u8,
     run_at_ms: i64,
-    trace: Option<TraceParent>,
 }
 
 /// Reads a row that anything may have been written to.
@@ -158,8 +171,6 @@ fn read(row: &Row<'_>) -> Result<SiteRow, String> {
         job,
         priority,
         run_at_ms,
-        // Of a job that follows a group; what is none is let go.
-        trace: text(row, 7).and_then(|text| text.parse().ok()),
     })
 }
 

@@ -68,7 +68,9 @@ pub use checks::{CheckFilter, CheckedThumbnail, CheckedVideo};
 pub use claim::{ClaimJobs, Claimed, ClaimedJob};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
-pub use ending::{CancelJobs, PauseQueue, PurgeQueue, RetryEnded};
+pub use ending::{
+    CancelJobs, CancelledJob, LeftAlone, PauseQueue, PurgeQueue, RetryEnded, Steered,
+};
 pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
 pub use facts::{

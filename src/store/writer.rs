@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use rusqlite::{Connection, InterruptHandle};
 use super::Options;
 use super::connection::connect;
 use super::error::StoreError;
+use super::identity::{FileIdentity, OpenFiles};
 use super::migrations;
 use super::operation::{Operation, Pending, QueueHome, pending};
 use super::queue;
@@ -79,6 +81,7 @@ pub struct Writer {
     checkpoint: Checkpoint,
     /// Pages in the WAL after the last commit.
     wal_pages: Arc<AtomicI32>,
+    files: OpenFiles,
     /// Why the writer must be opened again, once it must.
     doubt: String,
 }
@@ -93,6 +96,9 @@ impl Writer {
     /// When there is no usable database, it is read-only or locked, or tables of the site's are
     /// missing.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
+        let mut files = OpenFiles::default();
+        // Before it is opened: a file that takes its place meanwhile is then another.
+        files.note(&options.path);
         let (mut connection, site) = connect(options, CACHE_MIB)?;
         if connection.is_readonly("main")? {
             return Err(StoreError::ReadOnly {
@@ -103,6 +109,13 @@ impl Writer {
         migrations::migrate(&mut connection)?;
         if options.queue == QueueHome::Memory {
             queue::create(&connection)?;
+        }
+        if is_wal {
+            // While a connection is open nobody may rightly remove them: what is committed into a WAL
+            // without a name is gone with us.
+            for companion in companions(&connection) {
+                files.note(&companion);
+            }
         }
         let wal_pages = Arc::new(AtomicI32::new(0));
         if options.queue == QueueHome::File && options.database.checkpoint == Checkpoint::Idle {
@@ -127,6 +140,7 @@ impl Writer {
             has_written: false,
             checkpoint: options.database.checkpoint,
             wal_pages,
+            files,
             doubt: "the transaction could not be rolled back".to_owned(),
         })
     }
@@ -135,6 +149,19 @@ impl Writer {
     #[must_use]
     pub const fn is_wal(&self) -> bool {
         self.is_wal
+    }
+
+    /// Which file it was that was opened; none if that could not be told.
+    #[must_use]
+    pub fn file(&self) -> Option<FileIdentity> {
+        self.files.first()
+    }
+
+    /// Whether the file, or what SQLite keeps beside it, was replaced or removed since: what is
+    /// written then is lost.
+    #[must_use]
+    pub fn has_lost_its_file(&self) -> bool {
+        self.files.have_left()
     }
 
     /// Whether a video's last snapshots are found without reading all; without an index on its
@@ -379,6 +406,13 @@ fn answer(waiting: &mut VecDeque<Box<dyn Pending>>, outcomes: impl IntoIterator<
             first.answer(outcome);
         }
     }
+}
+
+/// The WAL and its index, beside the file that a link may lead to.
+fn companions(connection: &Connection) -> impl Iterator<Item = PathBuf> {
+    let path = connection.path().map(str::to_owned);
+    let beside = |path: &String| ["-wal", "-shm"].map(|suffix| format!("{path}{suffix}").into());
+    path.iter().flat_map(beside).collect::<Vec<_>>().into_iter()
 }
 
 /// Turns the journal to a WAL if asked to; whether it is one.

@@ -272,6 +272,47 @@ const steps = {
     await stage.look(page, "jobs");
   },
 
+  async "a list that was empty gets jobs, and buttons for them"() {
+    await page.goto(at("/jobs?state=scheduled&kind=liveness"));
+    await page.locator("#rows .empty").waitFor();
+    await isLive(page);
+    await mark(page);
+    const job = { kind: "liveness", payload: { video_ids: given.videos }, delay: "1h" };
+    const id = await stage.submit(job);
+    const box = page.getByLabel(`Job ${id}`, { exact: true });
+    await box.focus();
+    await page.keyboard.press("Space");
+    const cancel = page.getByRole("button", { name: "Cancel" });
+    await cancel.waitFor();
+    // Enter on a box presses the first button of its form.
+    const asked = page.waitForEvent("dialog");
+    stage.answer(false);
+    await page.keyboard.press("Enter");
+    await asked;
+    assert(await box.isChecked(), "still ticked");
+    await isUnmoved(page);
+    stage.answer(true);
+    await cancel.click();
+    await notice(page, "1 job cancelled.");
+  },
+
+  async "a job's page shows what is left to do, for as long as there is some"() {
+    await stage.pause("cleanup");
+    const job = { kind: "liveness", payload: { video_ids: [given.stubborn] } };
+    const id = await stage.submit(job);
+    await page.goto(at(`/jobs/${id}`));
+    await isLive(page);
+    await mark(page);
+    await stage.resume("cleanup");
+    await page.locator("#left-live pre", { hasText: given.stubborn }).waitFor();
+    equal(await page.locator("#found section").count(), 0, "tables of nothing");
+    await stage.look(page, "job-retried");
+    await stage.api("POST", "/jobs/cancel", { ids: [id] });
+    await page.locator("#state .badge.is-cancelled").waitFor();
+    await page.locator("#left-live pre").waitFor({ state: "detached" });
+    await isUnmoved(page);
+  },
+
   async "the board shows who rises, by region, and a stranger's title as text"() {
     await page.getByRole("link", { name: "Videos", exact: true }).click();
     await heading(page, "Videos");

@@ -93,10 +93,7 @@ fn thumbnails_take_the_files_in_turn() {
 #[test]
 fn a_copy_holds_what_the_log_still_held() {
     for journal in Journal::ALL {
-        let (folder, mut vault) = made(&VaultSpec {
-            journal,
-            ..VaultSpec::new(5)
-        });
+        let (folder, mut vault) = made(&VaultSpec::new(5).journal(journal));
         let writer = vault.connect();
         vault.add("dQw4w9WgXcQ", "PL", &[(1, 2, 3, "2026-08-20 12:00:00")]);
         let copy = vault.copy_to(&folder.path().join("copy.db"));

@@ -1,15 +1,14 @@
 //! A daemon on a vault of its own: started, talked to over its socket, looked at through its file.
 
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::run::{Run, Running};
 use super::site::Site;
+use super::talk::Client;
 use super::vault::{Journal, Vault, VaultSpec};
 
 /// Where a daemon works: a vault, the site it asks, a folder for its socket.
@@ -34,12 +33,8 @@ impl DaemonScene {
     #[must_use]
     pub fn at(path: &Path, folder: TempDir, journal: Journal, videos: usize) -> Self {
         let site = Site::start();
-        let spec = VaultSpec {
-            journal,
-            thumbnails: site.url(""),
-            ..VaultSpec::new(videos)
-        };
-        let vault = spec.create(path);
+        let spec = VaultSpec::new(videos).journal(journal);
+        let vault = spec.on(&site).create(path);
         Self {
             folder,
             vault,
@@ -102,14 +97,7 @@ impl DaemonScene {
     /// A connection that calls and waits for its answers.
     #[must_use]
     pub fn client(&self) -> Client {
-        let stream = self.connect(Duration::from_secs(20)).expect("connect");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        Client {
-            answers: BufReader::new(stream.try_clone().unwrap()),
-            requests: stream,
-        }
+        Client::over(self.connect(Duration::from_secs(20)).expect("connect"))
     }
 
     /// The rows of a query as text.
@@ -146,31 +134,5 @@ impl DaemonScene {
             assert!(Instant::now() < deadline, "{sql}: {left:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-/// One connection to a daemon.
-pub struct Client {
-    requests: UnixStream,
-    answers: BufReader<UnixStream>,
-}
-
-impl Client {
-    /// Calls a method and answers its result.
-    pub fn call(&mut self, method: &str, params: &Value) -> Value {
-        let answer = self.ask(method, params);
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    /// Calls a method and answers whatever came back.
-    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
-        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        self.requests
-            .write_all(format!("{request}\n").as_bytes())
-            .unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 }

@@ -9,7 +9,15 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use serde_json::Value;
-use vvv_actors::web::Web;
+use vvv_actors::engine::BlockingEngine;
+use vvv_actors::web::{Access, Options, Web, hash_of};
+
+/// Whoever says `look` may look, whoever says `act` may do all.
+pub fn tokens() -> Options {
+    let options = Options::default().token(&hash_of("look"), Access::Read);
+    let options = options.and_then(|options| options.token(&hash_of("act"), Access::Write));
+    options.unwrap()
+}
 
 /// A server that runs until the value goes.
 pub struct Server {
@@ -19,6 +27,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Serves an engine to this whole machine.
+    pub fn open(engine: &BlockingEngine, path: &'static str) -> Self {
+        let options = Options::default().open_on_loopback();
+        Self::start(Web::new(engine.handle(), options).unwrap(), path)
+    }
+
     /// Serves this under a path, as a host would.
     pub fn start(web: Web, path: &'static str) -> Self {
         let (told, ready) = std::sync::mpsc::channel();

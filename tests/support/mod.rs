@@ -1,5 +1,6 @@
 //! What tests, the demo and the benches share: a web site that misbehaves, pictures, vaults,
-//! batch files and a way to run the program. None of it uses the code under test.
+//! batch files and ways to run the program. Of the code under test it uses what a host does, in
+//! `engine` and `http`.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,9 +25,12 @@ pub mod article;
 pub mod batch_file;
 pub mod daemon;
 pub mod disk;
+pub mod engine;
+pub mod failing_disk;
 pub mod hostile;
 pub mod http;
 pub mod pictures;
+pub mod power;
 pub mod run;
 pub mod scene;
 pub mod site;

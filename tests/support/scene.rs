@@ -30,13 +30,14 @@ impl Scene {
     /// A vault of ordinary videos whose thumbnails are on the site.
     #[must_use]
     pub fn new(program: impl AsRef<Path>, videos: usize) -> Self {
-        Self::with(program, Journal::Wal, |site, path| {
-            let thumbnails = site.url("");
-            let spec = VaultSpec {
-                thumbnails,
-                ..VaultSpec::new(videos)
-            };
-            spec.create(path)
+        Self::of(program, VaultSpec::new(videos))
+    }
+
+    /// A vault as described, its thumbnails on the site.
+    #[must_use]
+    pub fn of(program: impl AsRef<Path>, spec: VaultSpec) -> Self {
+        Self::with(program, spec.journal, |site, path| {
+            spec.on(site).create(path)
         })
     }
 

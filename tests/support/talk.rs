@@ -1,5 +1,6 @@
 //! A daemon of the built program and clients of its socket, which speak to it as `nc -U` would.
 
+use std::borrow::Borrow;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::run::{Output, Running};
 use super::scene::Scene;
 
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A daemon that is ready; it is killed when dropped.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Daemon {
 
     /// One call on a connection of its own.
     #[must_use]
-    pub fn call(&self, method: &str, params: Value) -> Value {
+    pub fn call(&self, method: &str, params: impl Borrow<Value>) -> Value {
         self.client().call(method, params)
     }
 
@@ -79,7 +80,12 @@ impl Client {
     /// Connects.
     #[must_use]
     pub fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("connect to the daemon");
+        Self::over(UnixStream::connect(socket).expect("connect to the daemon"))
+    }
+
+    /// Takes a connection over.
+    #[must_use]
+    pub fn over(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("be patient");
         stream
             .set_write_timeout(Some(PATIENCE))
@@ -116,28 +122,23 @@ impl Client {
     }
 
     /// The result of a call that must succeed.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "calls read better with json!(…)"
-    )]
-    pub fn call(&mut self, method: &str, params: Value) -> Value {
-        let reply = self.reply(method, &params);
+    pub fn call(&mut self, method: &str, params: impl Borrow<Value>) -> Value {
+        let params = params.borrow();
+        let reply = self.reply(method, params);
         assert!(reply.get("error").is_none(), "{method} {params}: {reply}");
         reply["result"].clone()
     }
 
     /// The error of a call that must fail.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "calls read better with json!(…)"
-    )]
-    pub fn refused(&mut self, method: &str, params: Value) -> Value {
-        let reply = self.reply(method, &params);
+    pub fn refused(&mut self, method: &str, params: impl Borrow<Value>) -> Value {
+        let params = params.borrow();
+        let reply = self.reply(method, params);
         assert!(reply.get("result").is_none(), "{method} {params}: {reply}");
         reply["error"].clone()
     }
 
-    fn reply(&mut self, method: &str, params: &Value) -> Value {
+    /// What comes back of a call, whatever it is.
+    pub fn reply(&mut self, method: &str, params: &Value) -> Value {
         let id = self.ask(method, params);
         let reply = self.line().expect("an answer");
         assert_eq!(reply["id"], id, "{reply}");

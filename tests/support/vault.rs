@@ -7,11 +7,17 @@ mod edge_cases;
 mod rows;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::site::Site;
+
 pub use edge_cases::{EDGE_CASES, EdgeCase, Row, edge_cases};
+
+/// How long what must come about may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The seven regions, in the order videos take them.
 pub const REGIONS: [&str; 7] = ["PL", "NL", "SE", "NO", "AT", "GB", "US"];
@@ -75,6 +81,19 @@ impl VaultSpec {
             thumbnails: "https://i.ytimg.com".to_owned(),
             files: vec!["hqdefault.jpg".to_owned()],
         }
+    }
+
+    /// In this journal mode.
+    #[must_use]
+    pub fn journal(self, journal: Journal) -> Self {
+        Self { journal, ..self }
+    }
+
+    /// Has the thumbnails on a site of ours.
+    #[must_use]
+    pub fn on(self, site: &Site) -> Self {
+        let thumbnails = site.url("");
+        Self { thumbnails, ..self }
     }
 
     /// Makes the file, which must not exist.
@@ -184,6 +203,36 @@ impl Vault {
             Value::Text(value) => value,
             Value::Blob(value) => format!("{value:x?}"),
         }
+    }
+
+    /// The one number a query answers, however long others hold the file.
+    #[must_use]
+    pub fn number(&self, query: &str) -> i64 {
+        let connection = self.connect();
+        connection.busy_timeout(PATIENCE).expect("be patient");
+        let number = connection.query_row(query, [], |row| row.get(0));
+        number.expect("ask for a number")
+    }
+
+    /// Waits until the number a query answers is as wanted.
+    #[track_caller]
+    pub fn until(&self, what: &str, query: &str, wanted: impl Fn(i64) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let number = self.number(query);
+            if wanted(number) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {number}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until every job of the queue in the file has succeeded.
+    #[track_caller]
+    pub fn until_all_succeeded(&self) {
+        let left = "SELECT count(*) FROM vvv_jobs WHERE state <> 'succeeded'";
+        self.until("all jobs succeed", left, |left| left == 0);
     }
 
     /// What SQLite says of the file's health; `ok` if it is well.

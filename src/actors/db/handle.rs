@@ -15,6 +15,8 @@ const WRITE_AGAIN: Duration = Duration::from_secs(2);
 pub enum Trouble {
     /// The disk is full.
     StorageFull,
+    /// The disk answers with errors.
+    Failing,
     /// The file is damaged.
     Damaged,
 }
@@ -33,16 +35,20 @@ impl Troubles {
         match error {
             StoreError::Corrupt(_) => *seen = Some(Trouble::Damaged),
             StoreError::StorageFull if seen.is_none() => *seen = Some(Trouble::StorageFull),
+            StoreError::Failing(_) | StoreError::Unknown(_) if seen.is_none() => {
+                *seen = Some(Trouble::Failing);
+            }
             _ => {}
         }
     }
 
-    /// Something was written, which a full disk lets nobody; what only found nothing to write says
-    /// nothing of the disk.
-    pub(super) fn has_room(&self) {
+    /// Something was written, which a full or a failing disk lets nobody; what only found nothing to
+    /// write says nothing of the disk.
+    pub(super) fn has_written(&self) {
         let mut seen = self.seen();
-        if *seen == Some(Trouble::StorageFull) {
-            *seen = None;
+        match *seen {
+            Some(Trouble::StorageFull | Trouble::Failing) => *seen = None,
+            Some(Trouble::Damaged) | None => {}
         }
     }
 }

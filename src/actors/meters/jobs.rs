@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -21,6 +22,7 @@ pub struct JobMeters {
     attempts: Each<Of<Kind>, Histogram>,
     outcomes: Each<Both<Kind, Outcome>, Counter>,
     items: Each<Found, Counter>,
+    open: Each<Of<Queue>, Gauge>,
     refused: Counter,
 }
 
@@ -34,6 +36,7 @@ impl Default for JobMeters {
             attempts: Each::new(|| Histogram::new([1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 12.0, 20.0])),
             outcomes: Each::default(),
             items: Each::default(),
+            open: Each::default(),
             refused: Counter::default(),
         }
     }
@@ -66,6 +69,16 @@ impl JobMeters {
         self.outcomes.of(Both(kind, Outcome::Cancelled)).inc();
     }
 
+    /// A job was handed in for a temporary queue.
+    pub fn opened(&self, queue: Queue) {
+        self.open.of(Of(queue)).inc();
+    }
+
+    /// It has ended, however.
+    pub fn closed(&self, queue: Queue) {
+        self.open.of(Of(queue)).dec();
+    }
+
     /// Rows of the site's could not be read.
     pub fn refused(&self, rows: usize) {
         self.refused.inc_by(u64::try_from(rows).unwrap_or(u64::MAX));
@@ -85,6 +98,14 @@ impl JobMeters {
         };
         count(Found::Scored, scored);
         count(Found::Unscored, scores.len() - scored);
+    }
+
+    pub(super) fn register_open(&self, registry: &mut Registry) {
+        self.open.show(
+            registry,
+            "jobs_open",
+            "Jobs of a temporary queue that have not ended",
+        );
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

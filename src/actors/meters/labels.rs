@@ -52,10 +52,11 @@ label!(Kind, "kind", Kind::ALL, Kind::name);
 label!(Queue, "queue", Queue::ALL, Queue::name);
 label!(AlarmKind, "alarm", ALARMS, alarm);
 
-const ALARMS: [AlarmKind; 6] = [
+const ALARMS: [AlarmKind; 7] = [
     AlarmKind::Backlog,
     AlarmKind::RestartsSpent,
     AlarmKind::StorageFull,
+    AlarmKind::StorageFailing,
     AlarmKind::DatabaseDamaged,
     AlarmKind::DatabaseReplaced,
     AlarmKind::UpstreamParked,
@@ -66,6 +67,7 @@ const fn alarm(kind: AlarmKind) -> &'static str {
         AlarmKind::Backlog => "backlog",
         AlarmKind::RestartsSpent => "restarts_spent",
         AlarmKind::StorageFull => "storage_full",
+        AlarmKind::StorageFailing => "storage_failing",
         AlarmKind::DatabaseDamaged => "database_damaged",
         AlarmKind::DatabaseReplaced => "database_replaced",
         AlarmKind::UpstreamParked => "upstream_parked",

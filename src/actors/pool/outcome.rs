@@ -286,6 +286,7 @@ impl Pool {
             queue: self.queue,
             state,
             error,
+            trace: claimed.trace,
         });
     }
 
@@ -332,8 +333,7 @@ impl Pool {
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Result<O::Output, StoreError>, &mut Context<Self>) + 'static,
     ) {
-        let again = |error: &_| matches!(error, StoreError::StorageFull | StoreError::Unknown(_));
-        self.write_while(again, operation, context, then);
+        self.write_while(StoreError::may_pass, operation, context, then);
     }
 
     /// Writes what must not be left unsaid, or nobody would ever run the job again: a durable

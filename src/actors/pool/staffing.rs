@@ -106,10 +106,13 @@ impl Pool {
             };
             slot.watch_limits(soft, hard);
             if slot.is_overdue(hard + GRACE) {
-                tracing::error!(queue = %self.queue, "a worker does not answer; it is written off");
                 if let Some((claimed, span)) = slot.write_off() {
                     let end = AttemptEnd::Failed("ran past its time limit".to_owned());
-                    span.in_scope(|| self.attempt_ended(claimed, end, context));
+                    span.in_scope(|| {
+                        tracing::error!(queue = %self.queue,
+                            "a worker does not answer; it is written off");
+                        self.attempt_ended(claimed, end, context);
+                    });
                 }
                 self.plan_replacement(index, context);
             } else if slot.is_dead() {

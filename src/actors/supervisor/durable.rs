@@ -16,8 +16,8 @@ use crate::actors::worker::JobMoved;
 use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
 use crate::store::{
-    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused, RetryEnded,
-    ShortenWaits, TakeIn, TakenIn,
+    CancelJobs, CancelledJob, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused,
+    RetryEnded, ShortenWaits, Steered, TakeIn, TakenIn,
 };
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
@@ -64,21 +64,23 @@ impl Supervisor {
         }))
     }
 
-    /// Lets go of cancelled jobs and tells of them.
-    fn cancelled(&self, jobs: impl Iterator<Item = (JobId, Queue)>) {
-        let jobs: Vec<(JobId, Queue)> = jobs.collect();
-        for (id, queue) in &jobs {
+    /// Lets go of cancelled jobs and tells of those that had been taken in.
+    fn cancelled(&self, jobs: &[CancelledJob]) {
+        for CancelledJob { id, queue, trace } in jobs.iter().copied() {
+            let Some(queue) = queue else { continue };
             self.deps.meters.jobs.cancelled(queue.kind());
             let text = || "cancelled".to_owned();
-            self.deps.note(*queue, *id, LogLevel::Info, text);
+            self.deps.note(queue, id, LogLevel::Info, text);
             let _ = self.events.send(JobMoved {
-                id: *id,
-                queue: *queue,
+                id,
+                queue,
                 state: JobState::Cancelled,
                 error: None,
+                trace,
             });
         }
-        self.abandon(&jobs.iter().map(|(id, _)| *id).collect());
+        let taken_in = jobs.iter().filter(|job| job.queue.is_some());
+        self.abandon(&taken_in.map(|job| job.id).collect());
     }
 
     pub(super) fn abandon(&self, ids: &Arc<[JobId]>) {
@@ -147,11 +149,18 @@ impl Supervisor {
         tracing::warn!(
             job = first.id.0,
             reason = first.reason,
+            trace_id = first.trace.map(|trace| display(trace.trace())),
             others = refused.len() - 1,
             "a row of the site's could not be read and has failed"
         );
         self.deps.meters.jobs.refused(refused.len());
-        for Refused { id, kind, reason } in refused {
+        for refused in refused {
+            let Refused {
+                id,
+                kind,
+                reason,
+                trace,
+            } = refused;
             let Some(queue) = kind.map(Kind::queue) else {
                 continue;
             };
@@ -162,6 +171,7 @@ impl Supervisor {
                 queue,
                 state: JobState::Failed,
                 error: Some(reason),
+                trace,
             });
         }
     }
@@ -206,45 +216,40 @@ impl Handler<FileChanged> for Supervisor {
     }
 }
 
-/// Jobs that are cancelled by one write, so that none holds the writer long.
-pub const CANCELLED_AT_ONCE: usize = 1_000;
-
-/// Cancels jobs, a thousand at most; answers with those it cancelled.
+/// Cancels jobs; answers with those it cancelled, and those it did not.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+#[rtype(result = "Result<Steered, SubmitError>")]
 pub struct Cancel(pub Vec<JobId>);
 
 impl Handler<Cancel> for Supervisor {
-    type Result = Answer<Vec<JobId>>;
+    type Result = Answer<Steered>;
 
     fn handle(&mut self, Cancel(ids): Cancel, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         let cancel = self.steer(CancelJobs { ids, now }, |actor, cancelled| {
-            let taken_in = cancelled
-                .iter()
-                .filter_map(|(id, queue)| Some((*id, (*queue)?)));
-            actor.cancelled(taken_in);
+            actor.cancelled(&cancelled.done);
         });
         Box::pin(cancel.map(|cancelled, _, _| {
-            let ids = cancelled?.into_iter().map(|(id, _)| id);
-            Ok(ids.collect())
+            let Steered { done, left } = cancelled?;
+            let done = done.into_iter().map(|job| job.id).collect();
+            Ok(Steered { done, left })
         }))
     }
 }
 
-/// Has failed and cancelled jobs done again; answers with those that will be.
+/// Has failed and cancelled jobs done again; answers with those that will be, and those that will not.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+#[rtype(result = "Result<Steered, SubmitError>")]
 pub struct Retry(pub Vec<JobId>);
 
 impl Handler<Retry> for Supervisor {
-    type Result = Answer<Vec<JobId>>;
+    type Result = Answer<Steered>;
 
     fn handle(&mut self, Retry(ids): Retry, context: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         let address = context.address();
         self.steer(RetryEnded { ids, now }, move |actor, again| {
-            if !again.is_empty() {
+            if !again.done.is_empty() {
                 actor.wake_all();
                 // Rows that were never understood are read once more.
                 address.do_send(FileChanged);
@@ -280,16 +285,16 @@ impl Handler<Pause> for Supervisor {
 
 /// Cancels jobs of a queue that wait, a thousand at most; answers with those it cancelled.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<JobId>, SubmitError>")]
+#[rtype(result = "Result<Vec<CancelledJob>, SubmitError>")]
 pub struct Purge(pub Queue);
 
 impl Handler<Purge> for Supervisor {
-    type Result = Answer<Vec<JobId>>;
+    type Result = Answer<Vec<CancelledJob>>;
 
     fn handle(&mut self, Purge(queue): Purge, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
-        self.steer(PurgeQueue { queue, now }, move |actor, purged| {
-            actor.cancelled(purged.iter().map(|id| (*id, queue)));
+        self.steer(PurgeQueue { queue, now }, |actor, purged| {
+            actor.cancelled(purged);
         })
     }
 }

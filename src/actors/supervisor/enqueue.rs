@@ -54,6 +54,7 @@ impl Operation for TellingEnqueue {
                     JobState::Available
                 },
                 error: None,
+                trace: request.trace,
             });
         }
     }

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::{Restart, RestartBudget};
 use crate::domain::score::Baselines;
-use crate::store::{FileIdentity, Writer};
+use crate::store::Writer;
 use crate::{fetch, store};
 
 /// What an engine starts with.
@@ -46,6 +46,8 @@ pub struct Launch {
     pub writer: Writer,
     /// The thread the writer works on.
     pub writer_arbiter: ArbiterHandle,
+    /// The thread that the writer's next one is started from.
+    pub writer_maker: ArbiterHandle,
     /// Every thread of the engine.
     pub arbiters: Arbiters,
     /// What is counted and timed.
@@ -152,7 +154,7 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 /// What workers share, with the first writer and limiter already at work.
 pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
     let clock = Clock::system();
-    let (file, troubles) = (FileIdentity::of(&launch.store.path), Troubles::default());
+    let (file, troubles) = (launch.writer.file(), Troubles::default());
     let (store, faults) = (Arc::clone(&launch.store), launch.faults.clone());
     let (writer, meters) = (launch.writer, launch.meters.clone());
     let reopened = supervisor.clone().recipient();
@@ -192,16 +194,13 @@ pub(super) fn make_deps(launch: Launch, supervisor: &Addr<Supervisor>) -> Deps {
     }
 }
 
-/// Has a writer work on a thread, and look after the file if somebody wants that.
+/// Has a writer work on a thread, and look after the file.
 pub(super) fn start_writer(
     arbiter: &ArbiterHandle,
-    watch: Option<Watch>,
+    watch: Watch,
     make: impl FnOnce() -> DbActor + Send + 'static,
 ) -> Addr<DbActor> {
-    DbActor::start_in_arbiter(arbiter, move |_| match watch {
-        Some(watch) => make().watching(watch),
-        None => make(),
-    })
+    DbActor::start_in_arbiter(arbiter, move |_| make().watching(watch))
 }
 
 /// A durable job keeps its mark from one process to the next.

@@ -260,6 +260,7 @@ mod tests {
             queue: Queue::Scoring,
             state,
             error: None,
+            trace: None,
         }
     }
 

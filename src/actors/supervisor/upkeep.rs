@@ -41,19 +41,19 @@ impl fmt::Display for Lost {
     }
 }
 
-/// What the writer of a durable engine watches the file for.
+/// What the writer watches the file for.
 pub(super) fn watch_over(
     run: &RunOptions,
     file: Option<FileIdentity>,
     troubles: &Troubles,
     supervisor: &Addr<Supervisor>,
-) -> Option<Watch> {
-    (!run.one_shot).then(|| Watch {
-        changed: supervisor.clone().recipient(),
+) -> Watch {
+    Watch {
+        changed: (!run.one_shot).then(|| supervisor.clone().recipient()),
         replaced: supervisor.clone().recipient(),
         file,
         troubles: troubles.clone(),
-    })
+    }
 }
 
 /// Their seats.
@@ -208,7 +208,11 @@ impl Handler<DatabaseReplaced> for Supervisor {
         staff.alarm(AlarmKind::DatabaseReplaced, true);
         let (deps, now_ms) = (&self.deps, self.deps.clock.unix_ms());
         let (config, store) = (Arc::clone(&deps.config), Arc::clone(&deps.store));
+        let is_durable = !deps.run.one_shot;
         let tell = actix_rt::task::spawn_blocking(move || {
+            if !is_durable {
+                return;
+            }
             let text = "its file was replaced or removed; the engine stops".to_owned();
             let kind = AlarmKind::DatabaseReplaced;
             alarms::tell_last(&config.alerts, &store.path, kind, text, now_ms);

@@ -170,7 +170,7 @@ impl Supervisor {
     fn seat_writer(&mut self, writer: Writer, context: &mut Context<Self>) {
         if !self.writer_arbiter.spawn_fn(|| ()) {
             // Its thread ended with it.
-            match self.arbiters.start("database") {
+            match self.arbiters.start_from(&self.writer_maker, "database") {
                 Ok(arbiter) => self.writer_arbiter = arbiter,
                 Err(error) => return self.no_writer(&error.to_string()),
             }

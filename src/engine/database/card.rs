@@ -80,7 +80,7 @@ pub struct ScoreCard {
 /// The baseline of a score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BaselineUsed {
-    /// Region of the latest snapshot.
+    /// Region of the latest snapshot; where none is there or read, that of the score written last.
     pub region: Option<String>,
     /// Whether that region has a baseline of its own; else GB's serves.
     pub is_own: bool,

@@ -35,7 +35,13 @@ const NOT_READ: &str =
 
 /// What the file holds of a video as it is shown; none where it holds nothing.
 pub(in crate::engine) fn card(config: &Config, id: &str, facts: VideoFacts) -> Option<VideoCard> {
-    (facts != VideoFacts::default()).then(|| filled(config, id, facts))
+    let nothing = VideoFacts {
+        not_read: facts.not_read.clone(),
+        ..VideoFacts::default()
+    };
+    // Where the site's videos are not read, nobody can tell that it has none of that name.
+    let may_be = facts.not_read.contains(&SiteTable::Videos);
+    (may_be || facts != nothing).then(|| filled(config, id, facts))
 }
 
 fn filled(config: &Config, id: &str, facts: VideoFacts) -> VideoCard {
@@ -95,9 +101,10 @@ fn score_card(
         .collect();
     let configured = &config.scoring.baselines;
     let baselines = Baselines::new(configured);
-    let region = newest_first
-        .first()
-        .and_then(|latest| latest.region.clone());
+    let region = match newest_first.first() {
+        Some(latest) => latest.region.clone(),
+        None => stored.as_ref().and_then(|stored| stored.region.clone()),
+    };
     let baseline = baselines.of(region.as_deref());
     let now = score(&newest_first, &baselines);
     ScoreCard {

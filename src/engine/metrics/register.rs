@@ -40,6 +40,7 @@ impl EngineHandle {
     /// | `vvv_queue_jobs{queue,state}` | jobs that have not ended (durable) |
     /// | `vvv_queue_oldest_seconds{queue}` | how long the oldest has been due (durable) |
     /// | `vvv_queue_paused{queue}` | 1 while it is paused (durable) |
+    /// | `vvv_jobs_open{queue}` | jobs that have not ended (temporary) |
     /// | `vvv_workers{queue}` | workers that live |
     /// | `vvv_workers_busy{queue}` | those at work |
     /// | `vvv_jobs_ready{queue}` | jobs claimed and not begun |
@@ -66,8 +67,8 @@ impl EngineHandle {
     /// | `vvv_build_info{version}` | what runs |
     ///
     /// Those marked as durable are there only with [`durable`](crate::EngineBuilder::durable): a
-    /// temporary queue is no table that others can look into, and nobody looks for alarms. How many
-    /// of its jobs are open is in [`Status::open_jobs`](crate::Status::open_jobs).
+    /// temporary queue is no table that others can look into, and nobody looks for alarms. The one
+    /// marked as temporary is there only without: it is what tickets wait for, whether at work or not.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.sight.register(registry);
     }

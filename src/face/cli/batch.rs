@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::numbers::parse_calls;
 use super::selection::{FailOn, RunArgs};
 use super::{Console, Global};
 use crate::config::Loaded;
@@ -27,7 +28,7 @@ pub struct BatchArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Ask the oEmbed service at most this many times, and list what is left
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_calls)]
     pub max_calls: Option<u32>,
     /// Fetch and ask again what was checked a short while ago
     #[arg(long)]

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use self::outcome::tell;
+use self::outcome::{Steered, tell};
 use super::daemon_link::{Source, connect_on, look, parse_queue, parse_state};
 use super::db::{json_line, print};
-use super::selection::parse_limit;
+use super::numbers::{parse_group, parse_job, parse_limit};
 use super::{Console, Format, Global};
 use crate::config::units::parse_duration;
 use crate::config::{Config, Loaded};
@@ -62,7 +62,7 @@ pub enum JobAction {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Ids {
     /// The jobs' numbers
-    #[arg(value_name = "JOB", required = true)]
+    #[arg(value_name = "JOB", required = true, value_parser = parse_job)]
     pub ids: Vec<i64>,
 }
 
@@ -77,13 +77,13 @@ pub struct ListArgs {
     #[arg(long, visible_alias = "kind", value_name = "QUEUE", value_parser = parse_queue)]
     pub queue: Option<Queue>,
     /// Only of this group
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", value_parser = parse_group)]
     pub group: Option<i64>,
     /// Only those whose payload, key or error holds this, such as a video's id
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub text: Option<String>,
     /// Only those before this one: where the last page ended
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", value_parser = parse_job)]
     pub before: Option<i64>,
     /// How many at most
     #[arg(long, value_name = "N", default_value = "50", value_parser = parse_limit)]
@@ -94,10 +94,10 @@ pub struct ListArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct WaitArgs {
     /// The jobs' numbers
-    #[arg(value_name = "JOB", required_unless_present = "group")]
+    #[arg(value_name = "JOB", required_unless_present = "group", value_parser = parse_job)]
     pub ids: Vec<i64>,
     /// All jobs of this group
-    #[arg(long, value_name = "GROUP", conflicts_with = "ids")]
+    #[arg(long, value_name = "GROUP", conflicts_with = "ids", value_parser = parse_group)]
     pub group: Option<i64>,
     /// No longer than this, such as 5m; then exit with 1
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -108,7 +108,7 @@ pub struct WaitArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct RetryArgs {
     /// The jobs' numbers
-    #[arg(value_name = "JOB", required_unless_present = "all_failed")]
+    #[arg(value_name = "JOB", required_unless_present = "all_failed", value_parser = parse_job)]
     pub ids: Vec<i64>,
     /// Every job that has failed
     #[arg(long, conflicts_with = "ids")]
@@ -136,15 +136,17 @@ pub fn run(
         JobAction::Wait(wait) => wait::run(wait, global, config, console),
         JobAction::Cancel(ids) => {
             let mut client = connect_on(config)?;
-            let mut cancelled = Vec::new();
+            let mut steered = Steered::default();
             for ids in ids.ids.chunks(MOST_IDS) {
-                cancelled.extend(client.ask(&Cancel { ids: ids.to_vec() })?.cancelled);
+                let cancelled = client.ask(&Cancel { ids: ids.to_vec() })?;
+                steered.done.extend(cancelled.cancelled);
+                steered.left.extend(cancelled.not_cancelled);
             }
-            tell("cancelled", &cancelled, &ids.ids, global, console)
+            tell("cancelled", &steered, global, console)
         }
         JobAction::Retry(retry) => {
-            let (retried, asked) = retry_jobs(retry, &mut connect_on(config)?)?;
-            tell("retried", &retried, &asked, global, console)
+            let steered = retry_jobs(retry, &mut connect_on(config)?)?;
+            tell("retried", &steered, global, console)
         }
     }
 }
@@ -241,11 +243,8 @@ fn show_jobs(
     missing.map_or(Ok(Code::Success), Err)
 }
 
-/// Those that will be done again, and those that were asked for.
-fn retry_jobs(
-    arguments: &RetryArgs,
-    client: &mut Client,
-) -> Result<(Vec<i64>, Vec<i64>), ClientError> {
+/// Those that will be done again, and those that will not.
+fn retry_jobs(arguments: &RetryArgs, client: &mut Client) -> Result<Steered, ClientError> {
     let asked = if arguments.all_failed {
         let list = List {
             state: States(vec![State(JobState::Failed)]),
@@ -256,11 +255,13 @@ fn retry_jobs(
     } else {
         arguments.ids.clone()
     };
-    let mut retried = Vec::new();
+    let mut steered = Steered::default();
     for ids in asked.chunks(MOST_IDS) {
-        retried.extend(client.ask(&Retry { ids: ids.to_vec() })?.retried);
+        let retried = client.ask(&Retry { ids: ids.to_vec() })?;
+        steered.done.extend(retried.retried);
+        steered.left.extend(retried.not_retried);
     }
-    Ok((retried, asked))
+    Ok(steered)
 }
 
 /// The numbers of all jobs that a list is of.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::numbers::parse_calls;
 use super::selection::{FailOn, RunArgs, SelectionArgs};
 use super::{Console, Global};
 use crate::config::Loaded;
@@ -19,7 +20,7 @@ pub struct LivenessArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Ask at most this many times, and list what is left
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_calls)]
     pub max_calls: Option<u32>,
     /// Ask again about what was asked a short while ago
     #[arg(long)]

@@ -11,6 +11,7 @@ mod global;
 mod ids;
 pub mod job;
 pub mod liveness;
+mod numbers;
 pub mod queue;
 pub mod reload;
 pub mod schedule;

@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::ids;
+use super::numbers::parse_limit;
 use crate::config::units::parse_duration;
 
 /// Ids from the command line, or videos from the database.
@@ -34,13 +35,6 @@ pub struct SelectionArgs {
     /// At most this many videos, those longest not done first
     #[arg(long, value_name = "N", value_parser = parse_limit)]
     pub limit: Option<NonZeroUsize>,
-}
-
-/// A number of things of which there is one at least.
-pub(super) fn parse_limit(text: &str) -> Result<NonZeroUsize, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| "must be a whole number, 1 or more".to_owned())
 }
 
 /// Limits of one run.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::daemon_link::{Elsewhere, Source, connect, look, span};
+use super::daemon_link::{Elsewhere, Source, connect, look};
 use super::db::{json_line, print};
 use super::{Console, Format, Global, queue};
 use crate::config::units::parse_duration;
@@ -16,7 +16,7 @@ use crate::face::client::ClientError;
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::failure;
 use crate::face::protocol::{Activity, QueueState, Status, StatusReport, Time};
-use crate::face::text::plain;
+use crate::face::text::{plain, span};
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::daemon_link::{connect, daemon_on, say};
 use super::db::{json_line, print};
+use super::numbers::parse_priority;
 use super::score::refuse_guesses;
 use super::selection::SelectionArgs;
 use super::{Console, Format, Global};
@@ -73,7 +74,7 @@ pub struct SubmitJobArgs {
     pub selection: SelectionArgs,
     /// Before or after others: 0 is first, 9 is last
     #[arg(long, value_name = "0-9", default_value_t = Job::DEFAULT_PRIORITY,
-          value_parser = clap::value_parser!(u8).range(0..=9))]
+          value_parser = parse_priority)]
     pub priority: u8,
     /// Not before so long from now, such as 10m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::field::display;
 
 use super::manager;
 use crate::engine::{JobMoved, JobState, Queue};
@@ -69,21 +70,37 @@ fn note(moved: &JobMoved) {
         queue,
         state,
         error,
+        trace,
     } = moved;
     let (id, queue, state_name) = (id.0, queue.name(), state.name());
     let error = error.as_deref().unwrap_or_default();
+    let trace_id = trace.map(|trace| display(trace.trace()));
     match state {
         JobState::Succeeded | JobState::Cancelled => {
-            tracing::info!(job = id, queue, state = state_name, "job ended");
+            tracing::info!(job = id, trace_id, queue, state = state_name, "job ended");
         }
         JobState::Failed => {
-            tracing::warn!(job = id, queue, state = state_name, error, "job ended");
+            tracing::warn!(
+                job = id,
+                trace_id,
+                queue,
+                state = state_name,
+                error,
+                "job ended"
+            );
         }
         JobState::Retryable => {
-            tracing::info!(job = id, queue, state = state_name, error, "job goes back");
+            tracing::info!(
+                job = id,
+                trace_id,
+                queue,
+                state = state_name,
+                error,
+                "job goes back"
+            );
         }
         JobState::Scheduled | JobState::Available | JobState::Running => {
-            tracing::debug!(job = id, queue, state = state_name, "job moved");
+            tracing::debug!(job = id, trace_id, queue, state = state_name, "job moved");
         }
     }
 }

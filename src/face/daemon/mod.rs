@@ -224,6 +224,9 @@ impl Running {
             .config
             .reloaded(&wanted)
             .map_err(|error| unusable(&error))?;
+        if let Some(web) = &self.web {
+            web.reload(&config).map_err(|error| unusable(&error))?;
+        }
         self.level
             .set(&config.log.level)
             .map_err(|error| unusable(&error))?;

@@ -10,7 +10,7 @@ use crate::engine::{PictureCache, open_pictures};
 use crate::face::exit::{Code, Failure};
 use crate::face::site::Site;
 use crate::face::socket::Bound;
-use crate::face::web::{Options, Served, Taken, Web, serve};
+use crate::face::web::{Options, OptionsError, Served, Taken, Web, serve};
 
 /// Where pictures are kept for the pages, where pages are served.
 pub(super) fn pictures(config: &Config) -> Option<Arc<PictureCache>> {
@@ -62,6 +62,11 @@ impl WebServer {
             running,
             _socket: socket,
         })
+    }
+
+    /// Lets in whom the configuration lets in now.
+    pub(super) fn reload(&self, config: &Config) -> Result<(), OptionsError> {
+        self.web.set_options(Options::of(&config.http)?)
     }
 
     /// Lets open requests end, and ends it.

@@ -7,10 +7,6 @@ use super::jobs::default_priority;
 use super::{Command, KindName, Method, Span, Trace};
 use crate::face::batch_file::NewVideo;
 
-const fn is_false(value: &bool) -> bool {
-    !*value
-}
-
 /// A job that follows the end of a group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -55,7 +51,7 @@ pub struct SubmitBatch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<i64>,
     /// Whether another part follows.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
     /// Queues nothing if a batch with this key is there, and answers its group. Said with the first
     /// part.

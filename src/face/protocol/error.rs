@@ -216,6 +216,7 @@ const fn store_code(error: &StoreError) -> ErrorCode {
         | StoreError::Panicked(_)
         | StoreError::Corrupt(_)
         | StoreError::Replaced
+        | StoreError::Failing(_)
         | StoreError::Payload(_)
         | StoreError::Sqlite(_) => ErrorCode::Internal,
     }

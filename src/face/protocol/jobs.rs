@@ -92,6 +92,7 @@ impl Command for Get {
 #[serde(deny_unknown_fields)]
 pub struct Wait {
     /// The jobs, 1,000 at most.
+    #[cfg_attr(test, schemars(length(max = 1000)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<i64>,
     /// The group.
@@ -179,48 +180,4 @@ pub struct Listed {
 impl Command for List {
     const METHOD: Method = Method::JobsList;
     type Answer = Listed;
-}
-
-/// Cancels jobs that have not ended, running ones too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Cancel {
-    /// The jobs, 1,000 at most.
-    pub ids: Vec<i64>,
-}
-
-/// What [`Cancel`] did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Cancelled {
-    /// Those that had not ended.
-    pub cancelled: Vec<i64>,
-}
-
-impl Command for Cancel {
-    const METHOD: Method = Method::JobsCancel;
-    type Answer = Cancelled;
-}
-
-/// Has failed and cancelled jobs done again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// The jobs, 1,000 at most.
-    pub ids: Vec<i64>,
-}
-
-/// What [`Retry`] did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Retried {
-    /// Those that will be done again.
-    pub retried: Vec<i64>,
-}
-
-impl Command for Retry {
-    const METHOD: Method = Method::JobsRetry;
-    type Answer = Retried;
 }

@@ -18,6 +18,7 @@ mod method;
 mod queues;
 #[cfg(test)]
 mod schema;
+mod steering;
 mod values;
 
 use serde::Serialize;
@@ -38,11 +39,10 @@ pub use self::events::{
     Subscribed,
 };
 pub use self::job::{GroupState, Job, JobDetail, JobLine, WaitedJob};
-pub use self::jobs::{
-    Cancel, Cancelled, Get, Got, List, Listed, Retried, Retry, Submit, Submitted, Wait, Waited,
-};
+pub use self::jobs::{Get, Got, List, Listed, Submit, Submitted, Wait, Waited};
 pub use self::method::Method;
 pub use self::queues::{Changed, ListQueues, Pause, Purge, Purged, QueueState, Queues, Resume};
+pub use self::steering::{Cancel, Cancelled, LeftAlone, Retried, Retry};
 pub use self::values::{KindName, QueueName, Span, State, States, Time, Trace};
 
 /// The longest line that is read, its end included.

@@ -14,27 +14,13 @@ use super::{
 };
 use crate::engine::JobState;
 
-/// The names of [`JobState`].
-#[derive(JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[allow(dead_code, reason = "only its schema is used")]
-pub(super) enum StateName {
-    Scheduled,
-    Available,
-    Running,
-    Retryable,
-    Succeeded,
-    Failed,
-    Cancelled,
-}
-
 /// One state, or a list.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only its schema is used")]
 pub(super) enum StateNames {
-    One(StateName),
-    Many(Vec<StateName>),
+    One(JobState),
+    Many(Vec<JobState>),
 }
 
 /// Everything a method takes and gives.

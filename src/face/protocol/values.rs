@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for Trace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct State(#[cfg_attr(test, schemars(with = "super::schema::StateName"))] pub JobState);
+pub struct State(pub JobState);
 
 /// Any number of states: one as text, or a list. Empty: any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -68,8 +68,8 @@ impl<K: Eq + std::hash::Hash, A> Section<K, A> {
         open
     }
 
-    fn progress(&self) -> Progress {
-        Progress {
+    fn progress(&self) -> Counted {
+        Counted {
             done: self.answered,
             of: self.inputs.len(),
         }
@@ -78,7 +78,7 @@ impl<K: Eq + std::hash::Hash, A> Section<K, A> {
 
 /// How far a section has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct Counted {
     /// Inputs with an answer.
     pub done: usize,
     /// Inputs in all.
@@ -169,7 +169,7 @@ impl Collector {
 
     /// How far a kind of work has come; `None` if it was not asked for.
     #[must_use]
-    pub fn progress(&self, kind: Kind) -> Option<Progress> {
+    pub fn progress(&self, kind: Kind) -> Option<Counted> {
         match kind {
             Kind::Score => self.scoring.as_ref().map(Section::progress),
             Kind::Thumbnails => self.thumbnails.as_ref().map(Section::progress),
@@ -347,7 +347,7 @@ mod tests {
         })
     }
 
-    fn gathered(events: impl IntoIterator<Item = TicketEvent>) -> (Report, Option<Progress>) {
+    fn gathered(events: impl IntoIterator<Item = TicketEvent>) -> (Report, Option<Counted>) {
         let plan = Plan {
             liveness: Some(["a", "b", "c"].map(str::to_owned).to_vec()),
             ..Plan::default()
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(found.unknown_ids, ["b"]);
         assert_eq!(report.summary.failures[0].ids, ["b"]);
         assert_eq!(report.summary.not_done.liveness, ["c"]);
-        assert_eq!(progress, Some(Progress { done: 2, of: 3 }));
+        assert_eq!(progress, Some(Counted { done: 2, of: 3 }));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use comfy_table::Table;
 
+use super::found::by_reason;
 use super::{Report, ScoreEntry};
-use crate::engine::{Label, Score};
+use crate::engine::{Label, Score, ThumbnailStatus, Verdict};
 use crate::face::tables::{cell, number, table};
 use crate::face::text::plain;
 
@@ -68,20 +69,43 @@ fn print_scoring(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             number(format!("{:.2}", scored.engagement)),
         ]);
     }
-    print_rows(&table, best.len(), out)
+    print_rows(&table, best.len(), out)?;
+    let without: Vec<(&str, String)> = scoring
+        .entries()
+        .filter_map(|(id, entry)| match entry {
+            ScoreEntry::Score(Score::Scored(_)) => None,
+            ScoreEntry::Score(Score::Unscored(reason)) => Some((id.as_str(), reason.to_string())),
+            ScoreEntry::Failed(error) => Some((id.as_str(), format!("failed: {error}"))),
+        })
+        .collect();
+    let without = without.iter().map(|(id, reason)| (*id, reason.as_str()));
+    print_reasons("Without a score", without, out)
 }
 
 fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let Some(thumbnails) = &report.thumbnails else {
         return Ok(());
     };
+    let (unknown, known): (Vec<_>, Vec<_>) = thumbnails
+        .details
+        .iter()
+        .partition(|detail| detail.status == ThumbnailStatus::Unknown.name());
+    // The very words of the verdicts, whatever counts as broken elsewhere.
+    let of = |status: ThumbnailStatus| {
+        let named = known.iter().filter(|one| one.status == status.name());
+        named.count()
+    };
     writeln!(
         out,
-        "Thumbnails: {} valid, {} broken, {} placeholder, {} unknown",
-        thumbnails.valid, thumbnails.broken, thumbnails.placeholder, thumbnails.unknown,
+        "Thumbnails: {} valid, {} broken, {} error, {} placeholder, {} unknown",
+        thumbnails.valid,
+        of(ThumbnailStatus::Broken),
+        of(ThumbnailStatus::Error),
+        of(ThumbnailStatus::Placeholder),
+        unknown.len(),
     )?;
     let mut table = table(&["video", "status", "size", "why"]);
-    for detail in thumbnails.details.iter().take(MOST_ROWS) {
+    for detail in known.iter().take(MOST_ROWS) {
         table.add_row(vec![
             cell(&detail.id),
             cell(detail.status),
@@ -89,7 +113,16 @@ fn print_thumbnails(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             cell(detail.msg.as_deref().unwrap_or("-")),
         ]);
     }
-    print_rows(&table, thumbnails.details.len(), out)
+    print_rows(&table, known.len(), out)?;
+    // As in the article, if the configuration says so.
+    let title = match thumbnails.unknown {
+        0 => "Unknown, counted as broken",
+        _ => "Unknown",
+    };
+    let unknown = unknown
+        .iter()
+        .map(|one| (&*one.id, one.msg.as_deref().unwrap_or("-")));
+    print_reasons(title, unknown, out)
 }
 
 fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -101,8 +134,12 @@ fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         "Liveness: {} alive, {} dead, {} unknown, {} invalid",
         liveness.alive, liveness.dead, liveness.unknown, liveness.invalid,
     )?;
+    let (unknown, known): (Vec<_>, Vec<_>) = liveness
+        .details
+        .iter()
+        .partition(|detail| detail.verdict == Verdict::Unknown.name());
     let mut table = table(&["video", "verdict", "answer", "why"]);
-    for detail in liveness.details.iter().take(MOST_ROWS) {
+    for detail in known.iter().take(MOST_ROWS) {
         table.add_row(vec![
             cell(&detail.id),
             cell(detail.verdict),
@@ -114,7 +151,9 @@ fn print_liveness(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             cell(&detail.reason),
         ]);
     }
-    print_rows(&table, liveness.details.len(), out)
+    print_rows(&table, known.len(), out)?;
+    let unknown = unknown.iter().map(|detail| (&*detail.id, &*detail.reason));
+    print_reasons("Unknown", unknown, out)
 }
 
 fn print_summary(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -175,7 +214,85 @@ fn print_rows(table: &Table, rows: usize, out: &mut dyn Write) -> io::Result<()>
     writeln!(out)
 }
 
+/// Items without an answer, apart from the table: there its end would cut them off.
+fn print_reasons<'a>(
+    title: &str,
+    items: impl IntoIterator<Item = (&'a str, &'a str)>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let lines = by_reason(items);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{title}:")?;
+    for line in lines {
+        writeln!(out, "  {line}")?;
+    }
+    writeln!(out)
+}
+
 /// Text from outside, without what a terminal would obey.
 fn printable(text: &str) -> String {
     plain(text, LONGEST_CELL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ThumbnailItem, ThumbnailVerdict, TicketEvent};
+    use crate::face::batch_file::Plan;
+    use crate::face::report::{Collector, Summary};
+
+    fn printed(statuses: &[ThumbnailStatus], unknown_is_broken: bool) -> String {
+        let item = |place: usize| ThumbnailItem {
+            video_id: format!("v{place}"),
+            thumbnail_url: "u".to_owned(),
+        };
+        let plan = Plan {
+            thumbnails: Some((0..statuses.len()).map(item).collect()),
+            ..Plan::default()
+        };
+        let mut collector = Collector::new(&plan, unknown_is_broken);
+        for (place, status) in statuses.iter().copied().enumerate() {
+            collector.note(TicketEvent::Thumbnail {
+                item: item(place),
+                verdict: ThumbnailVerdict {
+                    status,
+                    reason: Some(format!("why {status}")),
+                    size: None,
+                },
+                cached: false,
+            });
+        }
+        let report = collector.into_report(|gathered| Summary::of(gathered, String::new()));
+        let mut out = Vec::new();
+        print_tables(&report, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn thumbnails_are_counted_by_the_words_of_their_verdicts() {
+        let statuses = ThumbnailStatus::ALL;
+        let counts = "Thumbnails: 1 valid, 1 broken, 1 error, 1 placeholder, 1 unknown\n";
+        for (unknown_is_broken, title) in [
+            (false, "\nUnknown:\n"),
+            (true, "\nUnknown, counted as broken:\n"),
+        ] {
+            let text = printed(&statuses, unknown_is_broken);
+            assert!(text.starts_with(counts), "{text}");
+            assert!(
+                text.contains(&format!("{title}  1 × why unknown: v4\n")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_long_table_hides_no_unknown_one() {
+        let mut statuses = vec![ThumbnailStatus::Broken; MOST_ROWS + 1];
+        statuses.push(ThumbnailStatus::Unknown);
+        let text = printed(&statuses, false);
+        assert!(text.contains("… and 1 more"), "{text}");
+        assert!(text.contains("  1 × why unknown: v21\n"), "{text}");
+    }
 }

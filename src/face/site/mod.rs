@@ -3,34 +3,31 @@
 mod facts;
 mod news;
 mod report;
+mod status;
 mod views;
 mod wait;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::timeout;
 
 pub use self::facts::Facts;
 pub(in crate::face) use self::news::{Event, News};
 use self::views::Views;
 use crate::engine::{
     EngineError, EngineHandle, Enqueued, GroupId, Grouping, JobFilter, JobId, Kind, QueueView,
-    SiteView, Status, SubmitError,
+    SiteView, SubmitError,
 };
 use crate::face::protocol::{
-    Activity, Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, Job,
-    JobDetail, List, Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried,
-    Retry, RpcError, StatusReport, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids,
+    Batch, BatchIds, Cancel, Cancelled, Changed, ErrorCode, Get, Got, GroupState, Job, JobDetail,
+    List, Listed, Purged, QueueEvent, QueueMove, QueueName, Queues, Reloaded, Retried, Retry,
+    RpcError, Stopping, Submit, SubmitBatch, Submitted, Time, job_ids,
 };
 
 /// Events of queues kept for those who read slowly.
 const QUEUE_EVENTS: usize = 64;
-/// Actors that have not answered by then are stuck.
-const TO_ANSWER: Duration = Duration::from_secs(2);
 
 /// What a client asks of the daemon rather than of the engine.
 #[derive(Debug)]
@@ -91,13 +88,6 @@ impl Site {
         } else {
             Err(EngineError::from(SubmitError::NotDurable).into())
         }
-    }
-
-    /// How the engine fares, unless its actors are too stuck to say.
-    pub(in crate::face) async fn engine_status(&self) -> Result<Status, RpcError> {
-        let stuck = || RpcError::new(ErrorCode::Busy, "ask the engine: the actors do not answer");
-        let status = timeout(TO_ANSWER, self.engine.status()).await;
-        Ok(status.map_err(|_| stuck())??)
     }
 
     pub(in crate::face) async fn group(&self, id: i64) -> Result<GroupState, RpcError> {
@@ -203,15 +193,11 @@ impl Site {
         &self,
         Cancel { ids }: Cancel,
     ) -> Result<Cancelled, RpcError> {
-        let cancelled = self.engine.cancel(job_ids(ids)?).await?;
-        let cancelled = cancelled.into_iter().map(|id| id.0).collect();
-        Ok(Cancelled { cancelled })
+        Ok(self.engine.cancel(job_ids(ids)?).await?.into())
     }
 
     pub(in crate::face) async fn retry(&self, Retry { ids }: Retry) -> Result<Retried, RpcError> {
-        let retried = self.engine.retry(job_ids(ids)?).await?;
-        let retried = retried.into_iter().map(|id| id.0).collect();
-        Ok(Retried { retried })
+        Ok(self.engine.retry(job_ids(ids)?).await?.into())
     }
 
     pub(in crate::face) async fn pause(
@@ -241,43 +227,6 @@ impl Site {
         let at = Time::now();
         // Nobody may be listening.
         let _ = self.queue_events.send(QueueEvent { queue, event, at });
-    }
-
-    pub(in crate::face) async fn status(&self) -> Result<StatusReport, RpcError> {
-        let status = self.engine_status().await?;
-        // Whoever asks how we fare is told so, whoever holds the file.
-        let queue = self.queue().map(|_| ());
-        let is_ours = queue.is_ok();
-        let glance = move |view: &QueueView| {
-            let queues = if is_ours { view.queues()? } else { Vec::new() };
-            Ok((queues, view.rate()?))
-        };
-        let (queues, rate, queue_error) = match self.views.glance(glance).await {
-            Ok((queues, rate)) => (queues, Some(rate.into()), queue.err()),
-            Err(error) => (Vec::new(), None, Some(error)),
-        };
-        let alarms = self.engine.alarms().await?;
-        let is_draining = self.is_draining();
-        Ok(StatusReport {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            uptime_s: self.facts.began.elapsed().as_secs(),
-            database: self.facts.database.display().to_string(),
-            socket: self.facts.socket.display().to_string(),
-            state: if is_draining {
-                Activity::Draining
-            } else {
-                Activity::Running
-            },
-            queues: queues.into_iter().map(Into::into).collect(),
-            pools: status.pools.into_iter().map(Into::into).collect(),
-            writes_waiting: status.writes_waiting,
-            waiting_for_lock_s: status.waiting_for_lock_s,
-            restarts: status.restarts,
-            rate,
-            queue_error: queue_error.map(|error| error.message),
-            alarms: alarms.iter().map(ToString::to_string).collect(),
-        })
     }
 
     pub(in crate::face) fn stop(&self, now: bool) -> Result<Stopping, RpcError> {

@@ -71,11 +71,12 @@ impl News {
         format!("{:016x}-{number}", self.epoch)
     }
 
-    /// The number a client names; none if it is of another process.
+    /// The number a client names; none if it is of another process, or was never given out.
     pub(in crate::face) fn number(&self, name: &str) -> Option<u64> {
         let (epoch, number) = name.split_once('-')?;
         let is_ours = u64::from_str_radix(epoch, 16) == Ok(self.epoch);
-        number.parse().ok().filter(|_| is_ours)
+        let number = number.parse().ok().filter(|_| is_ours)?;
+        (number <= self.last()).then_some(number)
     }
 
     /// The number of the last event.
@@ -152,6 +153,7 @@ mod tests {
             queue: Queue::Scoring,
             state: JobState::Running,
             error: None,
+            trace: None,
         }
     }
 
@@ -186,7 +188,9 @@ mod tests {
         let (ours, others) = (news(), news());
         let (news, other) = (&ours.0, &others.0);
         assert_eq!(news.number(&other.name(7)), None);
-        for wrong in ["", "7", "x-1", "-", &news.name(7).replace('7', "x")] {
+        ours.1.send(moved(1)).unwrap();
+        assert_eq!(news.number(&news.name(1)), Some(1));
+        for wrong in ["", "1", "x-1", "-", &news.name(2)] {
             assert_eq!(news.number(wrong), None, "{wrong}");
         }
     }

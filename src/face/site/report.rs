@@ -10,8 +10,6 @@ use crate::face::report::{Collector, Report, Summary};
 
 /// Jobs read by one look, with all they found.
 const A_LOOK: usize = 100;
-/// Jobs counted at a time.
-const A_COUNT: usize = 1_000;
 /// The most items of a report, which is made in memory: some 50 MB.
 const MOST_ITEMS: u64 = 50_000;
 
@@ -19,17 +17,6 @@ impl Site {
     /// What the jobs of a group found so far. What has no answer yet is listed as not done.
     pub(in crate::face) async fn report(&self, id: i64) -> Result<Report, RpcError> {
         let group = self.group(id).await?;
-        if self
-            .queue()?
-            .look(move |view| is_large(view, GroupId(id)))
-            .await?
-        {
-            let reason = format!(
-                "{id} has more than {MOST_ITEMS} items, too many for one report: list its jobs page \
-                 by page, and look at each"
-            );
-            return Err(RpcError::params("group", reason));
-        }
         let jobs = self.jobs_of(GroupId(id)).await?;
         let config = self.engine.config();
         let collected = tokio::task::spawn_blocking(move || collect(jobs, &group, &config));
@@ -41,14 +28,16 @@ impl Site {
 
     /// All jobs of a group with what they found, in the order they were queued.
     async fn jobs_of(&self, group: GroupId) -> Result<Vec<JobDetail>, RpcError> {
-        let (mut jobs, mut before) = (Vec::new(), None);
+        let (mut jobs, mut before, mut room) = (Vec::new(), None, MOST_ITEMS);
         loop {
-            let page = self.queue()?.look(move |view| page(view, group, before));
-            let page = page.await?;
-            let is_last = page.len() < A_LOOK;
-            before = page.last().map(|job| JobId(job.summary.id));
-            jobs.extend(page);
-            if is_last {
+            let read = self
+                .queue()?
+                .look(move |view| read(view, group, before, room));
+            let read = read.await?.ok_or_else(|| too_large(group))?;
+            jobs.extend(read.jobs);
+            room -= read.items;
+            before = read.next;
+            if before.is_none() {
                 jobs.reverse();
                 return Ok(jobs);
             }
@@ -56,22 +45,12 @@ impl Site {
     }
 }
 
-/// Whether a group has more items than a report may.
-fn is_large(view: &QueueView, group: GroupId) -> Result<bool, EngineError> {
-    let (mut items, mut before) = (0_u64, None);
-    loop {
-        let jobs = view.jobs(&JobFilter {
-            group: Some(group),
-            before,
-            limit: A_COUNT,
-            ..JobFilter::default()
-        })?;
-        items += jobs.iter().map(|job| job.items.max(1)).sum::<u64>();
-        if items > MOST_ITEMS || jobs.len() < A_COUNT {
-            return Ok(items > MOST_ITEMS);
-        }
-        before = jobs.last().map(|job| job.id);
-    }
+fn too_large(GroupId(id): GroupId) -> RpcError {
+    let reason = format!(
+        "{id} has more than {MOST_ITEMS} items, too many for one report: list its jobs page by page, \
+         and look at each"
+    );
+    RpcError::params("group", reason)
 }
 
 fn collect(jobs: Vec<JobDetail>, group: &GroupState, config: &Config) -> Report {
@@ -86,25 +65,44 @@ fn collect(jobs: Vec<JobDetail>, group: &GroupState, config: &Config) -> Report 
         jobs: count,
         oembed_calls,
         elapsed_ms: took(group),
-        ended_by: group.ended_at.is_none().then(|| "it goes on".to_owned()),
         ..Summary::of(gathered, database)
     })
 }
 
-fn page(
+/// Some jobs of a group.
+struct Read {
+    jobs: Vec<JobDetail>,
+    items: u64,
+    /// The others are before this one.
+    next: Option<JobId>,
+}
+
+/// Reads jobs, unless they have more items than there is room for.
+fn read(
     view: &QueueView,
     group: GroupId,
     before: Option<JobId>,
-) -> Result<Vec<JobDetail>, EngineError> {
+    room: u64,
+) -> Result<Option<Read>, EngineError> {
     let listed = view.jobs(&JobFilter {
         group: Some(group),
         before,
         limit: A_LOOK,
         ..JobFilter::default()
     })?;
-    let read = listed.into_iter().map(|job| view.job(job.id));
-    let found = read.collect::<Result<Vec<_>, _>>()?;
-    Ok(found.into_iter().flatten().map(Into::into).collect())
+    let items: u64 = listed.iter().map(|job| job.items.max(1)).sum();
+    if items > room {
+        return Ok(None);
+    }
+    let next = listed.last().filter(|_| listed.len() == A_LOOK);
+    let next = next.map(|job| job.id);
+    let found = listed.into_iter().map(|job| view.job(job.id));
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(Read {
+        jobs: found.into_iter().flatten().map(Into::into).collect(),
+        items,
+        next,
+    }))
 }
 
 /// From its being handed in to its end, or until now.

@@ -69,6 +69,7 @@ mod tests {
             queue,
             state,
             error: None,
+            trace: None,
         }
     }
 

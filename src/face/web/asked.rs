@@ -124,7 +124,7 @@ async fn bytes_within(payload: Payload, within: Duration) -> Result<Vec<u8>, Pro
         Ok(Err(_)) => {
             let detail = format!("the body has {LONGEST_LINE} bytes at most");
             let status = StatusCode::PAYLOAD_TOO_LARGE;
-            Err(Problem::new(status, "line_too_long", detail))
+            Err(Problem::new(status, "body_too_large", detail))
         }
         Err(_) => {
             let detail = format!("the body was not here within {} s", within.as_secs());

@@ -15,6 +15,7 @@ use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use super::Shared;
 use super::answered::{protect, without_body};
+use super::entrance::Terms;
 use super::options::{Access, Options};
 use super::problem::Problem;
 use super::session::Session;
@@ -25,6 +26,7 @@ pub(super) const CSRF: &str = "x-csrf-token";
 /// What only browsers send: where the page that asks comes from.
 pub(super) const FETCH_SITE: &str = "sec-fetch-site";
 const FETCH_MODE: &str = "sec-fetch-mode";
+const FETCH_DEST: &str = "sec-fetch-dest";
 const REAL_IP: &str = "x-real-ip";
 
 /// What is known of who asks. Handlers find it in the request's extensions.
@@ -130,14 +132,15 @@ impl From<Problem> for Refusal {
 fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> {
     let door = door(request.match_info().unprocessed());
     let host = host_of(request.head());
+    let terms = shared.entrance.terms();
     // Probes go by whatever address they find, and are told nothing that is worth a name.
-    if door != Door::Probe && !shared.options.is_ours(host) {
+    if door != Door::Probe && !terms.options.is_ours(host) {
         return Err(Problem::forbidden(format!(
             "the host {host:?} is no name of ours: add it to http.hosts"
         ))
         .into());
     }
-    let (access, session) = match known(shared, request) {
+    let (access, session) = match known(shared, &terms, request) {
         // Who asks whether we live need not be anybody, nor who logs in.
         Err(_) if matches!(door, Door::Open | Door::Probe) => (None, None),
         known => known?,
@@ -159,7 +162,7 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> 
     }
     // A form's proof is in its body.
     if is_write(request.method()) {
-        may_write(request, &visitor, door == Door::Form, shared.open.is_some())?;
+        may_write(request, &visitor, door == Door::Form, terms.open.is_some())?;
     }
     Ok(visitor)
 }
@@ -167,9 +170,9 @@ fn admit(shared: &Shared, request: &ServiceRequest) -> Result<Visitor, Refusal> 
 type Known = (Option<Access>, Option<Session>);
 
 /// By its token, its session, or because it is on this machine.
-fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
+fn known(shared: &Shared, terms: &Terms, request: &ServiceRequest) -> Result<Known, Problem> {
     if let Some(token) = bearer(request.headers()) {
-        return match shared.options.access_of(token) {
+        return match terms.options.access_of(token) {
             Some(access) => Ok((Some(access), None)),
             None => {
                 shared.strangers.came(request.peer_addr());
@@ -177,12 +180,12 @@ fn known(shared: &Shared, request: &ServiceRequest) -> Result<Known, Problem> {
             }
         };
     }
-    if let Some(open) = &shared.open {
+    if let Some(open) = &terms.open {
         from_this_machine(request)?;
         return Ok((Some(open.access), Some(open.clone())));
     }
     let cookie = request.cookie(&shared.cookie);
-    let session = cookie.and_then(|cookie| shared.sessions.of(cookie.value()));
+    let session = cookie.and_then(|cookie| shared.entrance.session(cookie.value()));
     Ok((session.as_ref().map(|session| session.access), session))
 }
 
@@ -209,10 +212,12 @@ fn from_this_machine(request: &ServiceRequest) -> Result<(), Problem> {
         let detail = "without a token only this machine is let in: configure one";
         return Err(Problem::forbidden(detail));
     }
-    // A stranger's page can send what it likes here, though not read the answer. It may lead here.
+    // A stranger's page can send what it likes, though read no answer. It may lead here, in no frame.
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_strangers = says(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
-    if is_strangers && says(FETCH_MODE) != Some("navigate") {
+    let leads_here = says(FETCH_MODE) == Some("navigate")
+        && says(FETCH_DEST).is_none_or(|shown_as| shown_as == "document");
+    if is_strangers && !leads_here {
         return Err(Problem::forbidden("another site's page asks for this"));
     }
     Ok(())

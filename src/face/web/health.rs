@@ -1,12 +1,22 @@
 //! Whether we live, and whether we are of use: for whoever restarts us, and whoever sends us work.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::Shared;
 use super::problem::Problem;
+use super::remembered::Remembered;
 use crate::engine::Status;
+use crate::face::site::Site;
+
+/// So long an answer is told again. Anybody may ask, and all actors are asked for it.
+const LASTS: Duration = Duration::from_secs(1);
+
+/// What keeps work from being done, as it was found a moment ago; none if nothing does.
+pub(super) type Unready = Remembered<Option<String>>;
 
 /// The process answers.
 pub(super) async fn healthz() -> HttpResponse {
@@ -16,15 +26,20 @@ pub(super) async fn healthz() -> HttpResponse {
 /// All actors live, or are replaced at once, and work is taken.
 pub(super) async fn readyz(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let unready = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unready", detail);
-    if shared.site.is_draining() {
+    if shared.site.is_draining() || *shared.closing.borrow() {
         return Err(unready("it is about to stop"));
     }
-    match shared.site.engine_status().await {
-        Ok(status) => match wrong(&status) {
-            None => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
-            Some(wrong) => Err(unready(&wrong)),
-        },
-        Err(error) => Err(unready(&error.message)),
+    let found = shared.unready.within(LASTS, || found(&shared.site));
+    match found.await {
+        None => Ok(HttpResponse::Ok().json(json!({"status": "ready"}))),
+        Some(wrong) => Err(unready(&wrong)),
+    }
+}
+
+async fn found(site: &Site) -> Option<String> {
+    match site.engine_status().await {
+        Ok(status) => wrong(&status),
+        Err(error) => Some(error.message),
     }
 }
 

@@ -7,6 +7,7 @@
 mod answered;
 mod api;
 mod asked;
+mod entrance;
 mod guard;
 mod health;
 mod metrics;
@@ -15,6 +16,7 @@ mod openapi;
 mod options;
 mod pages;
 mod problem;
+mod remembered;
 mod route;
 mod seen;
 mod server;
@@ -32,11 +34,11 @@ use actix_web::web;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use self::entrance::Entrance;
 pub use self::options::{Access, Options, OptionsError, hash_of};
 use self::route::{get, resource};
 pub use self::server::{ServeError, Served, Taken, serve, take};
 pub use self::session::secret as new_token;
-use self::session::{Session, Sessions};
 use self::strangers::Strangers;
 use crate::engine::EngineHandle;
 use crate::face::site::{Facts, Site};
@@ -44,20 +46,17 @@ use crate::face::site::{Facts, Site};
 /// What all requests share, whichever of the server's threads they are on.
 struct Shared {
     site: Arc<Site>,
-    options: Options,
-    sessions: Sessions,
+    entrance: Entrance,
     strangers: Strangers,
     /// The name of a session's cookie.
     cookie: String,
-    /// Without tokens: the session of all who are let in. It has no cookie and no end; what it knows
-    /// shows that a page is ours.
-    open: Option<Session>,
     /// Places for streams of events.
     streams: Arc<Semaphore>,
     /// Whether what goes on by itself is to end.
     closing: watch::Sender<bool>,
     metrics: Arc<Registry>,
     counted: api::AllCounted,
+    unready: health::Unready,
 }
 
 /// The web face of an engine. Clones are the same one: make it once, and give each worker of the
@@ -89,30 +88,34 @@ impl Web {
 
     /// The web face of a daemon.
     pub(in crate::face) fn over(site: Arc<Site>, options: Options) -> Result<Self, OptionsError> {
-        options.check()?;
-        let open = if options.is_open_on_loopback() {
-            Some(Session::begin(Access::Write).ok_or(OptionsError::NoRandom)?)
-        } else {
-            None
-        };
+        let entrance = Entrance::new(options)?;
         let metrics = Arc::new(metrics::registry(&site.engine));
         Ok(Self(Arc::new(Shared {
             cookie: cookie_of(&site.engine.config().database.path),
-            open,
+            entrance,
             site,
             metrics,
-            options,
-            sessions: Sessions::default(),
             strangers: Strangers::default(),
             streams: api::event_places(),
             counted: api::AllCounted::default(),
+            unready: health::Unready::default(),
             closing: watch::Sender::new(false),
         })))
     }
 
-    /// Ends the streams of events and the requests that wait for an end, now and from now on. A host
-    /// calls it when it begins to stop: the stop of a server lets open requests end, and a page in
-    /// somebody's browser keeps a stream open for as long as it is looked at.
+    /// Lets in by these options from now on. Whoever is in by a token that is not among them is out:
+    /// its sessions at once, its streams of events within 15 s.
+    ///
+    /// # Errors
+    /// When the options would let everybody in; then nothing has changed.
+    pub fn set_options(&self, options: Options) -> Result<(), OptionsError> {
+        self.0.entrance.set(options)
+    }
+
+    /// Ends the streams of events and the requests that wait for an end, now and from now on, and
+    /// `/readyz` says no. A host calls it when it begins to stop: the stop of a server lets open
+    /// requests end, and a page in somebody's browser keeps a stream open for as long as it is looked
+    /// at.
     pub fn close(&self) {
         self.0.closing.send_replace(true);
     }

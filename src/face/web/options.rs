@@ -17,10 +17,11 @@ pub enum Access {
 /// Bytes of a SHA-256.
 const HASH: usize = 32;
 
-#[derive(Debug, Clone)]
-struct Token {
+/// A token of which no more is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
     hash: [u8; HASH],
-    access: Access,
+    pub(super) access: Access,
 }
 
 /// How a [`Web`](super::Web) is served.
@@ -108,16 +109,27 @@ impl Options {
         self.tokens.is_empty() && self.open_on_loopback
     }
 
-    /// What this token lets one do. How long it takes says nothing of the tokens there are.
+    /// What this token lets one do.
     pub(super) fn access_of(&self, token: &str) -> Option<Access> {
+        self.find(token).map(|token| token.access)
+    }
+
+    /// This token, if it is one of ours. How long it takes says nothing of the tokens there are.
+    pub(super) fn find(&self, token: &str) -> Option<Token> {
         let hash = digest(&SHA256, token.as_bytes());
-        let mut access = None;
+        let mut found: Option<Token> = None;
         for known in &self.tokens {
-            if bool::from(known.hash.ct_eq(hash.as_ref())) {
-                access = access.max(Some(known.access));
+            let may_more = found.is_none_or(|found| found.access < known.access);
+            if bool::from(known.hash.ct_eq(hash.as_ref())) && may_more {
+                found = Some(*known);
             }
         }
-        access
+        found
+    }
+
+    /// Whether this is one of them, with the same access.
+    pub(super) fn has(&self, token: &Token) -> bool {
+        self.tokens.contains(token)
     }
 
     /// Whether `Host` is a name of ours.

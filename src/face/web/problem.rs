@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,8 @@ pub(super) struct Problem {
     name: &'static str,
     detail: String,
     data: Map<String, Value>,
+    /// What the resource takes instead.
+    allow: Option<HeaderValue>,
 }
 
 impl Problem {
@@ -30,6 +32,16 @@ impl Problem {
             name,
             detail: detail.into(),
             data: Map::new(),
+            allow: None,
+        }
+    }
+
+    /// The resource takes other methods.
+    pub(super) fn method(asked: &Method, taken: &str) -> Self {
+        let detail = format!("{asked} is not what this resource takes");
+        Self {
+            allow: HeaderValue::from_str(taken).ok(),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
         }
     }
 
@@ -94,10 +106,8 @@ impl From<RpcError> for Problem {
         let mut data = error.data;
         data.remove("error");
         Self {
-            status,
-            name: error.code.name(),
-            detail: error.message,
             data,
+            ..Self::new(status, error.code.name(), error.message)
         }
     }
 }
@@ -129,6 +139,9 @@ impl ResponseError for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.may_pass() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(taken) = &self.allow {
+            headers.insert(ALLOW, taken.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer realm=\"vvv-actors\"");

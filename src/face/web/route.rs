@@ -1,11 +1,8 @@
 //! Resources: what each of their methods does, and word of which there are.
 
-use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
 use actix_web::web;
-use actix_web::{
-    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError, Route,
-};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route};
 
 use super::problem::Problem;
 
@@ -45,16 +42,7 @@ pub(super) fn resource(path: &str, does: impl IntoIterator<Item = Does>) -> Reso
     }
     let taken = taken.join(", ");
     resource.default_service(web::to(move |request: HttpRequest| {
-        std::future::ready(wrong_method(&request, &taken))
+        let refused = Problem::method(request.method(), &taken);
+        std::future::ready(Err::<HttpResponse, _>(refused))
     }))
-}
-
-fn wrong_method(request: &HttpRequest, taken: &str) -> HttpResponse {
-    let detail = format!("{} is not what this resource takes", request.method());
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail);
-    let mut response = problem.error_response();
-    if let Ok(taken) = HeaderValue::from_str(taken) {
-        response.headers_mut().insert(ALLOW, taken);
-    }
-    response
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
-use super::options::{Access, hex};
+use super::options::{Access, Token, hex};
 
 /// How long one is logged in.
 const LASTS: Duration = Duration::from_secs(12 * 3600);
@@ -40,35 +40,40 @@ impl Session {
     }
 }
 
-/// All sessions.
+/// All sessions, each with the token it was begun with.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
+pub(super) struct Sessions(Mutex<HashMap<String, (Session, Token)>>);
 
 impl Sessions {
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, (Session, Token)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins one; the value of its cookie, or none if the system has no random bytes.
-    pub(super) fn begin(&self, access: Access) -> Option<(String, Session)> {
-        let (cookie, session) = (secret()?, Session::begin(access)?);
+    pub(super) fn begin(&self, token: Token) -> Option<(String, Session)> {
+        let (cookie, session) = (secret()?, Session::begin(token.access)?);
         let now = Instant::now();
         let mut kept = self.kept();
-        kept.retain(|_, session| session.ends > now);
+        kept.retain(|_, (session, _)| session.ends > now);
         if kept.len() >= MOST {
-            let oldest = kept.iter().min_by_key(|(_, session)| session.ends);
+            let oldest = kept.iter().min_by_key(|(_, (session, _))| session.ends);
             let oldest = oldest.map(|(cookie, _)| cookie.clone());
             oldest.and_then(|cookie| kept.remove(&cookie));
         }
-        kept.insert(cookie.clone(), session.clone());
+        kept.insert(cookie.clone(), (session.clone(), token));
         Some((cookie, session))
     }
 
     /// The session of a cookie, unless it is over.
     pub(super) fn of(&self, cookie: &str) -> Option<Session> {
         let kept = self.kept();
-        let session = kept.get(cookie)?;
+        let (session, _) = kept.get(cookie)?;
         (session.ends > Instant::now()).then(|| session.clone())
+    }
+
+    /// Ends all but those whose token may stay.
+    pub(super) fn keep(&self, may_stay: impl Fn(&Token) -> bool) {
+        self.kept().retain(|_, (_, token)| may_stay(token));
     }
 
     /// Ends one.
@@ -87,12 +92,18 @@ pub fn secret() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::{Options, hash_of};
     use super::*;
+
+    fn token() -> Token {
+        let options = Options::default().token(&hash_of("look"), Access::Read);
+        options.unwrap().find("look").unwrap()
+    }
 
     #[test]
     fn a_session_is_known_by_its_cookie_until_it_ends() {
         let sessions = Sessions::default();
-        let (cookie, session) = sessions.begin(Access::Read).unwrap();
+        let (cookie, session) = sessions.begin(token()).unwrap();
         assert_eq!(sessions.of(&cookie).unwrap().access, Access::Read);
         assert!(session.knows(&session.csrf) && !session.knows("") && !session.knows(&cookie));
         assert!(sessions.of("").is_none());
@@ -104,7 +115,7 @@ mod tests {
     fn there_is_an_end_to_sessions() {
         let sessions = Sessions::default();
         for _ in 0..MOST + 5 {
-            sessions.begin(Access::Read).unwrap();
+            sessions.begin(token()).unwrap();
         }
         assert_eq!(sessions.kept().len(), MOST);
     }

@@ -11,8 +11,8 @@ use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
-    CancelJobs, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered, RetryEnded,
-    ShortenWaits,
+    CancelJobs, CancelledJob, LeftAlone, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover,
+    Recovered, RetryEnded, ShortenWaits,
 };
 use super::*;
 use crate::domain::job::{Kind, LivenessJob, ScoreJob};
@@ -218,7 +218,13 @@ fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
         ids: vec![JobId(1), JobId(99)],
         now: Moment(20),
     };
-    assert_eq!(run(&mut writer, again).unwrap(), [JobId(1)]);
+    let again = run(&mut writer, again).unwrap();
+    assert_eq!(again.done, [JobId(1)]);
+    let nobody = LeftAlone {
+        id: JobId(99),
+        state: None,
+    };
+    assert_eq!(again.left, [nobody]);
     take_in(&mut writer, 30);
     assert_eq!(claim(&mut writer, 9, 40, true).jobs.len(), 1);
 }
@@ -563,6 +569,14 @@ fn a_suspect_that_is_released_stays_one() {
     assert!(claim(&mut writer, 1, 4, true).suspects);
 }
 
+fn cancelled(id: i64) -> CancelledJob {
+    CancelledJob {
+        id: JobId(id),
+        queue: Some(Queue::Cleanup),
+        trace: None,
+    }
+}
+
 #[test]
 fn a_cancelled_job_can_write_nothing_more() {
     for journal in JOURNALS {
@@ -574,12 +588,11 @@ fn a_cancelled_job_can_write_nothing_more() {
             ids: vec![JobId(1), JobId(2), JobId(77)],
             now: Moment(2),
         };
-        let queue = Some(Queue::Cleanup);
         assert_eq!(
-            run(&mut writer, cancel.clone()).unwrap(),
-            [(JobId(1), queue), (JobId(2), queue)]
+            run(&mut writer, cancel.clone()).unwrap().done,
+            [1, 2].map(cancelled)
         );
-        assert_eq!(run(&mut writer, cancel).unwrap(), []);
+        assert_eq!(run(&mut writer, cancel).unwrap().done, []);
         let late = FinishJob {
             claim: held,
             result: None,
@@ -626,7 +639,7 @@ fn a_paused_queue_gives_nothing_and_a_purged_one_is_empty() {
         queue: Queue::Cleanup,
         now: Moment(4),
     };
-    assert_eq!(run(&mut writer, purge).unwrap(), [JobId(2)]);
+    assert_eq!(run(&mut writer, purge).unwrap(), [cancelled(2)]);
     assert_eq!(states(&fixture), [JobState::Running, JobState::Cancelled]);
 }
 

@@ -341,7 +341,7 @@ fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
 }
 
 /// Writes, then makes the rollback journal impossible to delete, which is what commits.
-struct SpoilJournal(std::path::PathBuf);
+struct SpoilJournal(PathBuf);
 
 impl Operation for SpoilJournal {
     type Output = ();

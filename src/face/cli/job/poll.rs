@@ -7,21 +7,24 @@ use std::time::Duration;
 use crate::engine::{JobId, QueueView};
 use crate::face::exit::Failure;
 use crate::face::one_shot::failure;
-use crate::face::protocol::Job;
+use crate::face::protocol::JobDetail;
+use crate::face::retries::Retries;
 
 /// Looks at jobs in the file again and again.
 pub(super) struct Poll {
     view: QueueView,
     open: BTreeSet<i64>,
     gone: usize,
+    retries: Retries,
 }
 
 impl Poll {
-    pub(super) const fn new(view: QueueView) -> Self {
+    pub(super) fn new(view: QueueView) -> Self {
         Self {
             view,
             open: BTreeSet::new(),
             gone: 0,
+            retries: Retries::default(),
         }
     }
 
@@ -41,14 +44,27 @@ impl Poll {
         self.gone
     }
 
+    pub(super) const fn retries(&mut self) -> &mut Retries {
+        &mut self.retries
+    }
+
     /// Jobs that have ended since; waits a moment if there is none.
-    pub(super) fn ended(&mut self, patience: Duration) -> Result<Vec<Job>, Failure> {
+    pub(super) fn ended(&mut self, patience: Duration) -> Result<Vec<JobDetail>, Failure> {
         let mut ended = Vec::new();
         for id in self.open.clone() {
             match self.view.job(JobId(id)) {
-                Ok(Some(job)) if !job.summary.state.is_ended() => continue,
-                Ok(Some(job)) => ended.push(job.summary.into()),
-                Ok(None) => self.gone += 1,
+                Ok(Some(job)) => {
+                    let job = JobDetail::from(job);
+                    self.retries.note(&job.summary);
+                    if !job.summary.state.0.is_ended() {
+                        continue;
+                    }
+                    ended.push(job);
+                }
+                Ok(None) => {
+                    self.retries.forget(id);
+                    self.gone += 1;
+                }
                 // Somebody writes: later.
                 Err(error) if error.is_locked() => break,
                 Err(error) => return Err(failure(error)),

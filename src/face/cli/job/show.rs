@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::super::daemon_link::{Source, since};
-use crate::engine::JobId;
+use crate::engine::{Findings, JobId};
 use crate::face::exit::{Code, Failure};
 use crate::face::one_shot::failure;
 use crate::face::protocol::{Get, Job, JobDetail, JobLine, Listed, Time};
+use crate::face::report::found::{by_reason, tally, unknown, unscored};
 use crate::face::tables::{cell, number, table};
 use crate::face::text::plain;
 
@@ -73,6 +74,12 @@ fn last_move(job: &Job) -> Option<Time> {
     job.ended_at.or(job.started_at).or(job.queued_at)
 }
 
+/// What a job found; none if that cannot be read, or is nothing.
+pub(super) fn findings(job: &JobDetail) -> Option<Findings> {
+    let found: Findings = serde_json::from_value(job.result.clone()?).ok()?;
+    Some(found).filter(|found| !found.is_empty())
+}
+
 /// Everything of a job, a line each.
 pub(super) fn card(job: &JobDetail) -> String {
     let mut text = String::new();
@@ -91,6 +98,14 @@ pub(super) fn card(job: &JobDetail) -> String {
     }
     add("priority", &summary.priority);
     add("items", &summary.items);
+    if let Some(found) = findings(job) {
+        add("answers", &tally(&found));
+        for (name, items) in [("unknown", unknown(&found)), ("no score", unscored(&found))] {
+            for line in by_reason(items) {
+                add(name, &line);
+            }
+        }
+    }
     add("attempts", &summary.attempts);
     if summary.crashes > 0 {
         add("crashes", &summary.crashes);

@@ -1,8 +1,8 @@
 //! `job wait`: until jobs have ended.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::daemon_link::{Source, look};
@@ -16,7 +16,10 @@ use crate::face::client::socket_of;
 use crate::face::exit::{Code, Failure};
 use crate::face::follow::Follower;
 use crate::face::one_shot::failure;
-use crate::face::protocol::{Job, List};
+use crate::face::progress::Progress;
+use crate::face::protocol::{Job, JobDetail, List};
+use crate::face::report::found;
+use crate::face::retries::Retries;
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -28,13 +31,17 @@ enum Teller {
 }
 
 impl Teller {
-    fn ended(&mut self) -> Result<Vec<Job>, Failure> {
+    fn ended(&mut self) -> Result<Vec<JobDetail>, Failure> {
         match self {
-            Self::Daemon(follower) => {
-                let ended = follower.ended(TICK)?;
-                Ok(ended.into_iter().map(|job| job.summary).collect())
-            }
+            Self::Daemon(follower) => Ok(follower.ended(TICK)?),
             Self::File(poll) => poll.ended(TICK),
+        }
+    }
+
+    const fn retries(&mut self) -> &mut Retries {
+        match self {
+            Self::Daemon(follower) => follower.retries(),
+            Self::File(poll) => poll.retries(),
         }
     }
 
@@ -70,28 +77,40 @@ pub(super) fn run(
     let mut teller = look(config, global, console, |source| {
         teller(arguments, config, source)
     })?;
-    let bar = bar(teller.open(), global, console);
+    let of = teller.open();
+    let mut progress = Progress::new(global.quiet, console.stderr_is_terminal);
     let mut jobs: Vec<Job> = Vec::new();
+    let mut unknown = BTreeMap::new();
     let is_late = || {
         arguments
             .timeout
             .is_some_and(|timeout| began.elapsed() >= timeout)
     };
     while teller.open() > 0 && !is_late() {
-        let ended = teller.ended()?;
-        bar.inc(u64::try_from(ended.len()).unwrap_or_default());
-        jobs.extend(ended);
+        for job in teller.ended()? {
+            let items = show::findings(&job).map_or(0, |found| found::unknown(&found).len());
+            if items > 0 {
+                unknown.insert(job.summary.id, items);
+            }
+            jobs.push(job.summary);
+        }
+        progress.count_jobs(of - teller.open(), of);
+        progress.tell_retries(teller.retries());
     }
-    bar.finish_and_clear();
+    progress.finish();
     jobs.sort_unstable_by_key(|job| job.id);
     let (unended, gone) = (teller.unended(), teller.gone());
     let open = unended.len();
     let text = match global.format(console.stdout_is_terminal) {
-        Format::Json => {
-            json_line(&json!({"ended": open == 0, "gone": gone, "unended": unended, "jobs": jobs}))
-        }
+        Format::Json => json_line(
+            &json!({"ended": open == 0, "gone": gone, "unended": unended,
+            "unknown": unknown, "jobs": jobs}),
+        ),
         Format::Human if jobs.is_empty() => missing(&unended, gone),
-        Format::Human => format!("{}{}", show::of(&jobs), missing(&unended, gone)),
+        Format::Human => {
+            let (unknown, missing) = (unanswered(&unknown), missing(&unended, gone));
+            format!("{}{unknown}{missing}", show::of(&jobs))
+        }
     };
     print(&text, console)?;
     let all_well = jobs.iter().all(|job| job.state.0 == JobState::Succeeded);
@@ -134,8 +153,24 @@ fn ids(arguments: &WaitArgs, source: &mut Source) -> Result<Vec<i64>, Failure> {
     Ok(ids)
 }
 
-/// Unended jobs that are named.
+/// Jobs that are named.
 const MOST_NAMED: usize = 20;
+
+/// Where to look for the items without a definitive answer, by job.
+fn unanswered(unknown: &BTreeMap<i64, usize>) -> String {
+    if unknown.is_empty() {
+        return String::new();
+    }
+    let items: usize = unknown.values().sum();
+    let jobs = unknown.keys().take(MOST_NAMED).map(i64::to_string);
+    let jobs = jobs.collect::<Vec<_>>().join(" ");
+    let more = if unknown.len() > MOST_NAMED {
+        " …"
+    } else {
+        ""
+    };
+    format!("unknown items: {items}; vvv-actors job show {jobs}{more} tells which and why\n")
+}
 
 fn missing(unended: &[i64], gone: usize) -> String {
     let mut text = String::new();
@@ -153,15 +188,4 @@ fn missing(unended: &[i64], gone: usize) -> String {
         text += &format!("{gone} are not there\n");
     }
     text
-}
-
-fn bar(jobs: usize, global: &Global, console: &Console<'_>) -> ProgressBar {
-    if global.quiet || !console.stderr_is_terminal {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(u64::try_from(jobs).unwrap_or(u64::MAX));
-    match ProgressStyle::with_template("{prefix:>10} {bar:30} {pos}/{len} {elapsed_precise}") {
-        Ok(style) => bar.with_style(style).with_prefix("jobs"),
-        Err(_) => bar,
-    }
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::super::batch::parse_kind;
 use super::super::daemon_link::{connect, daemon_on, say};
 use super::super::db::{json_line, print};
+use super::super::numbers::parse_priority;
 use super::super::selection::FailOn;
 use super::super::{Console, Format, Global};
 use super::held::{Held, work_of_group};
@@ -35,7 +36,7 @@ pub struct SubmitBatchArgs {
     pub only: Vec<Kind>,
     /// Before or after others: 0 is first, 9 is last
     #[arg(long, value_name = "0-9", default_value_t = Job::DEFAULT_PRIORITY,
-          value_parser = clap::value_parser!(u8).range(0..=9))]
+          value_parser = parse_priority)]
     pub priority: u8,
     /// Queue this job once all have succeeded: {"kind": "score", "payload": {"video_ids": […]}}
     #[arg(long, value_name = "JSON", value_parser = parse_follow_up)]
@@ -155,8 +156,11 @@ fn read_batch(
 }
 
 fn parse_follow_up(text: &str) -> Result<FollowUp, String> {
-    let follow: FollowUp = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Job::from_payload(follow.kind.0, &follow.payload.to_string())
-        .map_err(|error| error.to_string())?;
+    let wrong = |error: &dyn std::fmt::Display| {
+        let like = r#"{"kind": "score", "payload": {"video_ids": ["dQw4w9WgXcQ"]}}"#;
+        format!("no job such as {like}: {error}")
+    };
+    let follow: FollowUp = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+    Job::from_payload(follow.kind.0, &follow.payload.to_string()).map_err(|error| wrong(&error))?;
     Ok(follow)
 }

@@ -120,6 +120,7 @@ fn follow(
             note(job, collector);
         }
         progress.count(collector);
+        progress.tell_retries(follower.retries());
     }
     withdrawn += follower.gone();
     Ok((

@@ -17,19 +17,21 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::Shared;
 use super::super::asked::Query;
-use super::super::guard::visitor;
+use super::super::entrance::By;
+use super::super::guard::bearer;
 use super::super::problem::Problem;
+use super::wire::Lagged;
 use crate::engine::JobMoved;
-use crate::face::protocol::{Lagged, QueueEvent, QueueName, State, States};
+use crate::face::protocol::{QueueEvent, QueueName, State, States};
 use crate::face::site::{Event, News};
 
 /// Streams at once; a browser keeps one open a tab.
 const STREAMS: usize = 64;
 /// Each time so long has passed a comment is sent: what stands between drops what is silent.
 const BEAT: Duration = Duration::from_secs(15);
-const STILL_HERE: &[u8] = b": still here\n\n";
+const STILL_HERE: &str = ": still here";
 /// Sent first: after how many milliseconds a browser comes back.
-const COME_BACK: &[u8] = b"retry: 2000\n\n";
+const COME_BACK: &str = "retry: 2000";
 /// Whence one goes on.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -58,6 +60,8 @@ pub(super) async fn events(
     let mut stream = following(&shared, wanted, place);
     stream.may_stay = stays(shared, &request);
     stream.go_on(&request);
+    let begin = stream.here(COME_BACK);
+    stream.outgoing.push_front(begin);
     let mut response = HttpResponse::Ok()
         .content_type("text/event-stream")
         .streaming(stream.run());
@@ -77,7 +81,7 @@ fn following(shared: &Shared, wanted: Wanted, place: OwnedSemaphorePermit) -> Fo
         told: site.news.last(),
         news: Arc::clone(&site.news),
         wanted,
-        outgoing: VecDeque::from([Bytes::from_static(COME_BACK)]),
+        outgoing: VecDeque::new(),
         jobs,
         queues,
         closing: shared.closing.subscribe(),
@@ -88,15 +92,17 @@ fn following(shared: &Shared, wanted: Wanted, place: OwnedSemaphorePermit) -> Fo
     }
 }
 
-/// Who is let in by a session is so no longer than that.
+/// Who is let in by a token or a session is so no longer than that.
 fn stays(shared: Data<Shared>, request: &HttpRequest) -> Box<dyn Fn() -> bool> {
-    let session = visitor(request).and_then(|visitor| visitor.session);
-    let session = session.filter(|_| shared.open.is_none());
-    let cookie = session.and_then(|_| request.cookie(&shared.cookie));
-    match cookie {
-        None => Box::new(|| true),
-        Some(cookie) => Box::new(move || shared.sessions.of(cookie.value()).is_some()),
-    }
+    let by = match bearer(request.headers()) {
+        Some(token) => By::Token(token.to_owned()),
+        None if shared.entrance.terms().open.is_some() => By::ThisMachine,
+        None => {
+            let cookie = request.cookie(&shared.cookie);
+            By::Session(cookie.map_or_else(String::new, |cookie| cookie.value().to_owned()))
+        }
+    };
+    Box::new(move || shared.entrance.is_in(&by))
 }
 
 /// What is told.
@@ -142,12 +148,19 @@ impl Following {
         match named.map(|name| self.news.number(name)) {
             None => {}
             Some(Some(number)) => self.told = number,
-            // Of a process before this one: nobody knows how much was missed.
+            // Of a process before this one, or of nobody. It is told where it stands now, so that it
+            // hears this once.
             Some(None) => {
-                let lagged = message("lagged", &Lagged { missed: 0 }, None);
+                let here = self.news.name(self.told);
+                let lagged = message("lagged", &Lagged { missed: None }, Some(&here));
                 self.outgoing.extend(lagged);
             }
         }
+    }
+
+    /// Where it stands, without an event: who listens for what is rare can go on from here too.
+    fn here(&self, first: &str) -> Bytes {
+        Bytes::from(format!("{first}\nid: {}\n\n", self.news.name(self.told)))
     }
 
     fn run(self) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
@@ -168,7 +181,7 @@ impl Following {
             }
             if self.next_beat <= Instant::now() {
                 self.next_beat = Instant::now() + self.beat;
-                return (self.may_stay)().then(|| Bytes::from_static(STILL_HERE));
+                return (self.may_stay)().then(|| self.here(STILL_HERE));
             }
             self.look();
             if !self.outgoing.is_empty() {
@@ -193,10 +206,9 @@ impl Following {
         self.queues = self.queues.resubscribe();
         let since = self.news.since(self.told);
         if since.missed > 0 {
-            let missed = Lagged {
-                missed: since.missed,
-            };
-            self.outgoing.extend(message("lagged", &missed, None));
+            let missed = Some(since.missed);
+            self.outgoing
+                .extend(message("lagged", &Lagged { missed }, None));
         }
         for told in since.told {
             if !self.wanted.holds(&told.event) {
@@ -276,6 +288,7 @@ mod tests {
             queue: Queue::Scoring,
             state: JobState::Running,
             error: None,
+            trace: None,
         }
     }
 
@@ -306,8 +319,12 @@ mod tests {
         let mut scene = scene(Queue::Cleanup, SOON);
         for _ in 0..2 {
             let heard = heard_beside_a_busy_queue(&mut scene.following, &scene.jobs).await;
-            assert_eq!(heard, ": still here\n\n");
+            // What it was not told of is not missed either, should it come back.
+            let here = heard.strip_prefix(": still here\nid: ").unwrap().trim_end();
+            let here = scene.following.news.number(here).unwrap();
+            assert_eq!(here, scene.following.told);
         }
+        assert!(scene.following.told > 0);
         // Whose session is over is let go of at a beat.
         scene.following.may_stay = Box::new(|| false);
         let heard = heard_beside_a_busy_queue(&mut scene.following, &scene.jobs).await;

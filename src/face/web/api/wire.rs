@@ -8,6 +8,14 @@ use crate::engine::{
 };
 use crate::face::protocol::Time;
 
+/// Some events were missed; those that follow come after them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in super::super) struct Lagged {
+    /// How many; null: nobody knows, for `Last-Event-ID` names no event since the start.
+    pub(in super::super) missed: Option<u64>,
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

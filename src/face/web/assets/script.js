@@ -172,6 +172,10 @@
   let renewing = false;
   const list = () => document.querySelector("[data-events]");
 
+  // What would turn the text around it is shown by its number, as pages have it.
+  const straight = (text) =>
+    text.replace(/[\u202a-\u202e\u2066-\u2069]/g, (sign) => "\\u{" + sign.charCodeAt(0).toString(16) + "}");
+
   // Text only: an error holds what strangers wrote.
   const line = ({ parts, when }) => {
     const item = document.createElement("li");
@@ -232,7 +236,7 @@
       link.href = base + "/jobs/" + Number(job.id);
       link.textContent = name;
       const parts = [link, span("badge is-" + state, state), span("small", word(job.queue))];
-      if (job.error) parts.push(span("why", String(job.error).slice(0, 160)));
+      if (job.error) parts.push(span("why", straight(String(job.error).slice(0, 160))));
       return parts;
     });
     soon();

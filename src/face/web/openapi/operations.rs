@@ -1,12 +1,15 @@
 //! What the API does, operation by operation.
 
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{Document, videos};
 use crate::face::protocol::{
-    Batch, Cancel, Cancelled, Changed, GroupState, JobDetail, LONGEST_TEXT, List, Listed, Purged,
-    Queues, Retried, Retry, StatusReport, Submit, SubmitBatch, Submitted, Waited,
+    Batch, Cancel, Cancelled, Changed, GroupState, JobDetail, JobEvent, LONGEST_TEXT, List, Listed,
+    Purged, QueueEvent, Queues, Retried, Retry, StatusReport, Submit, SubmitBatch, Submitted,
+    Waited,
 };
+use crate::face::web::api::wire::Lagged;
 
 pub(super) fn names(names: &[&str]) -> Value {
     json!({"type": "string", "enum": names})
@@ -85,7 +88,7 @@ fn changes_of_jobs(document: &mut Document) {
     document
         .operation("post", "/jobs/cancel", "Cancels jobs that have not ended.")
         .body::<Cancel>()
-        .answer::<Cancelled>("200", "Those it cancelled.")
+        .answer::<Cancelled>("200", "Those it cancelled, and why not the others.")
         .end();
     document
         .operation(
@@ -94,7 +97,7 @@ fn changes_of_jobs(document: &mut Document) {
             "Has failed and cancelled jobs done again.",
         )
         .body::<Retry>()
-        .answer::<Retried>("200", "Those that will be.")
+        .answer::<Retried>("200", "Those that will be, and why not the others.")
         .end();
 }
 
@@ -178,7 +181,40 @@ fn queues(document: &mut Document) {
         .end();
 }
 
+/// An event of a stream: its `data` is one line of JSON.
+fn event(document: &mut Document, name: &str, data: fn(&mut SchemaGenerator) -> Schema) -> Value {
+    let data = data(&mut document.gives);
+    json!({
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"const": name},
+            "id": {"type": "string"},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": data,
+            },
+        },
+    })
+}
+
 fn rest(document: &mut Document) {
+    let events = [
+        event(document, "job", SchemaGenerator::subschema_for::<JobEvent>),
+        event(
+            document,
+            "queue",
+            SchemaGenerator::subschema_for::<QueueEvent>,
+        ),
+        event(document, "lagged", SchemaGenerator::subschema_for::<Lagged>),
+    ];
+    // What JSON Schema has for a text that holds something else.
+    let stream = json!({
+        "type": "string",
+        "contentMediaType": "text/event-stream",
+        "contentSchema": {"type": "array", "items": {"oneOf": events}},
+    });
     document
         .operation("get", "/status", "How everything fares.")
         .answer::<StatusReport>("200", "It.")
@@ -200,12 +236,7 @@ fn rest(document: &mut Document) {
             "Only into these states, set apart by commas.",
             json!({"type": "string"}),
         )
-        .answer_as(
-            "200",
-            "The stream.",
-            "text/event-stream",
-            json!({"type": "string"}),
-        )
+        .answer_as("200", "The stream.", "text/event-stream", stream)
         .end();
     document
         .operation("get", "/openapi.json", "This.")

@@ -59,7 +59,9 @@ impl Scale {
     }
 
     fn place(&self, (seconds, value): (i64, f64)) -> String {
-        let x = (seconds - self.first) as f64 / (self.last - self.first) as f64 * WIDTH;
+        // Between two times of the site's there may be more seconds than an `i64` holds.
+        let since = |time: i64| (i128::from(time) - i128::from(self.first)) as f64;
+        let x = since(seconds) / since(self.last) * WIDTH;
         let share = if self.highest > self.floor {
             (value - self.floor) / (self.highest - self.floor)
         } else {
@@ -104,6 +106,12 @@ mod tests {
         let chart = chart("Views", &[(200, 10.0), (0, 0.0), (100, f64::NAN)]).unwrap();
         assert_eq!(chart.line, "M0.0 160.0L1000.0 0.0");
         assert_eq!((chart.highest.as_str(), chart.lowest.as_str()), ("10", "0"));
+    }
+
+    #[test]
+    fn a_line_has_room_for_all_times() {
+        let chart = chart("Views", &[(i64::MIN, 1.0), (i64::MAX, 2.0)]).unwrap();
+        assert_eq!(chart.line, "M0.0 160.0L1000.0 0.0");
     }
 
     #[test]

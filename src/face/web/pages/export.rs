@@ -68,11 +68,14 @@ impl Form {
     }
 }
 
+/// How what spreadsheets take for a formula begins; in Eastern Asia they take the wide signs too.
+const ACTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 /// A cell that no reader takes for more than one, and no spreadsheet for a formula. An id may begin
 /// with a dash; letters and digits alone do no harm.
 fn quoted(cell: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    let acts = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !cell.bytes().all(is_plain);
+    let acts = cell.starts_with(ACTS) && !cell.bytes().all(is_plain);
     let guard = if acts { "'" } else { "" };
     format!("\"{guard}{}\"", cell.replace('"', "\"\""))
 }
@@ -188,5 +191,9 @@ mod tests {
         assert_eq!(quoted("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
         assert_eq!(quoted("@SUM(A1)"), "\"'@SUM(A1)\"");
         assert_eq!(quoted("-2+3"), "\"'-2+3\"");
+        // A spreadsheet in Eastern Asia takes the wide ones for the others.
+        for begins in ["\n=1", "＝1+1", "＋1", "－1", "＠SUM"] {
+            assert_eq!(quoted(begins), format!("\"'{begins}\""));
+        }
     }
 }

@@ -78,7 +78,7 @@ pub(super) struct Moment {
 impl Moment {
     /// Of Unix milliseconds.
     pub(super) fn of(time: Time) -> Self {
-        let whole = time.0.div_euclid(1_000) * 1_000;
+        let whole = time.0.div_euclid(1_000).saturating_mul(1_000);
         Self {
             exact: Time(whole).to_string(),
             ago: ago(Time::now().0.saturating_sub(time.0)),
@@ -163,6 +163,9 @@ mod tests {
         assert_eq!(ago(-90_000), "in 1 min");
         assert_eq!(ago(i64::MIN), format!("in {} d", i64::MAX / 1_000 / 86_400));
         assert_eq!(Moment::of_text("x").ago, "x");
+        for end in [i64::MIN, i64::MAX] {
+            assert!(!Moment::of(Time(end)).exact.is_empty());
+        }
     }
 
     #[test]

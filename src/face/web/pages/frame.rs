@@ -101,7 +101,7 @@ impl Frame {
             base: String::new(),
         });
         let shared = request.app_data::<Data<Shared>>();
-        let is_open = shared.is_some_and(|shared| shared.options.is_open_on_loopback());
+        let is_open = shared.is_some_and(|shared| shared.entrance.terms().open.is_some());
         // All that one may do is done by jobs.
         let has_queue = shared.is_some_and(|shared| shared.site.engine.is_durable());
         let has_session = visitor.session.is_some();

@@ -198,9 +198,12 @@ fn pretty(value: &Value) -> String {
     cut(&text, LONGEST_PAYLOAD)
 }
 
-/// What was found as a table: `{"kind": [{…}, …]}`.
+/// What was found as a table: `{"kind": [{…}, …]}`; none where that is nothing yet.
 fn table(result: &Value) -> Option<Table> {
     let found = result.as_object()?.values().next()?.as_array()?;
+    if found.is_empty() {
+        return None;
+    }
     let has = |column: &&str| found.iter().any(|row| row.get(column).is_some());
     let heads: Vec<&'static str> = COLUMNS.into_iter().filter(has).collect();
     let row = |found: &Value| Row {

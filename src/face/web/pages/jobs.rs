@@ -115,8 +115,10 @@ pub(super) async fn jobs(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request)?;
-    let frame = Frame::live(&request, Tab::Jobs, "Jobs", &mut query);
+    let mut frame = Frame::live(&request, Tab::Jobs, "Jobs", &mut query);
     let filter = Filter::read(&mut query)?;
+    // A text is sought in every job, which is too much for each second that something moves.
+    frame.live = filter.text.is_none();
     let before = query.number("before")?;
     query.end()?;
     let listed = shared.site.list(filter.list(before, JOBS_A_PAGE)?).await?;

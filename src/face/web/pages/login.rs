@@ -35,7 +35,7 @@ pub(super) async fn page(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let is_in = visitor(&request).is_some_and(|visitor| visitor.access.is_some());
-    if is_in || shared.options.is_open_on_loopback() {
+    if is_in || shared.entrance.terms().open.is_some() {
         return Ok(see(&format!("{}/", base(&request))));
     }
     shown(&Login::new(&request, false))
@@ -52,7 +52,8 @@ pub(super) async fn begin(
         return Err(Problem::forbidden(detail));
     }
     let form = Form::read(&request, payload).await?;
-    let Some(access) = shared.options.access_of(form.one("token").trim()) else {
+    let begun = shared.entrance.log_in(form.one("token").trim());
+    let Some(cookie) = begun.map_err(|error| Problem::forbidden(error.to_string()))? else {
         shared.strangers.came(request.peer_addr());
         let again = shown(&Login::new(&request, true))?;
         let body = again.into_body();
@@ -60,10 +61,8 @@ pub(super) async fn begin(
     };
     // Whoever was in here before is out.
     if let Some(cookie) = request.cookie(&shared.cookie) {
-        shared.sessions.end(cookie.value());
+        shared.entrance.log_out(cookie.value());
     }
-    let begun = shared.sessions.begin(access);
-    let (cookie, _) = begun.ok_or_else(|| Problem::forbidden("the system has no random bytes"))?;
     let mut response = see(&format!("{}/", base(&request)));
     add(&mut response, &session_cookie(&shared, &request, cookie));
     Ok(response)
@@ -78,7 +77,7 @@ pub(super) async fn end(
     let form = Form::read(&request, payload).await?;
     form.is_of_ours(&request)?;
     if let Some(cookie) = request.cookie(&shared.cookie) {
-        shared.sessions.end(cookie.value());
+        shared.entrance.log_out(cookie.value());
     }
     let mut over = session_cookie(&shared, &request, String::new());
     over.set_max_age(Duration::ZERO);

@@ -15,6 +15,7 @@ mod links;
 mod login;
 mod overview;
 mod pictures;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod thumbnails;
@@ -24,7 +25,7 @@ mod videos;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
@@ -33,7 +34,9 @@ use askama::Template;
 
 pub(super) use self::export::csv as checks_as_csv;
 use self::frame::{Frame, Tab};
+use self::straight::straight;
 use super::problem::Problem;
+use super::route::{get, post, resource};
 use crate::face::protocol::{ErrorCode, RpcError};
 
 /// Every page, and what pages need. It takes all paths, so it stands last.
@@ -41,24 +44,23 @@ pub(super) fn scope() -> impl HttpServiceFactory {
     web::scope("")
         .wrap(from_fn(told_as_a_page))
         .app_data(Data::new(pictures::Shrinking::default()))
-        .route("", web::get().to(overview::overview))
-        .route("/", web::get().to(overview::overview))
-        .route("/jobs", web::get().to(jobs::jobs))
-        .route("/jobs/{id}", web::get().to(job::job))
-        .route("/videos", web::get().to(videos::videos))
-        .route("/video", web::get().to(video::video))
-        .route("/thumbnails", web::get().to(thumbnails::thumbnails))
-        .route("/links", web::get().to(links::links))
-        .route("/links.csv", web::get().to(export::csv))
-        .route("/links.json", web::get().to(export::json))
-        .route("/pictures/{size}", web::get().to(pictures::picture))
-        .route("/assets/{name}", web::get().to(assets::asset_at))
-        .route("/login", web::get().to(login::page))
-        .route("/login", web::post().to(login::begin))
-        .route("/logout", web::post().to(login::end))
-        .route("/act/queue", web::post().to(act::queue))
-        .route("/act/jobs", web::post().to(act::jobs))
-        .route("/act/ask", web::post().to(act::ask))
+        .service(resource("", [get(overview::overview)]))
+        .service(resource("/", [get(overview::overview)]))
+        .service(resource("/jobs", [get(jobs::jobs)]))
+        .service(resource("/jobs/{id}", [get(job::job)]))
+        .service(resource("/videos", [get(videos::videos)]))
+        .service(resource("/video", [get(video::video)]))
+        .service(resource("/thumbnails", [get(thumbnails::thumbnails)]))
+        .service(resource("/links", [get(links::links)]))
+        .service(resource("/links.csv", [get(export::csv)]))
+        .service(resource("/links.json", [get(export::json)]))
+        .service(resource("/pictures/{size}", [get(pictures::picture)]))
+        .service(resource("/assets/{name}", [get(assets::asset_at)]))
+        .service(resource("/login", [get(login::page), post(login::begin)]))
+        .service(resource("/logout", [post(login::end)]))
+        .service(resource("/act/queue", [post(act::queue)]))
+        .service(resource("/act/jobs", [post(act::jobs)]))
+        .service(resource("/act/ask", [post(act::ask)]))
         .default_service(web::to(nothing_here))
 }
 
@@ -87,7 +89,12 @@ async fn told_as_a_page(
     let Some(problem) = error.and_then(Error::as_error::<Problem>).cloned() else {
         return Ok(response);
     };
-    let page = wrong(response.request(), &problem);
+    let mut page = wrong(response.request(), &problem);
+    for header in [ALLOW, RETRY_AFTER] {
+        if let Some(told) = response.headers().get(&header) {
+            page.headers_mut().insert(header, told.clone());
+        }
+    }
     Ok(response.into_response(page))
 }
 
@@ -101,15 +108,10 @@ fn wrong(request: &HttpRequest, problem: &Problem) -> HttpResponse {
         // A form is not sent again by a link.
         again: problem.may_pass() && request.method() == Method::GET,
     };
-    let mut response = match page.render() {
+    match page.render() {
         Ok(html) => html_of(status, html),
         Err(_) => HttpResponse::build(status).body(problem.detail().to_owned()),
-    };
-    if problem.may_pass() {
-        let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
 }
 
 fn title_of(problem: &Problem) -> &'static str {
@@ -117,6 +119,7 @@ fn title_of(problem: &Problem) -> &'static str {
         400 => "That cannot be shown",
         401 | 403 => "That is not allowed",
         404 => "There is nothing here",
+        405 => "That cannot be done here",
         503 if problem.may_pass() => "Busy",
         503 => "That takes too long",
         _ => "Something went wrong",
@@ -135,7 +138,7 @@ fn page(template: &impl Template) -> Result<HttpResponse, Problem> {
 fn html_of(status: StatusCode, html: String) -> HttpResponse {
     HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
-        .body(html)
+        .body(straight(html))
 }
 
 /// On to another page, which a reload then shows again instead of repeating a write.

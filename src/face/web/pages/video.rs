@@ -150,6 +150,8 @@ fn facts(card: &ScoreCard) -> Facts {
         (Some(region), true) => region.as_str(),
         _ => "GB",
     };
+    // Where nobody has read of which region it is, it may be held against any.
+    let is_known = card.now.is_some() || baseline.region.is_some();
     let stored = card.stored.as_ref();
     let mut facts = Facts {
         label: None,
@@ -157,11 +159,12 @@ fn facts(card: &ScoreCard) -> Facts {
         now: "none".to_owned(),
         velocity: "–".to_owned(),
         engagement: "–".to_owned(),
-        baseline: format!(
-            "{} views an hour and {} % ({whose})",
-            short(baseline.velocity),
-            baseline.engagement
-        ),
+        baseline: if is_known {
+            let (velocity, engagement) = (short(baseline.velocity), baseline.engagement);
+            format!("{velocity} views an hour and {engagement} % ({whose})")
+        } else {
+            "–".to_owned()
+        },
         note: card.note.clone(),
         stored: stored.map(|stored| {
             let score = format!("{:.1} {}", stored.score, stored.label);
