@@ -453,6 +453,28 @@ fn whoever_takes_the_writers_place_does_not_step_back_either() {
 }
 
 #[test]
+fn a_call_whose_permit_has_lapsed_is_not_sent() {
+    let _alone = alone();
+    let mut scene = scene(Journal::Wal);
+    scene.config.liveness.timeout = Duration::from_millis(200);
+    scene.config.queues.cleanup.max_retries = 0;
+    // As a laptop's lid would: the call goes on when its permit, of 2.2 s, has lapsed.
+    let faults = Faults::new(|at| {
+        if at == Step::LivenessWorks {
+            std::thread::sleep(Duration::from_millis(2_500));
+        }
+        None
+    });
+    let engine = scene.builder(false).faults(faults).start().unwrap();
+    let id = oembed::id("alive", 1);
+    let job = Job::Liveness(liveness(std::slice::from_ref(&id)));
+    let found = runtime().block_on(gather(&engine, vec![job]));
+    shut_down(&engine.blocking());
+    assert_eq!(scene.site.total(Endpoint::Oembed), 0, "it was sent late");
+    assert_eq!(found.liveness[&id], "unknown", "{found:?}");
+}
+
+#[test]
 fn claims_of_a_dead_pool_that_go_back_late_take_none_from_its_successor() {
     let _alone = alone();
     let mut scene = scene(Journal::Wal);

@@ -1,4 +1,4 @@
-//! A full disk and too few file descriptors: the batch says exactly what failed, ends in time with
+//! A full disk, too few file descriptors or threads: the batch says exactly what failed, ends in time with
 //! 1 or 3, breaks nothing, and completes once there is room again.
 
 #![allow(
@@ -13,6 +13,7 @@ mod support;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -232,4 +233,118 @@ fn too_few_descriptors_are_named_and_a_run_with_enough_completes() {
             scene.completes(&before, &vault, &file);
         }
     }
+}
+
+/// A user of its own, for the limit counts all threads of a user and none of root's: how a program is
+/// run by it. `None`, said aloud, where that cannot be.
+#[track_caller]
+fn as_another_user(folder: &Path) -> Option<Vec<String>> {
+    let user = (40_000 + std::process::id() % 20_000).to_string();
+    let (of_user, of_group) = (format!("--reuid={user}"), format!("--regid={user}"));
+    let wrapper = vec![of_user, of_group, "--clear-groups".to_owned()];
+    let does = |command: &mut Command| command.output().is_ok_and(|ended| ended.status.success());
+    let can = does(Command::new("chmod").arg("0755").arg(folder))
+        && does(Command::new("chown").args(["-R", &user]).arg(folder))
+        && does(
+            Command::new("setpriv")
+                .args(&wrapper)
+                .args([PROGRAM, "--version"]),
+        )
+        && does(Command::new("prlimit").args(["--nproc=64", "true"]));
+    if !can {
+        support::skip("cannot run the program as another user with few threads");
+    }
+    can.then_some(wrapper)
+}
+
+/// Thumbnails fetched with so few threads; `None`, said aloud, where that cannot be tried.
+fn fetched_with(threads: usize, pictures: usize) -> Option<Output> {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start();
+    // By its name, for a resolver blocks, and so needs a thread.
+    let host = format!("localhost:{}", site.port());
+    let spec = VaultSpec {
+        thumbnails: format!("http://{host}"),
+        files: vec!["hqdefault.jpg".to_owned()],
+        ..VaultSpec::new(pictures)
+    };
+    let vault = spec.create(&folder.path().join("vault.db"));
+    let file = BatchFile::of_vault(&vault).write(&folder.path().join("batch.json"));
+    let user = as_another_user(folder.path())?;
+    let limit = format!("--nproc={threads}");
+    let run = Run::new("setpriv")
+        .args(&user)
+        .args(["prlimit", limit.as_str(), PROGRAM, "batch"])
+        .args(["--only", "thumbnails", "--format", "json"])
+        .args([&file])
+        .folder(folder.path())
+        .env("HOME", folder.path())
+        .env("VVV_FETCH__ALLOW", host)
+        .env("VVV_QUEUES__SCORING__WORKERS", "1")
+        .env("VVV_QUEUES__THUMBNAILS__WORKERS", "1")
+        .env("VVV_QUEUES__CLEANUP__WORKERS", "0")
+        .env("VVV_QUEUES__THUMBNAILS__RETRY_DELAY", "10ms");
+    Some(run.timeout(PATIENCE).output())
+}
+
+#[test]
+fn too_few_threads_call_no_picture_broken_and_lose_no_engine() {
+    let (mut short, mut complete) = (0, 0);
+    for threads in 6..=22 {
+        let Some(ended) = fetched_with(threads, 5) else {
+            return;
+        };
+        let told = format!("{threads} threads: {ended:?}");
+        assert!(matches!(ended.code, Some(0 | 1 | 3)), "{told}");
+        // A run that could not begin says nothing of any.
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+        let pictures = &report["thumbnails"];
+        assert!(ended.code == Some(3) || pictures["broken"] == 0, "{told}");
+        if pictures["valid"] == 5 {
+            complete += 1;
+        } else {
+            short += 1;
+        }
+    }
+    assert!(short > 0 && complete > 0, "{short} short, {complete} not");
+}
+
+#[test]
+fn a_full_disk_spends_no_try_of_a_call_that_waits_for_its_permit() {
+    // A rollback journal needs room for each commit; a WAL may have some of its own.
+    let Some(disk) = Disk::mount(12 * 1024) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let scene = DaemonScene::at(&disk.path("vault.db"), folder, Journal::Delete, 10);
+    let settings = [
+        ("VVV_RATE_LIMITS__OEMBED", "1/3s"),
+        ("VVV_QUEUES__CLEANUP__MAX_RETRIES", "0"),
+    ];
+    let daemon = scene.start(PROGRAM, &settings);
+    let mut client = scene.client();
+    let ids = [oembed::id("alive", 0), oembed::id("alive", 1)];
+    let job = json!({"kind": "liveness", "payload": {"video_ids": ids}});
+    client.call("jobs.submit", &job);
+    let asked = "SELECT count(*) FROM vvv_permits WHERE released_ms IS NOT NULL";
+    scene.wait_for(asked, 1, PATIENCE);
+    disk.fill(0);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let alarms = client.call("daemon.status", json!({}))["alarms"].to_string();
+        if alarms.contains("the disk is full") {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "no permit was asked for: {alarms}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    disk.free();
+    let done = "SELECT count(*) FROM vvv_jobs WHERE state = 'succeeded'";
+    scene.wait_for(done, 1, PATIENCE);
+    assert_eq!(scene.count("SELECT max(attempts) FROM vvv_jobs"), 1);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait().code, Some(0));
 }

@@ -372,6 +372,18 @@ fn events_go_on_where_one_was() {
         (&queue.data["queue"], &queue.data["event"]),
         (&json!("cleanup"), &json!("paused"))
     );
+    // A job that is to be done again is told of, though its queue is paused.
+    scene.post("/queues/scoring/pause", &Value::Null);
+    let id = scene.score(&scene.vault.ids[..1])["ids"][0].clone();
+    scene.post("/jobs/cancel", &json!({"ids": [id]}));
+    let cancelled = events.find(|event| event.data["state"] == "cancelled");
+    assert_eq!(cancelled.unwrap().data["id"], id);
+    scene.post("/jobs/retry", &json!({"ids": [id]}));
+    let again = events.next().unwrap();
+    assert_eq!(
+        (&again.data["id"], &again.data["state"]),
+        (&id, &json!("available"))
+    );
     let foreign = stream().header("Last-Event-ID", "0000000000000000-1");
     let mut events = Events::of(scene.server.send(&foreign));
     assert_eq!(events.next().unwrap().name, "lagged");

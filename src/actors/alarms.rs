@@ -21,6 +21,7 @@ use super::supervisor::{GetStatus, SeatStatus, Status};
 use super::worker::Deps;
 use crate::domain::alarm::{Alarm, AlarmKind, Alarms, Backlog, Change};
 use crate::domain::job::Queue;
+use crate::fetch::aside;
 use crate::store::{QueueSummary, RateWindow, StoreError};
 
 /// How often everything is looked at.
@@ -207,11 +208,11 @@ impl AlarmKeeper {
         }
         let changes = std::mem::take(&mut self.untold);
         let (alerts, database) = (alerts.clone(), self.deps.store.path.display().to_string());
-        let run = actix_rt::task::spawn_blocking(move || run_command(&alerts, &database, &changes));
+        let run = aside(move || run_command(&alerts, &database, &changes));
         context.spawn(run.into_actor(self).map(|ran, actor, context| {
             actor.telling = false;
             actor.told_at = Some(Instant::now());
-            if let Ok(Err(error)) = ran {
+            if let Err(error) = ran.and_then(|ran| ran) {
                 tracing::warn!(%error, "alerts.command failed");
             }
             actor.tell(context);

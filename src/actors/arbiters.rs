@@ -50,20 +50,30 @@ impl Arbiters {
     #[must_use]
     pub fn stop_and_join(&self, within: Duration) -> Vec<String> {
         let arbiters = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut waiting: Vec<String> = arbiters.iter().map(|(name, _)| name.clone()).collect();
         let (sender, ended) = mpsc::channel();
-        for (index, (_, arbiter)) in arbiters.into_iter().enumerate() {
+        let (mut late, mut ending) = (Vec::new(), Vec::new());
+        for (index, (name, arbiter)) in arbiters.into_iter().enumerate() {
             arbiter.stop();
-            let sender = sender.clone();
-            // A thread each, since one that never ends must not hide the others.
-            std::thread::spawn(move || {
-                let _ = arbiter.join();
-                let _ = sender.send(index);
+            late.push(Some(name));
+            ending.push((index, arbiter));
+        }
+        let ending = Arc::new(Mutex::new(ending));
+        for _ in 0..late.len() {
+            let (ending, sender) = (Arc::clone(&ending), sender.clone());
+            // A thread each, since one that never ends must not hide the others. Where the system has
+            // not so many left, those there are do.
+            let joiner = std::thread::Builder::new().spawn(move || {
+                while let Some((index, arbiter)) = next(&ending) {
+                    let _ = arbiter.join();
+                    let _ = sender.send(index);
+                }
             });
+            if joiner.is_err() {
+                break;
+            }
         }
         drop(sender);
         let deadline = Instant::now() + within;
-        let mut late: Vec<Option<String>> = waiting.drain(..).map(Some).collect();
         while let Ok(index) = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()))
         {
             if let Some(name) = late.get_mut(index) {
@@ -72,6 +82,10 @@ impl Arbiters {
         }
         late.into_iter().flatten().collect()
     }
+}
+
+fn next(ending: &Mutex<Vec<(usize, Arbiter)>>) -> Option<(usize, Arbiter)> {
+    ending.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
 /// Puts the current thread behind the site's own work, and those that it starts from now on.

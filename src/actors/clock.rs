@@ -2,7 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::domain::rate_window::BootTime;
+use crate::domain::rate_window::{BootTime, UNKNOWN_BOOT};
+use crate::fetch::boot_ms;
 
 /// Wall clock and time since boot.
 #[derive(Debug, Clone)]
@@ -11,26 +12,22 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's clocks. Where the kernel tells no boot id, one name stands for every boot: all
-    /// processes still share a window, and after a reboot times that lie ahead count as now.
+    /// The machine's clocks. Where the kernel tells no boot id, as in a jail without `/proc`, one name
+    /// stands for every boot, and is taken for each: all processes still share a window.
     #[must_use]
     pub fn system() -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map(|id| id.trim().to_owned())
-            .unwrap_or_else(|_| "unknown".to_owned());
+            .unwrap_or_else(|_| UNKNOWN_BOOT.to_owned());
         Self { boot_id }
     }
 
     /// Milliseconds since boot, suspended time included, with the boot they belong to.
     #[must_use]
     pub fn boot(&self) -> BootTime {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         BootTime {
             boot_id: self.boot_id.clone(),
-            ms: now
-                .tv_sec
-                .saturating_mul(1000)
-                .saturating_add(now.tv_nsec / 1_000_000),
+            ms: boot_ms(),
         }
     }
 

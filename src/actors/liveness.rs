@@ -32,7 +32,7 @@ use crate::store::{Since, StoreError};
 
 /// The address a video is asked for by.
 const WATCH_URL: &str = "https://www.youtube.com/watch?v=";
-/// When the limiter had to be replaced under a waiting call.
+/// When the limiter had to be replaced under a waiting call, or cannot write.
 const LIMITER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks on its arbiter with one long-lived client.
@@ -279,7 +279,7 @@ impl Attempt {
             Err(why) => return Call::Held(why),
         };
         self.deps.faults.strike(Step::LivenessWorks);
-        let (evidence, retry_after) = self.ask(&url).await;
+        let (evidence, retry_after) = self.ask(&url, &permit).await;
         // A 503 or a captcha between two 429s is no sign that the upstream has forgiven us.
         let verdict = judge(&evidence, Policy::Careful).verdict;
         self.deps.limiter.get().do_send(CallEnded {
@@ -296,7 +296,7 @@ impl Attempt {
     }
 
     /// What the endpoint says, and what it asked for.
-    async fn ask(&self, url: &str) -> (Evidence, Option<Duration>) {
+    async fn ask(&self, url: &str, permit: &Permit) -> (Evidence, Option<Duration>) {
         let settings = &self.deps.config.liveness;
         let request = Request {
             url,
@@ -306,6 +306,7 @@ impl Attempt {
             redirects: Redirects::Refuse,
             sniff: None,
             endpoint: true,
+            not_after_ms: Some(permit.expires_ms),
         };
         match self.tools.get(Lane::Oembed, request).await {
             Ok(answer) => {
@@ -345,6 +346,11 @@ impl Attempt {
             };
             let permit = match permit {
                 Ok(Ok(permit)) => permit,
+                // The job is not at fault: it waits, and spends no try.
+                Ok(Err(Refusal::Failed { may_pass: true, .. })) if !self.deps.run.one_shot => {
+                    actix_rt::time::sleep(LIMITER_PAUSE).await;
+                    continue;
+                }
                 Ok(Err(refusal)) => return Err(why_not(refusal)),
                 Err(_) => return Err(Why::Parked(LIMITER_PAUSE)),
             };
@@ -366,6 +372,9 @@ impl Attempt {
         self.deps.note_item(Queue::Cleanup, self.claim.job, id, why);
         match self.deps.limiter.get().send(Park { retry_after }).await {
             Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
+            Ok(Err(error)) if error.may_pass() && !self.deps.run.one_shot => {
+                Call::Held(Why::Parked(LIMITER_PAUSE))
+            }
             Ok(Err(error)) => failed(format!("note a 429: {error}")),
             Err(_) => Call::Held(Why::Parked(LIMITER_PAUSE)),
         }
@@ -448,7 +457,7 @@ fn why_not(refusal: Refusal) -> Why {
         Refusal::Parked(wait) => Why::Parked(wait),
         Refusal::CallsSpent => Why::CallsSpent,
         Refusal::Stopping => Why::Stopped,
-        Refusal::Failed(error) => Why::Transient {
+        Refusal::Failed { error, .. } => Why::Transient {
             error,
             retry_after: None,
         },

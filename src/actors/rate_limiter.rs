@@ -84,7 +84,12 @@ pub enum Refusal {
     /// The engine is stopping.
     Stopping,
     /// The database could not be asked.
-    Failed(String),
+    Failed {
+        /// Why.
+        error: String,
+        /// Whether that may pass by itself.
+        may_pass: bool,
+    },
 }
 
 type Answer = Result<Permit, Refusal>;
@@ -162,7 +167,10 @@ impl RateLimiter {
                 self.refuse_all(&Refusal::Parked(self.until(until_ms)));
             }
             Err(error) => {
-                self.refuse_all(&Refusal::Failed(error.to_string()));
+                self.refuse_all(&Refusal::Failed {
+                    error: error.to_string(),
+                    may_pass: error.may_pass(),
+                });
                 self.pause(ASK_AGAIN, context);
             }
         }

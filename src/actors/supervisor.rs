@@ -35,6 +35,7 @@ use super::tickets::{Origin, TicketEvent, Tickets};
 use super::worker::{Deps, JobMoved, JobNews};
 use crate::domain::job::{Job, Kind, Queue};
 use crate::domain::trace::TraceParent;
+use crate::fetch::aside;
 use crate::store::{self, NewJob, Patience, Reader, StoreError, SubmitJobs};
 
 /// How often the actors are looked after: each look wakes an idle daemon.
@@ -231,6 +232,9 @@ pub enum SubmitError {
     /// The payload could not be written.
     #[error("submit: write the payload: {0}")]
     Payload(#[from] serde_json::Error),
+    /// No thread was to be had to prepare it.
+    #[error("submit: {0}")]
+    Thread(std::io::Error),
 }
 
 impl Handler<Submit> for Supervisor {
@@ -249,7 +253,7 @@ impl Handler<Submit> for Supervisor {
         let delay_ms = i64::try_from(submit.delay.as_millis()).unwrap_or(i64::MAX);
         let run_at_ms = self.deps.queue_now().0.saturating_add(delay_ms);
         // Looking up the order reads the file: not on the System's thread.
-        let cut = actix_rt::task::spawn_blocking(move || {
+        let cut = aside(move || {
             let jobs = cut_into_jobs(submit.job, chunk, &store)?;
             let new = |(kind, payload)| NewJob {
                 kind,
@@ -262,7 +266,7 @@ impl Handler<Submit> for Supervisor {
             Ok::<Vec<NewJob>, SubmitError>(jobs.into_iter().map(new).collect())
         });
         Box::pin(cut.into_actor(self).map(|jobs, actor, context| {
-            let jobs = jobs.map_err(|_| SubmitError::Stopping)??;
+            let jobs = jobs.map_err(SubmitError::Thread)??;
             let opened = actor.tickets.open(jobs);
             actor.enqueue(&opened.jobs, context);
             Ok(Submitted {

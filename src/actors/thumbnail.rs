@@ -228,6 +228,7 @@ impl Attempt {
             redirects: Redirects::Follow,
             sniff: Some(recognise),
             endpoint: false,
+            not_after_ms: None,
         };
         match self.tools.get(Lane::Thumbnail, request).await {
             // What is left of the answer keeps a large body's place until the picture is decoded.

@@ -22,6 +22,7 @@ use crate::domain::job::Queue;
 const LONGEST_SOCKET_PATH: usize = 107;
 const HOUR: Duration = Duration::from_secs(3600);
 const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 impl Config {
@@ -145,6 +146,11 @@ fn engine_and_queues(config: &Config, rules: &mut Rules) {
             settings.soft_limit <= settings.hard_limit,
             "hard_limit",
             "must not be below `soft_limit`",
+        );
+        demand(
+            settings.hard_limit <= YEAR,
+            "hard_limit",
+            "must be 365d at most",
         );
     }
 }
@@ -391,6 +397,10 @@ mod tests {
             (
                 |c| c.queues.scoring.soft_limit = Duration::ZERO,
                 "`queues.scoring.soft_limit` = \"0s\": must be longer",
+            ),
+            (
+                |c| c.queues.scoring.hard_limit = Duration::MAX,
+                "`queues.scoring.hard_limit` = \"18446744073709551615999999999ns\": must be 365d",
             ),
             (
                 |c| c.engine.nice = 20,

@@ -15,6 +15,18 @@ pub struct BootTime {
     pub ms: i64,
 }
 
+/// The boot of who cannot tell its boot.
+pub const UNKNOWN_BOOT: &str = "unknown";
+
+impl BootTime {
+    /// Whether it may be of this boot. One that nobody can tell is taken for each: after a reboot its
+    /// times count as long as they would, or longer, and those that lie ahead count as now.
+    #[must_use]
+    pub fn may_be_of(&self, boot_id: &str) -> bool {
+        self.boot_id == boot_id || [&*self.boot_id, boot_id].contains(&UNKNOWN_BOOT)
+    }
+}
+
 /// The right to send one call, as recorded before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
@@ -54,7 +66,7 @@ impl Permit {
     /// as now, its length kept. Whoever stores permits may write this back.
     #[must_use]
     pub fn not_ahead_of(&self, now: &BootTime) -> Self {
-        let ahead = if self.boot_id == now.boot_id {
+        let ahead = if now.may_be_of(&self.boot_id) {
             self.taken_ms.saturating_sub(now.ms).max(0)
         } else {
             0
@@ -74,7 +86,7 @@ impl Permit {
     /// Of another boot's permits only this is known: their calls were over when this boot began.
     #[must_use]
     pub fn counts_until(&self, now: &BootTime, window_ms: i64) -> i64 {
-        if self.boot_id != now.boot_id {
+        if !now.may_be_of(&self.boot_id) {
             return window_ms;
         }
         let ahead = self.taken_ms.saturating_sub(now.ms).max(0);
@@ -208,6 +220,25 @@ mod tests {
         assert_eq!(seen.not_ahead_of(&now), seen);
         let unreleased = permit(1_000_000, 1_010_000, None);
         assert_eq!(unreleased.counts_until(&now, WINDOW), 10_500 + WINDOW);
+    }
+
+    #[test]
+    fn who_is_not_told_its_boot_shares_the_window_with_who_is() {
+        for (theirs, ours) in [("now", UNKNOWN_BOOT), (UNKNOWN_BOOT, "now")] {
+            let now = boot_time(ours, 200_000);
+            let seen = |permit: Permit| Permit {
+                boot_id: theirs.to_owned(),
+                ..permit
+            };
+            let taken = seen(permit(190_000, 200_000, None));
+            let wait = Decision::Wait { until_ms: 260_000 };
+            assert_eq!(decide(&[taken], &now, limit(1)), wait);
+            let ahead = seen(permit(1_000_000, 1_010_000, None));
+            assert_eq!(
+                ahead.not_ahead_of(&now),
+                seen(permit(200_000, 210_000, None))
+            );
+        }
     }
 
     #[test]

@@ -198,6 +198,8 @@ impl EngineBuilder {
         if config.database.path.as_os_str().is_empty() {
             return Err(EngineError::NoDatabase);
         }
+        // It may be made by hand.
+        config.validate().map_err(EngineError::Config)?;
         let pictures = self.pictures;
         let pictures = pictures.or_else(|| self.keeps_pictures.then(|| open_pictures(&config))?);
         Ok(Setup {

@@ -50,8 +50,8 @@ pub enum EngineError {
     /// No thread or event loop was to be had.
     #[error("start the engine: {0}")]
     Thread(std::io::Error),
-    /// A new configuration cannot be taken over.
-    #[error("take over the configuration: {0}")]
+    /// A setting cannot be used.
+    #[error("use the configuration: {0}")]
     Config(ConfigError),
     /// The work was not taken.
     #[error(transparent)]

@@ -64,6 +64,11 @@ impl EngineHandle {
     /// Submits work of any size: it is cut into jobs, whose ends the ticket tells. With a durable
     /// queue it answers after the commit, and the work is done even if this process dies.
     ///
+    /// For as long as another process holds the database's lock it waits, in memory and without a
+    /// bound, as does all that is submitted meanwhile; and who gives up waiting withdraws nothing:
+    /// the work is queued once the lock is free. A host whose visitors submit bounds how many wait
+    /// at once, and gives what must not be queued twice a [key](SubmitOptions::unique_key).
+    ///
     /// ```no_run
     /// # async fn example(engine: vvv_actors::EngineHandle) -> Result<(), vvv_actors::EngineError> {
     /// use vvv_actors::Liveness;
@@ -131,8 +136,8 @@ impl EngineHandle {
     /// limits, policies. The rest is named.
     ///
     /// # Errors
-    /// [`EngineError::Config`] when it contradicts itself together with what cannot change, and
-    /// when the engine was stopped or is lost.
+    /// [`EngineError::Config`] when a setting cannot be used, by itself or together with what cannot
+    /// change, and when the engine was stopped or is lost.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
         let reload = Reload(Box::new(config.clone()));
         match self.supervisor.send(reload).await {

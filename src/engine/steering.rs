@@ -10,7 +10,8 @@ use crate::domain::job::Queue;
 use crate::store::{Enqueued, GroupId, Grouping, JobId, JobRequest, Steered};
 
 impl EngineHandle {
-    /// Queues work in the durable queue; answers after the commit.
+    /// Queues work in the durable queue; answers after the commit, and waits for another's lock as
+    /// [`Self::submit`] does.
     ///
     /// # Errors
     /// When the engine is stopping, lost or has no durable queue, or the database refuses. After

@@ -63,7 +63,7 @@ impl Client {
     /// # Errors
     /// Any [`FetchError`]; an HTTP status is not an error.
     pub async fn get(&self, request: Request<'_>) -> Result<Answer, FetchError> {
-        within(request.timeout, request.endpoint, self.follow(&request)).await
+        within(&request, self.follow(&request)).await
     }
 
     async fn follow(&self, request: &Request<'_>) -> Result<Answer, FetchError> {

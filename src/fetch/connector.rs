@@ -21,6 +21,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
+use super::aside::aside;
 use super::error::{FetchError, Stage, short};
 use super::failure::text;
 use super::guard::Guard;
@@ -105,15 +106,14 @@ impl GuardedConnector {
         }
         let resolve = Arc::clone(&self.resolve);
         let asked = host.to_owned();
-        let found = actix_rt::task::spawn_blocking(move || resolve(&asked, port)).await;
+        let found = aside(move || resolve(&asked, port)).await;
         let name = short(host);
-        match found {
-            Ok(Ok(addresses)) if addresses.is_empty() => {
+        match found.and_then(|found| found) {
+            Ok(addresses) if addresses.is_empty() => {
                 Err(FetchError::Unresolved(format!("{name}: no address")))
             }
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(error)) => Err(FetchError::Unresolved(format!("{name}: {}", text(&error)))),
-            Err(_) => Err(FetchError::Unresolved(format!("{name}: resolver died"))),
+            Ok(addresses) => Ok(addresses),
+            Err(error) => Err(FetchError::Unresolved(format!("{name}: {}", text(&error)))),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! body without a length as empty and a broken-off chunked one as complete; its pool keeps idle
 //! connections of hosts that are not asked again for ever.
 
+mod aside;
 mod body;
 mod client;
 mod connector;
@@ -34,11 +35,13 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use aside::aside;
 pub use client::Client;
 pub use error::{FetchError, Stage};
 pub use guard::AllowRule;
 pub use picture_cache::{LARGEST_CACHED, PictureCache, digest};
 pub use places::Shared;
+pub use progress::boot_ms;
 pub use settings::Settings;
 
 /// One GET.
@@ -61,6 +64,9 @@ pub struct Request<'a> {
     /// Such a request has a connection to itself and is sent at most once, so that a call that was
     /// counted is one call; and its deadline leaves nothing out, so that the permit covers it.
     pub endpoint: bool,
+    /// From then on nothing is sent, in milliseconds of [`boot_ms`]. A process that was stopped or a
+    /// machine that slept may go on with a fetch whose `timeout` has not seen the time pass.
+    pub not_after_ms: Option<i64>,
 }
 
 /// What a redirect is.

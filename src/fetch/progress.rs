@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use actix_rt::time::{Instant, sleep_until};
 
+use super::Request;
 use super::error::{FetchError, Stage};
 
 struct Progress {
     stage: Cell<Stage>,
+    not_after_ms: Option<i64>,
     /// How long it has waited for places so far.
     waited: Cell<Duration>,
 }
@@ -32,6 +34,26 @@ impl Stage {
     }
 }
 
+/// Milliseconds since boot, the time a machine slept included.
+#[must_use]
+pub fn boot_ms() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds_ms = now.tv_sec.saturating_mul(1000);
+    seconds_ms.saturating_add(now.tv_nsec / 1_000_000)
+}
+
+/// Fails once the running fetch may send no more.
+pub(super) fn may_send() -> Result<(), FetchError> {
+    let late = |progress: &Rc<Progress>| {
+        let late = progress.not_after_ms.is_some_and(|end| end <= boot_ms());
+        late.then(|| progress.stage.get())
+    };
+    match PROGRESS.try_with(late) {
+        Ok(Some(stage)) => Err(FetchError::TimedOut { stage }),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
 /// Waits for a place.
 pub(super) async fn for_a_place<F: Future>(place: F) -> F::Output {
     Stage::Place.enter();
@@ -43,17 +65,17 @@ pub(super) async fn for_a_place<F: Future>(place: F) -> F::Output {
     place
 }
 
-/// Runs a fetch for so long at most. Unless `counts_places`, waiting for places is not counted.
+/// Runs a fetch within its request's time. Only an endpoint's waits for places are counted.
 pub(super) async fn within<T>(
-    limit: Duration,
-    counts_places: bool,
+    request: &Request<'_>,
     fetch: impl Future<Output = Result<T, FetchError>>,
 ) -> Result<T, FetchError> {
     let progress = Rc::new(Progress {
         stage: Cell::new(Stage::Place),
+        not_after_ms: request.not_after_ms,
         waited: Cell::default(),
     });
-    let mut end = Instant::now() + limit;
+    let mut end = Instant::now() + request.timeout;
     let mut alarm = pin!(sleep_until(end));
     let mut fetch = pin!(PROGRESS.scope(Rc::clone(&progress), fetch));
     poll_fn(|cx| {
@@ -61,7 +83,7 @@ pub(super) async fn within<T>(
             return Poll::Ready(answer);
         }
         let stage = progress.stage.get();
-        if !counts_places {
+        if !request.endpoint {
             if stage == Stage::Place {
                 // The place that comes free wakes this task.
                 return Poll::Pending;

@@ -68,6 +68,7 @@ fn request(url: &str) -> Request<'_> {
         redirects: Redirects::Follow,
         sniff: None,
         endpoint: false,
+        not_after_ms: None,
     }
 }
 

@@ -16,6 +16,7 @@ use actix_tls::connect::rustls_0_23::reexports::AsyncTlsStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::head::{Complete, Head};
+use super::progress::may_send;
 
 /// The largest head of an answer, bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -156,6 +157,7 @@ impl AsyncWrite for Wire {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        may_send().map_err(io::Error::other)?;
         if matches!(this.phase, Phase::Body { .. }) {
             // awc keeps a connection only when its answer is complete: this is the next request.
             this.phase = Phase::Head(Head::default());

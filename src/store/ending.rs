@@ -86,9 +86,9 @@ pub struct CancelJobs {
     pub now: Moment,
 }
 
-/// A job that was cancelled.
+/// A job that was cancelled, or is to be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CancelledJob {
+pub struct SteeredJob {
     /// Its number.
     pub id: JobId,
     /// Its queue, if it had been taken in.
@@ -99,7 +99,7 @@ pub struct CancelledJob {
 
 impl Operation for CancelJobs {
     /// Those that were cancelled.
-    type Output = Steered<CancelledJob>;
+    type Output = Steered<SteeredJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let may = |state: JobState| !state.is_ended();
@@ -107,17 +107,21 @@ impl Operation for CancelJobs {
     }
 }
 
-fn cancel(scope: &Scope<'_>, id: JobId, now: Moment) -> Result<CancelledJob, StoreError> {
+fn cancel(scope: &Scope<'_>, id: JobId, now: Moment) -> Result<SteeredJob, StoreError> {
     let ending = Ending {
         state: JobState::Cancelled,
         error: None,
         result: None,
     };
     end_job(scope, id, &ending, now)?;
+    steered(scope, id)
+}
+
+fn steered(scope: &Scope<'_>, id: JobId) -> Result<SteeredJob, StoreError> {
     let job = |row: &Row<'_>| {
         // The site may have written anything to a row that is not taken in.
         let text = |column| row.get::<_, String>(column).ok();
-        Ok(CancelledJob {
+        Ok(SteeredJob {
             id,
             queue: text(0).and_then(|name| Queue::from_name(&name)),
             trace: text(1).and_then(|trace| trace.parse().ok()),
@@ -139,7 +143,7 @@ pub struct RetryEnded {
 
 impl Operation for RetryEnded {
     /// Those that are to be done again.
-    type Output = Steered;
+    type Output = Steered<SteeredJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         steer(
@@ -157,7 +161,7 @@ impl Operation for RetryEnded {
                     )?
                     .execute((id.0, self.now.0))?;
                 uncount_end(scope, id, ended)?;
-                Ok(id)
+                steered(scope, id)
             },
         )
     }
@@ -213,7 +217,7 @@ pub struct PurgeQueue {
 }
 
 impl Operation for PurgeQueue {
-    type Output = Vec<CancelledJob>;
+    type Output = Vec<SteeredJob>;
 
     fn apply(&self, scope: &Scope<'_>) -> Result<Self::Output, StoreError> {
         let waiting: Vec<JobId> = scope

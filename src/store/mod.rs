@@ -68,9 +68,7 @@ pub use checks::{CheckFilter, CheckedThumbnail, CheckedVideo};
 pub use claim::{ClaimJobs, Claimed, ClaimedJob};
 pub use copy::Copied;
 pub use doctor::{Integrity, KnownSite, NeededIndex, Window};
-pub use ending::{
-    CancelJobs, CancelledJob, LeftAlone, PauseQueue, PurgeQueue, RetryEnded, Steered,
-};
+pub use ending::{CancelJobs, LeftAlone, PauseQueue, PurgeQueue, RetryEnded, Steered, SteeredJob};
 pub use enqueue::{Chunks, Enqueue, Enqueued, FollowUps, Grouping, JobRequest};
 pub use error::{Missing, StoreError};
 pub use facts::{

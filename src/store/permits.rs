@@ -250,7 +250,7 @@ impl Upstream {
     /// The end of its park, if it is parked. What it asked of another boot is forgotten: how
     /// long ago that was nobody can tell.
     pub(super) fn parked_until(&self, now: &BootTime) -> Option<i64> {
-        (self.boot_id == now.boot_id && now.ms < self.parked_until_ms)
+        (now.may_be_of(&self.boot_id) && now.ms < self.parked_until_ms)
             .then_some(self.parked_until_ms)
     }
 }

@@ -375,3 +375,19 @@ fn an_engine_without_a_database_says_so() {
     runtime().block_on(soon(stopping));
     engine.blocking().shutdown(DRAIN);
 }
+
+#[test]
+fn a_setting_made_by_hand_that_cannot_be_used_is_named() {
+    let mut scene = scene();
+    let engine = start(&scene, false);
+    scene.config.queues.scoring.hard_limit = Duration::MAX;
+    let named = |error: EngineError| {
+        assert!(matches!(error, EngineError::Config(_)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("`queues.scoring.hard_limit` = "), "{text}");
+    };
+    named(scene.builder(true).start().err().unwrap());
+    let reloaded = runtime().block_on(engine.reload(scene.config.clone()));
+    named(reloaded.unwrap_err());
+    engine.blocking().shutdown(DRAIN);
+}

@@ -10,6 +10,7 @@ use crate::actors::supervisor::durable::chunks;
 use crate::actors::worker::Deps;
 use crate::domain::job::Job;
 use crate::domain::schedule::{Task, calls_until};
+use crate::fetch::aside;
 use crate::store::{
     Expiring, GiveKeysUp, ITEMS_A_SLICE, LetGroupsGo, Moment, Operation, Optimize, Patience, Prune,
     ROWS_A_SLICE, Reader, RunTick, StoreError,
@@ -156,10 +157,10 @@ pub(in crate::actors) async fn read<T: Send + 'static>(
     look: impl Fn(&Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let store = Arc::clone(&deps.store);
-    let looked = actix_rt::task::spawn_blocking(move || {
+    let looked = aside(move || {
         let mut nobody = |_| {};
         Patience::limited(READ_PATIENCE, &mut nobody).wait(|| look(&Reader::open(&store)?))
     });
-    let ended = |_| StoreError::Panicked("a look into the file".to_owned());
+    let ended = |error| StoreError::Panicked(format!("a look into the file: {error}"));
     looked.await.map_err(ended)?
 }

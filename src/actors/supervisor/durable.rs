@@ -16,8 +16,8 @@ use crate::actors::worker::JobMoved;
 use crate::config::Config;
 use crate::domain::job::{Kind, Queue};
 use crate::store::{
-    CancelJobs, CancelledJob, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused,
-    RetryEnded, ShortenWaits, Steered, TakeIn, TakenIn,
+    CancelJobs, Chunks, JobId, JobState, Operation, PauseQueue, PurgeQueue, Refused, RetryEnded,
+    ShortenWaits, Steered, SteeredJob, TakeIn, TakenIn,
 };
 
 /// A wall clock that runs apart from the clock since boot by more than this was set.
@@ -65,22 +65,28 @@ impl Supervisor {
     }
 
     /// Lets go of cancelled jobs and tells of those that had been taken in.
-    fn cancelled(&self, jobs: &[CancelledJob]) {
-        for CancelledJob { id, queue, trace } in jobs.iter().copied() {
+    fn cancelled(&self, jobs: &[SteeredJob]) {
+        self.tell_of_steered(jobs, JobState::Cancelled, "cancelled");
+        let queues = jobs.iter().filter_map(|job| job.queue);
+        queues.for_each(|queue| self.deps.meters.jobs.cancelled(queue.kind()));
+        let taken_in = jobs.iter().filter(|job| job.queue.is_some());
+        self.abandon(&taken_in.map(|job| job.id).collect());
+    }
+
+    /// Tells where jobs are now that had been taken in.
+    fn tell_of_steered(&self, jobs: &[SteeredJob], state: JobState, text: &str) {
+        for SteeredJob { id, queue, trace } in jobs.iter().copied() {
             let Some(queue) = queue else { continue };
-            self.deps.meters.jobs.cancelled(queue.kind());
-            let text = || "cancelled".to_owned();
-            self.deps.note(queue, id, LogLevel::Info, text);
+            self.deps
+                .note(queue, id, LogLevel::Info, || text.to_owned());
             let _ = self.events.send(JobMoved {
                 id,
                 queue,
-                state: JobState::Cancelled,
+                state,
                 error: None,
                 trace,
             });
         }
-        let taken_in = jobs.iter().filter(|job| job.queue.is_some());
-        self.abandon(&taken_in.map(|job| job.id).collect());
     }
 
     pub(super) fn abandon(&self, ids: &Arc<[JobId]>) {
@@ -229,12 +235,13 @@ impl Handler<Cancel> for Supervisor {
         let cancel = self.steer(CancelJobs { ids, now }, |actor, cancelled| {
             actor.cancelled(&cancelled.done);
         });
-        Box::pin(cancel.map(|cancelled, _, _| {
-            let Steered { done, left } = cancelled?;
-            let done = done.into_iter().map(|job| job.id).collect();
-            Ok(Steered { done, left })
-        }))
+        Box::pin(cancel.map(|cancelled, _, _| Ok(numbers(cancelled?))))
     }
+}
+
+fn numbers(Steered { done, left }: Steered<SteeredJob>) -> Steered {
+    let done = done.into_iter().map(|job| job.id).collect();
+    Steered { done, left }
 }
 
 /// Has failed and cancelled jobs done again; answers with those that will be, and those that will not.
@@ -248,13 +255,15 @@ impl Handler<Retry> for Supervisor {
     fn handle(&mut self, Retry(ids): Retry, context: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();
         let address = context.address();
-        self.steer(RetryEnded { ids, now }, move |actor, again| {
+        let retry = self.steer(RetryEnded { ids, now }, move |actor, again| {
             if !again.done.is_empty() {
+                actor.tell_of_steered(&again.done, JobState::Available, "to be done again");
                 actor.wake_all();
                 // Rows that were never understood are read once more.
                 address.do_send(FileChanged);
             }
-        })
+        });
+        Box::pin(retry.map(|again, _, _| Ok(numbers(again?))))
     }
 }
 
@@ -285,11 +294,11 @@ impl Handler<Pause> for Supervisor {
 
 /// Cancels jobs of a queue that wait, a thousand at most; answers with those it cancelled.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<CancelledJob>, SubmitError>")]
+#[rtype(result = "Result<Vec<SteeredJob>, SubmitError>")]
 pub struct Purge(pub Queue);
 
 impl Handler<Purge> for Supervisor {
-    type Result = Answer<Vec<CancelledJob>>;
+    type Result = Answer<Vec<SteeredJob>>;
 
     fn handle(&mut self, Purge(queue): Purge, _: &mut Self::Context) -> Self::Result {
         let now = self.deps.queue_now();

@@ -20,6 +20,7 @@ impl Handler<Reload> for Supervisor {
 
     fn handle(&mut self, Reload(new): Reload, _: &mut Self::Context) -> Self::Result {
         let (config, reloaded) = self.deps.config.reloaded(&new)?;
+        config.validate()?;
         self.deps.baselines = Arc::new(Baselines::new(&config.scoring.baselines));
         self.deps.config = Arc::new(config);
         for (_, seat) in &self.pools {

@@ -20,6 +20,7 @@ use crate::actors::meters::Who;
 use crate::actors::scheduler::{Reschedule, Scheduler, StopScheduling, TickQueued};
 use crate::actors::worker::{Deps, JobMoved, RunOptions};
 use crate::domain::alarm::{Alarm, AlarmKind};
+use crate::fetch::aside;
 use crate::store::FileIdentity;
 use crate::store::{self, Background, JobState};
 
@@ -209,7 +210,7 @@ impl Handler<DatabaseReplaced> for Supervisor {
         let (deps, now_ms) = (&self.deps, self.deps.clock.unix_ms());
         let (config, store) = (Arc::clone(&deps.config), Arc::clone(&deps.store));
         let is_durable = !deps.run.one_shot;
-        let tell = actix_rt::task::spawn_blocking(move || {
+        let tell = aside(move || {
             if !is_durable {
                 return;
             }

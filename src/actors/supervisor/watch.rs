@@ -14,6 +14,7 @@ use crate::actors::pool::Pool;
 use crate::actors::rate_limiter::{RateLimiter, oembed_limit};
 use crate::domain::job::Queue;
 use crate::domain::restart_budget::Restart;
+use crate::fetch::aside;
 use crate::store::{ReleaseRunning, StoreError, Writer};
 
 impl Supervisor {
@@ -149,7 +150,7 @@ impl Supervisor {
     fn open_writer(&mut self, context: &mut Context<Self>) {
         self.opening = true;
         let store = Arc::clone(&self.deps.store);
-        let open = actix_rt::task::spawn_blocking(move || Writer::open(&store));
+        let open = aside(move || Writer::open(&store));
         context.spawn(open.into_actor(self).map(|opened, actor, context| {
             actor.opening = false;
             match opened {

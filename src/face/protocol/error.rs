@@ -184,7 +184,9 @@ impl From<EngineError> for RpcError {
                 ErrorCode::Stopping
             }
             EngineError::Submit(SubmitError::NotDurable) => ErrorCode::NotDurable,
-            EngineError::Submit(SubmitError::SwitchedOff(_) | SubmitError::Payload(_))
+            EngineError::Submit(
+                SubmitError::SwitchedOff(_) | SubmitError::Payload(_) | SubmitError::Thread(_),
+            )
             | EngineError::PanicAborts
             | EngineError::NoDatabase
             | EngineError::QueueTaken { .. }

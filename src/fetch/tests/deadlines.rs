@@ -130,3 +130,28 @@ async fn a_fetch_within_its_deadline_is_not_touched() {
     let server = Server::answering(ok("in time"));
     assert_eq!(fetched(&server).await.unwrap().body, b"in time");
 }
+
+#[actix_rt::test]
+async fn what_is_late_is_not_sent_whatever_held_it_up() {
+    let server = Server::answering(ok("late"));
+    let (address, end) = (server.address(), boot_ms() + 200);
+    // Holds the fetch as a process is held that is stopped: no clock of its own sees it.
+    let client = client_resolving(&allowing(&[&server]), move |_, _| {
+        while boot_ms() < end {
+            std::thread::yield_now();
+        }
+        Ok(vec![address])
+    });
+    let url = format!("http://late.example:{}/", server.port());
+    let request = |not_after_ms| Request {
+        endpoint: true,
+        not_after_ms: Some(not_after_ms),
+        ..request(&url)
+    };
+    let late = client.get(request(end)).await.unwrap_err();
+    let stage = Stage::Head;
+    assert_eq!(late, FetchError::TimedOut { stage });
+    assert_eq!(server.requests(), [""; 0]);
+    let in_time = client.get(request(boot_ms() + 60_000)).await;
+    assert_eq!(in_time.unwrap().body, b"late");
+}

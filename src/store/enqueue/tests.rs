@@ -11,8 +11,8 @@ use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
 use super::super::{
-    CancelJobs, CancelledJob, LeftAlone, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover,
-    Recovered, RetryEnded, ShortenWaits,
+    CancelJobs, LeftAlone, LetGroupsGo, PauseQueue, PurgeQueue, QueueHome, Recover, Recovered,
+    RetryEnded, ShortenWaits, SteeredJob,
 };
 use super::*;
 use crate::domain::job::{Kind, LivenessJob, ScoreJob};
@@ -219,7 +219,8 @@ fn what_cannot_be_read_fails_with_the_reason_and_can_be_mended_and_retried() {
         now: Moment(20),
     };
     let again = run(&mut writer, again).unwrap();
-    assert_eq!(again.done, [JobId(1)]);
+    let done: Vec<JobId> = again.done.iter().map(|job| job.id).collect();
+    assert_eq!(done, [JobId(1)]);
     let nobody = LeftAlone {
         id: JobId(99),
         state: None,
@@ -569,8 +570,8 @@ fn a_suspect_that_is_released_stays_one() {
     assert!(claim(&mut writer, 1, 4, true).suspects);
 }
 
-fn cancelled(id: i64) -> CancelledJob {
-    CancelledJob {
+fn cancelled(id: i64) -> SteeredJob {
+    SteeredJob {
         id: JobId(id),
         queue: Some(Queue::Cleanup),
         trace: None,

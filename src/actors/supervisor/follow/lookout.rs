@@ -1,15 +1,19 @@
 //! How followers look into the file: on threads that may block, one look at a time.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::domain::job::Kind;
+use crate::fetch::aside;
 use crate::store::{JobDetail, JobFilter, JobId, Options, Reader, StoreError};
 
 /// Before a look that another process's lock prevented is tried again.
 const LOCKED_AGAIN: Duration = Duration::from_millis(50);
+/// Before one that no thread was to be had for is.
+const NO_THREAD_AGAIN: Duration = Duration::from_secs(1);
 
 /// One read-only connection for all followers, opened when it is first needed.
 #[derive(Clone)]
@@ -40,7 +44,7 @@ impl Lookout {
                 Arc::clone(&self.reader),
                 look.clone(),
             );
-            let looked = actix_rt::task::spawn_blocking(move || {
+            let looked = aside(move || {
                 let mut kept = reader.lock().unwrap_or_else(PoisonError::into_inner);
                 let reader = match kept.take() {
                     Some(reader) => reader,
@@ -48,13 +52,15 @@ impl Lookout {
                 };
                 look(kept.insert(reader))
             })
-            .await
-            .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())));
+            .await;
             drop(turn);
-            match looked {
-                Err(error) if error.is_locked() => actix_rt::time::sleep(LOCKED_AGAIN).await,
-                looked => return looked,
-            }
+            let pause = match looked {
+                Ok(Err(error)) if error.is_locked() => LOCKED_AGAIN,
+                Ok(looked) => return looked,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => NO_THREAD_AGAIN,
+                Err(error) => return Err(StoreError::Unknown(error.to_string())),
+            };
+            actix_rt::time::sleep(pause).await;
         }
     }
 
