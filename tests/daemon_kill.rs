@@ -39,7 +39,12 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 /// How long a process may live before it is killed, milliseconds.
 const LIFE: std::ops::Range<u64> = 30..700;
 
-const SETTINGS: [(&str, &str); 1] = [("VVV_QUEUES__CLEANUP__WORKERS", "4")];
+/// Jobs of one item record nothing before they end: on a slow disk three of these kills may well meet
+/// the same one.
+const SETTINGS: [(&str, &str); 2] = [
+    ("VVV_QUEUES__CLEANUP__MAX_CRASHES", "1000"),
+    ("VVV_QUEUES__CLEANUP__WORKERS", "4"),
+];
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
