@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::daemon::DaemonScene;
-use support::site::{Endpoint, Reply};
+use support::site::{Endpoint, Reply, oembed};
 use support::vault::Journal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vvv-actors");
@@ -39,6 +39,8 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 /// How long a process may live before it is killed, milliseconds.
 const LIFE: std::ops::Range<u64> = 30..700;
 
+/// Jobs of one item record nothing before they end: on a slow disk three of these kills may well meet
+/// the same one.
 const SETTINGS: [(&str, &str); 2] = [
     ("VVV_QUEUES__CLEANUP__MAX_CRASHES", "1000"),
     ("VVV_QUEUES__CLEANUP__WORKERS", "4"),
@@ -279,6 +281,70 @@ fn a_job_that_kills_the_process_is_given_up_and_takes_no_innocent_along() {
         ]
     );
     assert_eq!(scene.site.count(Endpoint::Thumbnail, "poison"), 4);
+    daemon.signal(rustix::process::Signal::TERM);
+    assert_eq!(daemon.wait().code, Some(0));
+}
+
+fn alive(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|n| oembed::id("alive", n)).collect()
+}
+
+#[test]
+fn after_a_kill_no_score_waits_behind_suspects_that_wait_for_permits() {
+    const SCORES: usize = 400;
+    let scene = DaemonScene::new(Journal::Wal, 20);
+    let window = ("VVV_RATE_LIMITS__OEMBED", "1/10m");
+    let daemon = scene.start(PROGRAM, &[window, ("VVV_QUEUES__SCORING__WORKERS", "0")]);
+    let mut client = scene.client();
+    for n in 0..4 {
+        let payload = json!({"video_ids": alive(2 * n..2 * n + 2)});
+        let job = json!({"kind": "liveness", "payload": payload});
+        client.call("jobs.submit", &job);
+    }
+    let job = json!({"kind": "score", "payload": {"video_ids": [&scene.vault.ids[0]]}});
+    for _ in 0..SCORES {
+        client.call("jobs.submit", &job);
+    }
+    let asked = |calls: &[support::site::Call]| !calls.is_empty();
+    assert!(scene.site.wait_until(Duration::from_secs(30), asked));
+    let held = "SELECT count(*) FROM vvv_jobs WHERE queue = 'cleanup' AND state = 'running'";
+    scene.wait_for(held, 4, Duration::from_secs(20));
+    let _ = daemon.kill();
+    // As if the scoring pool had held them all.
+    let hold = "UPDATE vvv_jobs SET state = 'running', attempts = 1 WHERE queue = 'scoring'";
+    scene.vault.connect().execute(hold, []).unwrap();
+    let daemon = scene.start(PROGRAM, &[window]);
+    let scored = "SELECT count(*) FROM vvv_jobs WHERE queue = 'scoring' AND state = 'succeeded'";
+    scene.wait_for(scored, SCORES, Duration::from_secs(60));
+    // Then it is their turn.
+    let tried = "SELECT count(*) FROM vvv_jobs WHERE queue = 'cleanup' AND suspect >= 2";
+    scene.wait_for(tried, 1, Duration::from_secs(20));
+    let _ = daemon.kill();
+}
+
+#[test]
+fn a_job_that_gets_on_outlives_any_number_of_kills() {
+    const ITEMS: usize = 10;
+    let scene = DaemonScene::new(Journal::Wal, 20);
+    let settings = [
+        ("VVV_RATE_LIMITS__OEMBED", "1/1s"),
+        ("VVV_LIVENESS__TIMEOUT", "1s"),
+    ];
+    let mut daemon = scene.start(PROGRAM, &settings);
+    let job = json!({"kind": "liveness", "payload": {"video_ids": alive(0..ITEMS)}});
+    scene.client().call("jobs.submit", &job);
+    let mut before = 0;
+    for _ in 0..5 {
+        let recorded = format!("SELECT count(*) > {before} FROM vvv_liveness_checks");
+        scene.wait_for(&recorded, 1, Duration::from_secs(60));
+        let _ = daemon.kill();
+        before = scene.count("SELECT count(*) FROM vvv_liveness_checks");
+        daemon = scene.start(PROGRAM, &settings);
+    }
+    let ended = "SELECT count(*) FROM vvv_jobs WHERE ended_ms IS NOT NULL";
+    scene.wait_for(ended, 1, Duration::from_secs(60));
+    let job = scene.rows("SELECT state, error, crashes FROM vvv_jobs");
+    assert_eq!(job, [["succeeded", "-", "0"]]);
     daemon.signal(rustix::process::Signal::TERM);
     assert_eq!(daemon.wait().code, Some(0));
 }

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use support::engine::{EngineScene, SOON, liveness, score, shut_down, stop};
+use support::engine::{EngineScene, SOON, enqueue, liveness, score, shut_down, stop};
 use support::site::{Endpoint, Gate, Reply, oembed};
 use support::vault::Journal;
 use vvv_actors::actors::faults::{Fault, Faults, Step};
-use vvv_actors::engine::{EngineHandle, Job, TicketEvent};
+use vvv_actors::engine::{EngineHandle, Job, JobState, TicketEvent};
 use vvv_actors::face::batch_file::Plan;
 use vvv_actors::face::exit::Code;
 use vvv_actors::face::progress::Progress;
@@ -472,4 +472,40 @@ fn a_call_whose_permit_has_lapsed_is_not_sent() {
     shut_down(&engine.blocking());
     assert_eq!(scene.site.total(Endpoint::Oembed), 0, "it was sent late");
     assert_eq!(found.liveness[&id], "unknown", "{found:?}");
+}
+
+#[test]
+fn claims_of_a_dead_pool_that_go_back_late_take_none_from_its_successor() {
+    let _alone = alone();
+    let mut scene = scene(Journal::Wal);
+    scene.config.queues.thumbnails.workers = 2;
+    scene.config.queues.thumbnails.chunk = 4;
+    let pictures = scene.pictures(PICTURES);
+    // Longer than a write that failed waits until it is tried again.
+    for picture in &pictures.videos {
+        let late = Reply::status(404).late(Duration::from_secs(4));
+        scene.site.thumbnail(&picture.video_id, late);
+    }
+    let engine = scene.start_with(strikes(Step::PoolDispatches, Fault::Panic, 0, 1).0);
+    let site = scene.vault.connect();
+    site.execute_batch(
+        "CREATE TRIGGER not_now BEFORE UPDATE ON vvv_jobs \
+         WHEN OLD.state = 'running' AND NEW.state = 'available' \
+         BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    )
+    .unwrap();
+    let jobs = enqueue(&engine, pictures);
+    // A successor that begins before they went back would be seen here.
+    let early = Duration::from_secs(3);
+    let _ = scene.site.wait_until(early, |calls| !calls.is_empty());
+    site.execute_batch("DROP TRIGGER not_now").unwrap();
+    for job in jobs {
+        scene.wait_for(job, JobState::Succeeded);
+    }
+    shut_down(&engine);
+    nothing_runs();
+    let counts = scene.site.counts(Endpoint::Thumbnail);
+    assert_eq!(counts.len(), PICTURES);
+    let twice: Vec<_> = counts.iter().filter(|(_, calls)| **calls > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }

@@ -245,7 +245,7 @@ impl Attempt {
                 ItemEnd::Done
             }
             // Asked to stop while the disk took nothing.
-            Err(error) if error.may_pass() && !self.deps.run.one_shot => {
+            Err(error) if error.is_of_the_disk() && !self.deps.run.one_shot => {
                 ItemEnd::Left(Why::Stopped)
             }
             Err(StoreError::LeaseLost) => ItemEnd::NotOurs,
@@ -347,7 +347,10 @@ impl Attempt {
             let permit = match permit {
                 Ok(Ok(permit)) => permit,
                 // The job is not at fault: it waits, and spends no try.
-                Ok(Err(Refusal::Failed { may_pass: true, .. })) if !self.deps.run.one_shot => {
+                Ok(Err(Refusal::Failed {
+                    is_of_the_disk: true,
+                    ..
+                })) if !self.deps.run.one_shot => {
                     actix_rt::time::sleep(LIMITER_PAUSE).await;
                     continue;
                 }
@@ -372,7 +375,7 @@ impl Attempt {
         self.deps.note_item(Queue::Cleanup, self.claim.job, id, why);
         match self.deps.limiter.get().send(Park { retry_after }).await {
             Ok(Ok(wait)) => Call::Held(Why::Parked(wait)),
-            Ok(Err(error)) if error.may_pass() && !self.deps.run.one_shot => {
+            Ok(Err(error)) if error.is_of_the_disk() && !self.deps.run.one_shot => {
                 Call::Held(Why::Parked(LIMITER_PAUSE))
             }
             Ok(Err(error)) => failed(format!("note a 429: {error}")),

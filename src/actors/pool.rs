@@ -30,7 +30,7 @@ use crate::config::QueueSettings;
 use crate::domain::job::{Job, Queue};
 use crate::domain::restart_budget::RestartBudget;
 use crate::store::StoreError;
-use crate::store::{ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, ReleaseLease};
+use crate::store::{ClaimJobs, Claimed, ClaimedJob, JobId, JobState, Lease, Moment, ReleaseLease};
 
 /// How often workers and their time limits are looked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,6 +42,10 @@ const GRACE: Duration = Duration::from_secs(2);
 const CLAIM_AGAIN: Duration = Duration::from_millis(250);
 /// Before a disk that takes nothing is tried again.
 const DISK_AGAIN: Duration = Duration::from_secs(2);
+/// The longest sleep until a job is due: the timer stands still while the machine is suspended.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+/// So long suspects wait for those of a quicker queue while nobody tries these: it may be switched off.
+const LONGEST_YIELD: Duration = Duration::from_secs(5);
 /// The article's prefetch: claimed jobs kept ready, and outcomes not yet committed, for each slot.
 const READY_PER_SLOT: usize = 2;
 /// The same for a whole scoring pool. Such a job is a millisecond's work and its outcome a few
@@ -65,6 +69,8 @@ pub struct Pool {
     may_hold_more: bool,
     /// Whether suspects are tried, one at a time and alone.
     trial: bool,
+    /// Since when suspects wait for those of a quicker queue, none of which was tried meanwhile.
+    yields_since: Option<std::time::Instant>,
     /// Whether jobs came while a claim was on its way, which may have missed them.
     woken: bool,
     timer: Option<SpawnHandle>,
@@ -98,6 +104,7 @@ impl Pool {
             abandoned: Vec::new(),
             may_hold_more: true,
             trial: false,
+            yields_since: None,
             woken: false,
             timer: None,
             budget,
@@ -164,6 +171,9 @@ impl Pool {
             limit: most.saturating_sub(self.ready.len()),
             lease: Lease(fastrand::i64(..)),
             alone: self.is_alone(),
+            yields: self
+                .yields_since
+                .is_none_or(|since| since.elapsed() < LONGEST_YIELD),
             now: self.deps.queue_now(),
         };
         let (limit, lease) = (claim.limit, claim.lease);
@@ -204,15 +214,17 @@ impl Pool {
                     // A reload left no worker while the claim was under way.
                     self.let_go(context);
                 }
+                if claimed.yields {
+                    self.yields_since
+                        .get_or_insert_with(std::time::Instant::now);
+                } else if waits_its_turn {
+                    self.yields_since = None;
+                }
                 if waits_its_turn && self.is_alone() {
-                    // A suspect of another queue is tried.
+                    // A suspect of another queue is tried, or about to be.
                     self.look_again(CLAIM_AGAIN, context);
                 } else if let (false, Some(due_ms)) = (self.may_hold_more, claimed.next_due_ms) {
-                    let wait = due_ms.saturating_sub(self.deps.queue_now().0);
-                    self.look_again(
-                        Duration::from_millis(u64::try_from(wait).unwrap_or(0)),
-                        context,
-                    );
+                    self.look_again(nap(due_ms, self.deps.queue_now()), context);
                 }
             }
             Err(error) => self.claim_failed(&error, context),
@@ -222,7 +234,7 @@ impl Pool {
 
     fn claim_failed(&mut self, error: &StoreError, context: &mut Context<Self>) {
         tracing::warn!(queue = %self.queue, %error, "failed to claim jobs");
-        let again = if error.may_pass() {
+        let again = if error.is_of_the_disk() {
             DISK_AGAIN
         } else {
             CLAIM_AGAIN
@@ -331,6 +343,12 @@ impl Pool {
             let _ = waiter.send(());
         }
     }
+}
+
+/// How long to sleep until a job is due, or to look once more.
+fn nap(due_ms: i64, now: Moment) -> Duration {
+    let left = u64::try_from(due_ms.saturating_sub(now.0)).unwrap_or(0);
+    Duration::from_millis(left).min(LONGEST_NAP)
 }
 
 impl Actor for Pool {
@@ -445,5 +463,24 @@ impl Handler<Dismiss> for Pool {
         self.slots.clear();
         self.show();
         context.terminate();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_nap_outlasts_a_suspend_by_much() {
+        let now = Moment(1_000);
+        for (due_ms, millis) in [
+            (i64::MIN, 0),
+            (1_000, 0),
+            (1_250, 250),
+            (86_401_000, 30_000),
+            (i64::MAX, 30_000),
+        ] {
+            assert_eq!(nap(due_ms, now), Duration::from_millis(millis), "{due_ms}");
+        }
     }
 }

@@ -88,7 +88,7 @@ pub enum Refusal {
         /// Why.
         error: String,
         /// Whether that may pass by itself.
-        may_pass: bool,
+        is_of_the_disk: bool,
     },
 }
 
@@ -169,7 +169,7 @@ impl RateLimiter {
             Err(error) => {
                 self.refuse_all(&Refusal::Failed {
                     error: error.to_string(),
-                    may_pass: error.may_pass(),
+                    is_of_the_disk: error.is_of_the_disk(),
                 });
                 self.pause(ASK_AGAIN, context);
             }

@@ -206,7 +206,7 @@ impl Attempt {
                 ItemEnd::Done
             }
             // Asked to stop while the disk took nothing.
-            Err(error) if error.may_pass() && !self.deps.run.one_shot => {
+            Err(error) if error.is_of_the_disk() && !self.deps.run.one_shot => {
                 ItemEnd::Left(Why::Stopped)
             }
             Err(StoreError::LeaseLost) => ItemEnd::NotOurs,

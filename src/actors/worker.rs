@@ -248,7 +248,7 @@ impl Deps {
         };
         while !self.run.one_shot
             && !control.is_asked()
-            && written.as_ref().is_err_and(StoreError::may_pass)
+            && written.as_ref().is_err_and(StoreError::is_of_the_disk)
         {
             actix_rt::time::sleep(FELT_WAIT).await;
             written = self.db.write(Arc::clone(&operation)).await;

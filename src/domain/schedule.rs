@@ -151,14 +151,15 @@ impl Line {
         }
     }
 
-    /// How the task stands whose last tick that ran was this. A clock that is set back repeats no
-    /// tick; one that was far ahead does not stop the schedule until then.
+    /// How the task stands whose last tick that ran was this. A clock that is set back by less than a
+    /// tick repeats none; one that was further ahead does not stop the schedule until then.
     #[must_use]
     pub fn standing(&self, ran_ms: Option<i64>, now_ms: i64, zone: &TimeZone) -> Standing {
         let last = self.last_until(now_ms, zone);
+        let next = self.next_after(now_ms, zone).unwrap_or(i64::MAX);
         match (ran_ms, last) {
             (Some(ran), Some(last)) if ran < last => Standing::Due(last),
-            (Some(ran), _) if ran <= now_ms.saturating_add(DAY_MS) => Standing::Waiting,
+            (Some(ran), _) if ran <= next => Standing::Waiting,
             (Some(_) | None, last) => Standing::Begin(last.unwrap_or(now_ms)),
         }
     }
@@ -386,10 +387,10 @@ mod tests {
             standing(Some("2026-11-25T13:00:00Z"), "2026-11-25T12:20:00Z"),
             Standing::Waiting
         );
-        // It had been a year ahead.
-        assert_eq!(
-            standing(Some("2027-11-25T12:00:00Z"), "2026-11-25T12:20:00Z"),
-            Standing::Begin(noon)
-        );
+        // It had been two ticks ahead, or a year.
+        for ran in ["2026-11-25T14:00:00Z", "2027-11-25T12:00:00Z"] {
+            let standing = standing(Some(ran), "2026-11-25T12:20:00Z");
+            assert_eq!(standing, Standing::Begin(noon), "{ran}");
+        }
     }
 }

@@ -21,6 +21,9 @@ use crate::domain::finding::{Findings, LivenessFound, ScoreFound, ThumbnailFound
 use crate::domain::job::Job;
 use crate::store::JobId;
 
+/// Jobs cancelled by one write, so that none holds the lock long.
+const CANCELLED_AT_ONCE: usize = 1_000;
+
 /// Where news comes from.
 pub(super) enum Source {
     /// A queue that ends with the engine.
@@ -121,17 +124,22 @@ impl<R> Ticket<R> {
         let (supervisor, phase) = (self.supervisor.clone(), self.phase.clone());
         let whom = match &self.source {
             Source::Own(submitted) => Ok(CancelTicket(submitted.ticket)),
-            Source::Durable(following) => Err(Cancel(following.ids.clone())),
+            Source::Durable(following) => Err(following.ids.clone()),
         };
         async move {
-            let cancelled = match whom {
-                Ok(ticket) => supervisor.send(ticket).await,
-                Err(jobs) => {
-                    let cancelled = supervisor.send(jobs).await;
-                    cancelled.map(|jobs| jobs.map(|jobs| jobs.done.len()))
+            let ids = match whom {
+                Ok(ticket) => {
+                    let cancelled = supervisor.send(ticket).await;
+                    return Ok(cancelled.map_err(|_| phase.borrow().gone())??);
                 }
+                Err(ids) => ids,
             };
-            Ok(cancelled.map_err(|_| phase.borrow().gone())??)
+            let mut cancelled = 0;
+            for ids in ids.chunks(CANCELLED_AT_ONCE) {
+                let jobs = supervisor.send(Cancel(ids.to_vec())).await;
+                cancelled += jobs.map_err(|_| phase.borrow().gone())??.done.len();
+            }
+            Ok(cancelled)
         }
     }
 

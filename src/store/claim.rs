@@ -11,6 +11,9 @@ use super::queue::{Claim, JobId, JobState, Lease, Moment};
 use crate::domain::job::{Kind, Queue};
 use crate::domain::trace::TraceParent;
 
+/// Jobs that come due with one claim at most, so that no claim holds the writer long.
+const DUE_AT_ONCE: usize = 1_000;
+
 /// Claims the next jobs of a queue that are due, by priority, then time, then number. A suspect
 /// goes before all others, and alone.
 #[derive(Debug, Clone)]
@@ -23,6 +26,9 @@ pub struct ClaimJobs {
     pub lease: Lease,
     /// Whether no job of the queue is held: only then may a suspect be tried.
     pub alone: bool,
+    /// Whether its suspects wait for those of the quicker queues, which are those before it: one that
+    /// waits for permits would hold theirs up for half a minute each.
+    pub yields: bool,
     /// Now.
     pub now: Moment,
 }
@@ -36,6 +42,8 @@ pub struct Claimed {
     pub next_due_ms: Option<i64>,
     /// Whether suspects are left or tried now: until they are cleared nothing else may run.
     pub suspects: bool,
+    /// Whether they wait for those of a quicker queue, none of which is tried now.
+    pub yields: bool,
 }
 
 /// A claimed job.
@@ -93,11 +101,13 @@ impl Operation for ClaimJobs {
                 return Ok(claimed);
             }
         }
+        // What is left of the due is as due the next time.
         scope
-            .prepare_queue(
-                "UPDATE queue.vvv_jobs SET state = 'available' WHERE queue = ?1 \
-                 AND state IN ('scheduled', 'retryable') AND run_at_ms <= ?2",
-            )?
+            .prepare_queue(&format!(
+                "UPDATE queue.vvv_jobs SET state = 'available' WHERE id IN \
+                 (SELECT id FROM queue.vvv_jobs WHERE queue = ?1 \
+                   AND state IN ('scheduled', 'retryable') AND run_at_ms <= ?2 LIMIT {DUE_AT_ONCE})"
+            ))?
             .execute((self.queue.name(), self.now.0))?;
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
         let claimable = claimable(scope.home);
@@ -119,7 +129,7 @@ impl Operation for ClaimJobs {
         Ok(Claimed {
             jobs,
             next_due_ms,
-            suspects: false,
+            ..Claimed::default()
         })
     }
 
@@ -141,9 +151,10 @@ impl ClaimJobs {
             return Ok(None);
         };
         let another_is_tried = scope
-            .prepare("SELECT 1 FROM main.vvv_jobs WHERE state = 'running' AND suspect = 2")?
+            .prepare("SELECT 1 FROM main.vvv_jobs WHERE state = 'running' AND suspect >= 2")?
             .exists([])?;
-        let jobs = if self.alone && !another_is_tried {
+        let yields = self.yields && !another_is_tried && self.a_quicker_one_waits(scope)?;
+        let jobs = if self.alone && !another_is_tried && !yields {
             self.legible(scope, vec![suspect])?
         } else {
             Vec::new()
@@ -153,7 +164,21 @@ impl ClaimJobs {
             jobs,
             next_due_ms: None,
             suspects: true,
+            yields,
         }))
+    }
+
+    /// Whether a queue before this one has a suspect that may be tried.
+    fn a_quicker_one_waits(&self, scope: &Scope<'_>) -> Result<bool, StoreError> {
+        let claimable = claimable(scope.home);
+        let mut suspects = scope.prepare(&format!("{claimable} AND suspect = 1"))?;
+        let quicker = |queue: &Queue| *queue != self.queue;
+        for queue in Queue::ALL.into_iter().take_while(quicker) {
+            if suspects.exists([queue.name()])? && !is_paused(scope, queue)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn found(&self, row: &Row<'_>) -> Result<Found, rusqlite::Error> {

@@ -1,5 +1,6 @@
 //! What a scheduled task is to work on.
 
+use super::LATEST;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::selection::Selection;
@@ -87,7 +88,7 @@ fn videos(names: &Names) -> String {
     } = names;
     format!(
         "(SELECT CAST({video_id} AS TEXT) AS id, {video_id} AS own_id, \
-           {virality_score} AS score, {videos_order} AS place \
+           {virality_score} AS score, {videos_order} AS place, {LATEST} AS latest \
          FROM {videos} WHERE typeof({video_id}) IN ('text', 'integer')) AS v"
     )
 }
@@ -108,8 +109,8 @@ fn due_for_score(names: &Names, form: FetchedAt) -> String {
     // One of the second in which the score was made may have come after it.
     format!(
         "SELECT v.id FROM {videos} \
-         LEFT JOIN main.vvv_scores AS c ON c.video_id = v.id \
-         LEFT JOIN main.vvv_score_tries AS t ON t.video_id = v.id \
+         LEFT JOIN main.vvv_scores AS c ON c.video_id = v.id AND c.scored_at <= v.latest \
+         LEFT JOIN main.vvv_score_tries AS t ON t.video_id = v.id AND t.tried_at <= v.latest \
          WHERE (SELECT {seconds} FROM {snapshots} WHERE {snapshot_video_id} = v.own_id \
              ORDER BY {newest_first} LIMIT 1) \
            >= max(coalesce(c.scored_at, t.tried_at, 0), coalesce(t.tried_at, c.scored_at, 0)) \
@@ -123,7 +124,8 @@ fn due_for_liveness(names: &Names) -> String {
     format!(
         "SELECT v.id FROM {videos} \
          LEFT JOIN main.vvv_video_status AS s ON s.video_id = v.id \
-         LEFT JOIN main.vvv_liveness_checks AS c ON c.video_id = v.id \
+           AND s.liveness_checked_at <= v.latest \
+         LEFT JOIN main.vvv_liveness_checks AS c ON c.video_id = v.id AND c.checked_at <= v.latest \
          WHERE coalesce(CASE WHEN s.liveness <> 'unknown' THEN s.liveness_checked_at END < ?1, 1) \
          ORDER BY c.checked_at IS NOT NULL, \
            (?2 - coalesce(c.checked_at, 0)) \
@@ -226,5 +228,48 @@ mod tests {
         );
         let due = fixture.reader().due_for_thumbnail(100).unwrap();
         assert_eq!(ids(due), ["a"]);
+    }
+
+    #[test]
+    fn what_a_clock_that_ran_ahead_wrote_hides_no_video() {
+        let fixture = site("wal");
+        let (now, ahead) = ("strftime('%s', 'now')", "strftime('%s', 'now') + 86400");
+        fixture.sql(&format!(
+            "INSERT INTO videos (video_id, thumbnail_url) VALUES ('right', 'https://x/r'), \
+               ('ahead', 'https://x/a'), ('tried', 'https://x/t'); \
+             INSERT INTO video_snapshots (video_id, fetched_at) VALUES \
+               ('right', '2020-01-01'), ('ahead', '2020-01-01'), ('tried', '2020-01-01'); \
+             INSERT INTO vvv_scores VALUES ('right', NULL, 1.0, 'NORMAL', 1, 1.0, {now}), \
+               ('ahead', NULL, 1.0, 'NORMAL', 1, 1.0, {ahead}); \
+             INSERT INTO vvv_score_tries VALUES ('tried', {ahead}); \
+             INSERT INTO vvv_thumbnail_checks (video_id, url, status, checked_at, mark) VALUES \
+               ('right', 'https://x/r', 'valid', {now}, ''), \
+               ('ahead', 'https://x/a', 'valid', {ahead}, ''), \
+               ('tried', 'https://x/t', 'valid', {now}, ''); \
+             INSERT INTO vvv_liveness_checks VALUES ('right', 'alive', '', 200, {now}, ''), \
+               ('ahead', 'alive', '', 200, {ahead}, ''), ('tried', 'alive', '', 200, {now}, ''); \
+             INSERT INTO vvv_video_status (video_id, liveness, liveness_checked_at) \
+               SELECT video_id, verdict, checked_at FROM vvv_liveness_checks;"
+        ));
+        let reader = fixture.reader();
+        assert_eq!(ids(reader.due_for_score().unwrap()), ["ahead", "tried"]);
+        assert_eq!(ids(reader.due_for_thumbnail(1).unwrap()), ["ahead"]);
+        let now: i64 = fixture.rows(&format!("SELECT {now}"))[0].parse().unwrap();
+        let due = reader.due_for_liveness(1, now, 9).unwrap();
+        assert_eq!(ids(due), ["ahead"]);
+        for kind in [Kind::Score, Kind::Liveness] {
+            let stale = Selection {
+                kind,
+                stale_before: Some(1),
+                region: None,
+                limit: None,
+            };
+            let picked = reader.select(&stale).unwrap();
+            assert_eq!(picked[0].video_id, "ahead", "{kind}");
+            assert!(
+                picked.iter().all(|video| video.video_id != "right"),
+                "{kind}"
+            );
+        }
     }
 }

@@ -123,7 +123,7 @@ impl StoreError {
 
     /// Whether it is the disk's fault, and no job's: there may be room again, or an answer.
     #[must_use]
-    pub const fn may_pass(&self) -> bool {
+    pub const fn is_of_the_disk(&self) -> bool {
         matches!(
             self,
             Self::StorageFull | Self::Failing(_) | Self::Unknown(_)

@@ -240,6 +240,7 @@ pub(super) fn claim_next(writer: &mut Writer, queue: Queue, lease: Lease) -> Cla
         limit: 1,
         lease,
         alone: true,
+        yields: false,
         now: Moment(0),
     };
     run(writer, next).unwrap().jobs[0].claim

@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, OptionalExtension, Row, ToSql};
 
+use super::LATEST;
 use super::error::StoreError;
 use super::reader::Reader;
 use crate::domain::job::ThumbnailItem;
@@ -38,18 +39,18 @@ impl Reader {
         items: &[ThumbnailItem],
         since: Since<'_>,
     ) -> Result<Vec<Option<Verdict>>, StoreError> {
-        let sql = match since {
+        let counts = match since {
             Since::CheckedAt(_) => {
-                "SELECT status, reason, width, height FROM main.vvv_thumbnail_checks \
-                 WHERE video_id = ?1 AND url = ?2 AND checked_at >= ?3 AND status <> 'unknown'"
+                &format!("checked_at BETWEEN ?3 AND {LATEST} AND status <> 'unknown'")
             }
-            Since::Mark(_) => {
-                "SELECT status, reason, width, height FROM main.vvv_thumbnail_checks \
-                 WHERE video_id = ?1 AND url = ?2 AND mark = ?3"
-            }
+            Since::Mark(_) => "mark = ?3",
         };
+        let sql = format!(
+            "SELECT status, reason, width, height FROM main.vvv_thumbnail_checks \
+             WHERE video_id = ?1 AND url = ?2 AND {counts}"
+        );
         self.in_snapshot(|| {
-            let mut lookup = self.connection.prepare_cached(sql)?;
+            let mut lookup = self.connection.prepare_cached(&sql)?;
             items
                 .iter()
                 .map(|item| {
@@ -71,20 +72,19 @@ impl Reader {
     ) -> Result<Vec<Option<Judgement>>, StoreError> {
         let sql = match since {
             // A later check without an answer does not take a verdict back.
-            Since::CheckedAt(_) => {
+            Since::CheckedAt(_) => format!(
                 "SELECT s.liveness, s.liveness_reason, c.http_status \
                  FROM main.vvv_video_status AS s LEFT JOIN main.vvv_liveness_checks AS c \
                  ON c.video_id = s.video_id AND c.verdict = s.liveness \
-                 WHERE s.video_id = ?1 AND s.liveness_checked_at >= ?2 \
+                 WHERE s.video_id = ?1 AND s.liveness_checked_at BETWEEN ?2 AND {LATEST} \
                  AND s.liveness <> 'unknown'"
-            }
-            Since::Mark(_) => {
-                "SELECT verdict, reason, http_status FROM main.vvv_liveness_checks \
+            ),
+            Since::Mark(_) => "SELECT verdict, reason, http_status FROM main.vvv_liveness_checks \
                  WHERE video_id = ?1 AND mark = ?2"
-            }
+                .to_owned(),
         };
         self.in_snapshot(|| {
-            let mut lookup = self.connection.prepare_cached(sql)?;
+            let mut lookup = self.connection.prepare_cached(&sql)?;
             video_ids
                 .iter()
                 .map(|id| known(&mut lookup, (id, since.bound()), judgement))
@@ -323,5 +323,24 @@ mod tests {
         run(&mut writer, thumbnail(claim, "1", Status::Valid, 10)).unwrap();
         fixture.sql("UPDATE vvv_thumbnail_checks SET status = 'blurred'");
         assert_eq!(status(&fixture.reader(), Since::CheckedAt(0)), None);
+    }
+
+    #[test]
+    fn a_verdict_of_a_clock_that_ran_ahead_is_not_fresh() {
+        let fixture = Fixture::new("wal");
+        fixture.writer().close();
+        let ahead = "strftime('%s', 'now') + 86400";
+        fixture.sql(&format!(
+            "INSERT INTO vvv_thumbnail_checks (video_id, url, status, checked_at, mark) VALUES \
+               ('a', 'https://x/1.jpg', 'valid', {ahead}, '1'); \
+             INSERT INTO vvv_video_status (video_id, liveness, liveness_checked_at) VALUES \
+               ('a', 'alive', {ahead}); \
+             INSERT INTO vvv_liveness_checks VALUES ('a', 'alive', '', 200, {ahead}, '1');"
+        ));
+        let reader = fixture.reader();
+        assert_eq!(status(&reader, Since::CheckedAt(0)), None);
+        assert_eq!(status(&reader, Since::Mark("1")), Some(Status::Valid));
+        assert_eq!(verdict_of(&reader, Since::CheckedAt(0)), None);
+        assert_eq!(verdict_of(&reader, Since::Mark("1")), Some(Life::Alive));
     }
 }

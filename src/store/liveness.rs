@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use super::operation::{Operation, Scope};
-use super::outcome::fence;
+use super::outcome::fence_progress;
 use super::queue::Claim;
 use crate::domain::liveness::Judgement;
 
@@ -37,7 +37,7 @@ impl Operation for RecordLiveness {
     type Output = ();
 
     fn apply(&self, scope: &Scope<'_>) -> Result<(), StoreError> {
-        fence(scope, self.claim)?;
+        fence_progress(scope, self.claim)?;
         let Judgement {
             verdict,
             reason,

@@ -114,6 +114,11 @@ pub use writer::{GroupEnd, WalLength, Writer};
 
 use crate::config;
 
+/// The latest time that a right clock can have written by now, Unix seconds, with some room for one
+/// that is set by little. What lies after it was stamped while the clock ran ahead, and counts for
+/// nothing: else it would be fresh until the clock is there again.
+const LATEST: &str = "(SELECT CAST(strftime('%s', 'now') AS INTEGER) + 60)";
+
 /// How to open the site's file.
 #[derive(Debug, Clone)]
 pub struct Options {

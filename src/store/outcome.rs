@@ -20,6 +20,16 @@ pub(super) fn fence(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
     }
 }
 
+/// The same for what is recorded of a job that goes on. A suspect that gets somewhere is not what kills
+/// the process, or at most by an item that is left: its next death is no strike.
+pub(super) fn fence_progress(scope: &Scope<'_>, claim: Claim) -> Result<(), StoreError> {
+    fence(scope, claim)?;
+    scope
+        .prepare_queue("UPDATE queue.vvv_jobs SET suspect = 3 WHERE id = ?1 AND suspect = 2")?
+        .execute([claim.job.0])?;
+    Ok(())
+}
+
 /// Ends a claimed job well. In a one-shot run its row goes: nothing is asked of it any more.
 pub(super) fn succeed(
     scope: &Scope<'_>,
@@ -250,6 +260,7 @@ mod tests {
                 limit: 1,
                 lease: Lease(9),
                 alone: true,
+                yields: false,
                 now: Moment(now_ms),
             };
             let early = run(&mut writer, next(49)).unwrap();
@@ -282,6 +293,7 @@ mod tests {
             limit: 1,
             lease: Lease(9),
             alone: true,
+            yields: false,
             now: Moment(i64::MAX),
         };
         assert_eq!(run(&mut writer, next).unwrap().jobs, []);

@@ -199,7 +199,8 @@ impl Operation for ReleaseLease {
 }
 
 /// Gives back every claim of a queue whose pool died; in a one-shot run, the origins of all jobs the
-/// queue still has to do. The attempts count: one of these jobs may be what killed it.
+/// queue still has to do. The attempts do not count, for most of these jobs nobody had begun; what
+/// kills pools is bounded by their restart budget.
 #[derive(Debug, Clone, Copy)]
 pub struct ReleaseRunning {
     /// The queue.
@@ -213,7 +214,8 @@ impl Operation for ReleaseRunning {
         scope
             .prepare_queue(
                 "UPDATE queue.vvv_jobs SET state = 'available', lease = NULL, \
-                 suspect = min(suspect, 1) WHERE queue = ?1 AND state = 'running'",
+                 attempts = max(attempts - 1, 0), suspect = min(suspect, 1) \
+                 WHERE queue = ?1 AND state = 'running'",
             )?
             .execute([self.queue.name()])?;
         if scope.home == QueueHome::File {

@@ -8,7 +8,7 @@ use super::queue::{JobId, JobState, Moment};
 use crate::domain::job::Queue;
 
 /// Takes back what a process that died had claimed. Every such job is a suspect and will run
-/// alone; one that was a suspect already when it ran has a strike more.
+/// alone; one that was a suspect already when it ran, and got nowhere, has a strike more.
 #[derive(Debug, Clone)]
 pub struct Recover {
     /// How many strikes each queue's jobs may have.

@@ -3,6 +3,7 @@
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
+use super::LATEST;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::site::Names;
@@ -43,15 +44,16 @@ struct Parts {
 }
 
 const SCORES: Parts = Parts {
-    joins: "LEFT JOIN main.vvv_scores AS c ON c.video_id = v.id \
-            LEFT JOIN main.vvv_score_tries AS t ON t.video_id = v.id",
+    joins: "LEFT JOIN main.vvv_scores AS c ON c.video_id = v.id AND c.scored_at <= v.latest \
+            LEFT JOIN main.vvv_score_tries AS t ON t.video_id = v.id AND t.tried_at <= v.latest",
     known_at: "c.scored_at",
     tried_at: "max(coalesce(c.scored_at, t.tried_at), coalesce(t.tried_at, c.scored_at))",
     needs: "1",
 };
 
 const THUMBNAILS: Parts = Parts {
-    joins: "LEFT JOIN main.vvv_thumbnail_checks AS c ON c.video_id = v.id AND c.url = v.url",
+    joins: "LEFT JOIN main.vvv_thumbnail_checks AS c ON c.video_id = v.id AND c.url = v.url \
+            AND c.checked_at <= v.latest",
     known_at: "CASE WHEN c.status <> 'unknown' THEN c.checked_at END",
     tried_at: "c.checked_at",
     needs: "v.url <> ''",
@@ -59,7 +61,9 @@ const THUMBNAILS: Parts = Parts {
 
 const LIVENESS: Parts = Parts {
     joins: "LEFT JOIN main.vvv_video_status AS s ON s.video_id = v.id \
-            LEFT JOIN main.vvv_liveness_checks AS c ON c.video_id = v.id",
+              AND s.liveness_checked_at <= v.latest \
+            LEFT JOIN main.vvv_liveness_checks AS c ON c.video_id = v.id \
+              AND c.checked_at <= v.latest",
     known_at: "CASE WHEN s.liveness <> 'unknown' THEN s.liveness_checked_at END",
     tried_at: "c.checked_at",
     needs: "1",
@@ -87,7 +91,7 @@ fn statement(names: &Names, parts: &Parts, url: &str) -> String {
     format!(
         "SELECT v.id, v.url FROM (\
            SELECT CAST({video_id} AS TEXT) AS id, {video_id} AS own_id, \
-             CAST({url} AS TEXT) AS url, {videos_order} AS place \
+             CAST({url} AS TEXT) AS url, {videos_order} AS place, {LATEST} AS latest \
            FROM {videos} WHERE typeof({video_id}) IN ('text', 'integer')) AS v {joins} \
          WHERE {needs} AND (?1 IS NULL OR coalesce({known_at} < ?1, 1)) \
            AND (?2 IS NULL OR ?2 = (SELECT {region} FROM {snapshots} \

@@ -325,7 +325,7 @@ impl Writer {
     fn note_written(&mut self, changes: u64, outcomes: &[Applied]) {
         let is_refused = |outcome: &Applied| {
             let error = outcome.as_ref().err();
-            error.is_some_and(StoreError::may_pass)
+            error.is_some_and(StoreError::is_of_the_disk)
         };
         if outcomes.iter().any(is_refused) {
             self.has_written = false;

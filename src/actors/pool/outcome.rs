@@ -333,7 +333,7 @@ impl Pool {
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, Result<O::Output, StoreError>, &mut Context<Self>) + 'static,
     ) {
-        self.write_while(StoreError::may_pass, operation, context, then);
+        self.write_while(StoreError::is_of_the_disk, operation, context, then);
     }
 
     /// Writes what must not be left unsaid, or nobody would ever run the job again: a durable

@@ -75,6 +75,8 @@ pub(super) struct Seat<A: Actor> {
     not_before_ms: u64,
     /// Whether the seat was found empty and its replacement is planned.
     vacant: bool,
+    /// Whether a successor is on its way.
+    held: bool,
     /// Whether that has to wait because its budget is spent.
     pub(super) is_spent: bool,
 }
@@ -98,13 +100,14 @@ impl<A: Actor> Seat<A> {
             restarts: 0,
             not_before_ms: 0,
             vacant: false,
+            held: false,
             is_spent: false,
         }
     }
 
     /// Looks whether the actor lives.
     pub(super) fn look(&mut self, now_ms: u64) -> Vacancy {
-        if self.slot.get().connected() {
+        if self.held || self.slot.get().connected() {
             return Vacancy::None;
         }
         if !self.vacant {
@@ -130,10 +133,16 @@ impl<A: Actor> Seat<A> {
         self.vacant = false;
     }
 
+    /// Keeps the seat for a successor, who comes later.
+    pub(super) const fn hold(&mut self) {
+        self.held = true;
+    }
+
     /// Seats a successor.
     pub(super) fn fill(&mut self, address: Addr<A>) {
         self.slot.replace(address);
         self.vacant = false;
+        self.held = false;
         self.is_spent = false;
     }
 }

@@ -64,25 +64,35 @@ impl Supervisor {
     }
 
     fn replace_pool(&mut self, index: usize, queue: Queue, context: &mut Context<Self>) {
-        let pool = Pool::new(queue, self.deps.clone(), &self.arbiters).start();
         if let Some((_, seat)) = self.pools.get_mut(index) {
-            seat.fill(pool);
+            seat.hold();
         }
-        // What the dead pool had claimed is nobody's now.
+        // What the dead pool had claimed is nobody's now. It goes back before there is a successor,
+        // whose own claims it would take back else.
         let (db, durable) = (self.deps.db.clone(), !self.deps.run.one_shot);
         let release = async move {
             // Else nobody would ever run them.
             db.write_while(ReleaseRunning { queue }, |_| durable).await
         };
         context.spawn(release.into_actor(self).map(move |held, actor, context| {
+            actor.seat_pool(index, queue);
             match held {
                 Ok(held) => actor.submit_lost(queue, &held, context),
                 Err(error) => {
                     tracing::error!(%queue, %error, "failed to release a dead pool's jobs");
                 }
             }
-            actor.wake(queue);
         }));
+    }
+
+    fn seat_pool(&mut self, index: usize, queue: Queue) {
+        if self.stopping {
+            return;
+        }
+        if let Some((_, seat)) = self.pools.get_mut(index) {
+            let pool = Pool::new(queue, self.deps.clone(), &self.arbiters);
+            seat.fill(pool.start());
+        }
     }
 
     /// Work of a dead pool whose end was committed, and never told.

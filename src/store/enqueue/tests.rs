@@ -6,6 +6,7 @@ use super::super::fixture::{Fixture, JOURNALS, run};
 use super::super::intake::{TakeIn, TakenIn};
 use super::super::job_filter::JobFilter;
 use super::super::listing::JobSummary;
+use super::super::liveness::RecordLiveness;
 use super::super::outcome::{FailJob, FinishJob};
 use super::super::queue::{Claim, JobState, Lease, ReleaseJobs};
 use super::super::writer::Writer;
@@ -15,6 +16,7 @@ use super::super::{
 };
 use super::*;
 use crate::domain::job::{Kind, LivenessJob, ScoreJob};
+use crate::domain::liveness::{Judgement, Verdict};
 
 const CHUNKS: Chunks = Chunks {
     scoring: 2,
@@ -71,6 +73,7 @@ fn claim(writer: &mut Writer, limit: usize, now: i64, alone: bool) -> Claimed {
         limit,
         lease: Lease(now),
         alone,
+        yields: false,
         now: Moment(now),
     };
     run(writer, claim).unwrap()
@@ -513,6 +516,7 @@ fn only_one_suspect_of_all_queues_is_tried_at_once() {
             limit: 9,
             lease: Lease(lease),
             alone: true,
+            yields: false,
             now: Moment(lease),
         };
         run(writer, claim).unwrap()
@@ -870,4 +874,120 @@ fn why_a_row_cannot_be_read_is_told_in_few_words_however_long_the_row_is() {
         reason.len()
     );
     assert_eq!(listed(&fixture)[0].error.as_ref(), Some(reason));
+}
+
+fn suspects_of(writer: &mut Writer, queue: Queue, lease: i64, yields: bool) -> Claimed {
+    let claim = ClaimJobs {
+        queue,
+        limit: 9,
+        lease: Lease(lease),
+        alone: true,
+        yields,
+        now: Moment(lease),
+    };
+    run(writer, claim).unwrap()
+}
+
+#[test]
+fn suspects_that_may_wait_long_let_those_of_the_quicker_queues_go_first() {
+    let (_fixture, mut writer) = queue("wal");
+    let score = |id: &str| {
+        request(Job::Score(ScoreJob {
+            video_ids: vec![id.to_owned()],
+        }))
+    };
+    let requests = vec![request(liveness(&["a"])), score("s"), score("t")];
+    enqueue(&mut writer, requests, 0);
+    suspects_of(&mut writer, Queue::Cleanup, 1, true);
+    suspects_of(&mut writer, Queue::Scoring, 2, true);
+    recover(&mut writer, 3);
+    for lease in [10, 20] {
+        let waits = suspects_of(&mut writer, Queue::Cleanup, lease, true);
+        assert_eq!(
+            (waits.jobs.len(), waits.suspects, waits.yields),
+            (0, true, true)
+        );
+        let tried = suspects_of(&mut writer, Queue::Scoring, lease + 1, true);
+        assert_eq!((tried.jobs.len(), tried.yields), (1, false));
+        let waits = suspects_of(&mut writer, Queue::Cleanup, lease + 2, true);
+        assert_eq!((waits.jobs.len(), waits.yields), (0, false), "one is tried");
+        finish(&mut writer, tried.jobs[0].claim, lease + 3);
+    }
+    let own = suspects_of(&mut writer, Queue::Cleanup, 30, true);
+    assert_eq!((own.jobs.len(), own.yields), (1, false));
+}
+
+#[test]
+fn nobody_waits_for_the_suspects_of_a_queue_that_is_paused_or_does_not_move() {
+    for pause in [false, true] {
+        let (_fixture, mut writer) = queue("wal");
+        let score = Job::Score(ScoreJob {
+            video_ids: vec!["s".to_owned()],
+        });
+        let requests = vec![request(liveness(&["a"])), request(score)];
+        enqueue(&mut writer, requests, 0);
+        suspects_of(&mut writer, Queue::Cleanup, 1, true);
+        suspects_of(&mut writer, Queue::Scoring, 2, true);
+        recover(&mut writer, 3);
+        let pause_it = PauseQueue {
+            queue: Queue::Scoring,
+            pause,
+            now: Moment(4),
+        };
+        run(&mut writer, pause_it).unwrap();
+        let own = suspects_of(&mut writer, Queue::Cleanup, 5, pause);
+        assert_eq!(own.jobs.len(), 1, "{pause}");
+    }
+}
+
+#[test]
+fn a_death_after_progress_is_no_strike() {
+    for journal in JOURNALS {
+        let (fixture, mut writer) = queue(journal);
+        enqueue(&mut writer, vec![request(liveness(&["a", "b"]))], 0);
+        claim(&mut writer, 1, 1, true);
+        recover(&mut writer, 2);
+        for death in 1..=9 {
+            let held = claim(&mut writer, 1, 10 * death, true).jobs[0].claim;
+            let alive = RecordLiveness {
+                claim: held,
+                mark: "1".to_owned(),
+                video_id: "a".to_owned(),
+                judgement: Judgement {
+                    verdict: Verdict::Alive,
+                    reason: String::new(),
+                    http_status: Some(200),
+                },
+                checked_at: death,
+            };
+            run(&mut writer, alive).unwrap();
+            let other = suspects_of(&mut writer, Queue::Cleanup, 10 * death + 1, false);
+            assert_eq!(other.jobs, [], "it is tried alone to its end");
+            assert_eq!(recover(&mut writer, 10 * death + 2).suspects, 1);
+            assert_eq!(listed(&fixture)[0].crashes, 0);
+        }
+        for death in 1..=3 {
+            claim(&mut writer, 1, 100 * death, true);
+            let given_up = recover(&mut writer, 100 * death + 1).given_up;
+            assert_eq!(given_up.len(), usize::from(death == 3));
+        }
+    }
+}
+
+#[test]
+fn jobs_that_come_due_together_come_a_thousand_at_a_time() {
+    let (fixture, mut writer) = queue("wal");
+    fixture.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+         INSERT INTO vvv_jobs (kind, payload, queue, state, run_at_ms, queued_ms) SELECT 'liveness', \
+           '{\"video_ids\": []}', 'cleanup', CASE i % 2 WHEN 0 THEN 'scheduled' ELSE 'retryable' END, \
+           5, 0 FROM n",
+    );
+    for (now, left) in [(4, 2500), (5, 1500), (6, 500), (7, 0)] {
+        let claimed = claim(&mut writer, 2, now, true);
+        assert_eq!(claimed.jobs.len(), if now == 4 { 0 } else { 2 });
+        assert_eq!(claimed.next_due_ms, (left > 0).then_some(5));
+        let waiting = "SELECT count(*) FROM vvv_jobs WHERE state IN ('scheduled', 'retryable')";
+        assert_eq!(fixture.rows(waiting), [left.to_string()]);
+    }
 }
