@@ -219,14 +219,15 @@ impl Running {
             RpcError::new(ErrorCode::Params, message)
         };
         let wanted = (self.reread)().map_err(|failure| unusable(&failure.error))?;
-        let reloaded = self.engine.reload(wanted.clone()).await?;
         let (config, _) = self
             .config
             .reloaded(&wanted)
             .map_err(|error| unusable(&error))?;
+        // Whoever may refuse it comes first: it is taken over whole, or not at all.
         if let Some(web) = &self.web {
             web.reload(&config).map_err(|error| unusable(&error))?;
         }
+        let reloaded = self.engine.reload(wanted).await?;
         self.level
             .set(&config.log.level)
             .map_err(|error| unusable(&error))?;
