@@ -1075,3 +1075,20 @@ fn a_host_that_begins_to_stop_is_not_ready() {
     assert_eq!(scene.server.get("/background/healthz").status, 200);
     scene.end();
 }
+
+#[test]
+fn a_reload_by_the_same_relative_path_needs_no_restart() {
+    let here = std::env::current_dir().unwrap();
+    let folder = tempfile::tempdir_in(&here).unwrap();
+    let vault = VaultSpec::new(10).create(&folder.path().join("vault.db"));
+    let mut config = Config::defaults().unwrap();
+    config.database.path = vault.path.strip_prefix(&here).unwrap().to_owned();
+    let engine = vvv_actors::Engine::builder()
+        .config(config.clone())
+        .start()
+        .unwrap();
+    let engine = engine.blocking();
+    let reloaded = engine.reload(config).unwrap();
+    assert_eq!(reloaded.needs_restart, [""; 0]);
+    stop(&engine);
+}

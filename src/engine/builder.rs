@@ -198,10 +198,7 @@ impl EngineBuilder {
         if config.database.path.as_os_str().is_empty() {
             return Err(EngineError::NoDatabase);
         }
-        // A host may go to another folder meanwhile. It cannot be told only where there is no folder.
-        if let Ok(path) = std::path::absolute(&config.database.path) {
-            config.database.path = path;
-        }
+        let config = with_whole_path(config);
         // It may be made by hand.
         config.validate().map_err(EngineError::Config)?;
         let pictures = self.pictures;
@@ -216,4 +213,13 @@ impl EngineBuilder {
             open_within: self.open_within,
         })
     }
+}
+
+/// The same with the path from the root: a host may go to another folder meanwhile.
+pub(super) fn with_whole_path(mut config: Config) -> Config {
+    // What cannot be told is nothing, or in a folder that is gone.
+    if let Ok(path) = std::path::absolute(&config.database.path) {
+        config.database.path = path;
+    }
+    config
 }

@@ -9,6 +9,7 @@ use futures_util::Stream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::Instrument;
 
+use super::builder::with_whole_path;
 use super::metrics::Sight;
 use super::ticket::Source;
 use super::{
@@ -139,6 +140,7 @@ impl EngineHandle {
     /// [`EngineError::Config`] when a setting cannot be used, by itself or together with what cannot
     /// change, and when the engine was stopped or is lost.
     pub async fn reload(&self, config: Config) -> Result<Reloaded, EngineError> {
+        let config = with_whole_path(config);
         let reload = Reload(Box::new(config.clone()));
         match self.supervisor.send(reload).await {
             Ok(Ok(reloaded)) => {

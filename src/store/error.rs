@@ -60,7 +60,7 @@ pub enum StoreError {
     #[error("record for a job: its claim is lost")]
     LeaseLost,
     /// The path names another file than the one that was opened, or none. Nothing was written.
-    #[error("write to the database: its file was replaced or removed")]
+    #[error("write to the database: its file, or the WAL beside it, was replaced or removed")]
     Replaced,
     /// The disk is full. Nothing was written.
     #[error("write to the database: the disk is full")]

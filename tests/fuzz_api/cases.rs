@@ -13,7 +13,7 @@ use super::support::http::Request;
 pub struct Case {
     method: &'static str,
     path: String,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
@@ -86,7 +86,8 @@ impl<'a> Cases<'a> {
                 (body.to_string().into_bytes(), "application/json")
             };
             case.body = body;
-            case.headers.push(("Content-Type", kind.to_owned()));
+            case.headers
+                .push(("Content-Type".to_owned(), kind.to_owned()));
         }
         if spoilt == Some(places - 1) {
             query.push(format!("{}=1", encoded(&junk::text(&mut self.dice))));
@@ -118,7 +119,7 @@ impl<'a> Cases<'a> {
             "query" => query.push(format!("{name}={}", encoded(&value))),
             "header" => {
                 let value = value.replace(|letter: char| !(' '..='~').contains(&letter), "?");
-                case.headers.push(("traceparent", value));
+                case.headers.push((name.to_owned(), value));
             }
             other => panic!("{name}: parameters in {other} are not known here"),
         }

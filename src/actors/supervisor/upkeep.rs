@@ -214,7 +214,8 @@ impl Handler<DatabaseReplaced> for Supervisor {
             if !is_durable {
                 return;
             }
-            let text = "its file was replaced or removed; the engine stops".to_owned();
+            let text = "its file, or the WAL beside it, was replaced or removed; the engine stops"
+                .to_owned();
             let kind = AlarmKind::DatabaseReplaced;
             alarms::tell_last(&config.alerts, &store.path, kind, text, now_ms);
         });

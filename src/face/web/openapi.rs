@@ -105,12 +105,16 @@ impl Operation<'_> {
     }
 
     /// It may name the trace it belongs to.
-    pub(super) fn traced(mut self) -> Self {
+    pub(super) fn traced(self) -> Self {
+        let description = "W3C Trace Context, version 00: the trace the jobs belong to. One that \
+            cannot be read is ignored.";
+        self.header("traceparent", description)
+    }
+
+    pub(super) fn header(mut self, name: &str, description: &str) -> Self {
         if let Some(parameters) = self.described["parameters"].as_array_mut() {
             parameters.push(json!({
-                "name": "traceparent", "in": "header",
-                "description": "W3C Trace Context, version 00: the trace the jobs belong to. One that \
-                    cannot be read is ignored.",
+                "name": name, "in": "header", "description": description,
                 "schema": {"type": "string"},
             }));
         }

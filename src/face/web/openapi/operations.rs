@@ -223,8 +223,11 @@ fn rest(document: &mut Document) {
         .operation(
             "get",
             "/events",
-            "Streams events: `job`, `queue` and, where some were missed, `lagged`. \
-             `Last-Event-ID` goes on where one was.",
+            "Streams events: `job`, `queue` and, where some were missed, `lagged`.",
+        )
+        .header(
+            "Last-Event-ID",
+            "The `id` of the last event that was heard: goes on after it.",
         )
         .query(
             "queue",
