@@ -554,8 +554,8 @@ fn without_tokens_only_this_machine_is_let_in_and_no_strangers_page() {
     scene.end();
 }
 
-#[test]
-fn a_stuck_actor_turns_ready_off() {
+/// A writer that writes nothing until the gate is opened.
+fn stuck_writer() -> (Gate, Faults) {
     let gate = Gate::closed();
     let held = gate.clone();
     let stuck = Faults::new(move |step| {
@@ -564,6 +564,12 @@ fn a_stuck_actor_turns_ready_off() {
         }
         None
     });
+    (gate, stuck)
+}
+
+#[test]
+fn a_stuck_actor_turns_ready_off() {
+    let (gate, stuck) = stuck_writer();
     let (_ground, engine, server) = faulty(stuck);
     // The actor is stuck from the first write on, which an engine does by itself.
     assert!(unready(&server).contains("do not answer"));
@@ -1043,14 +1049,7 @@ fn a_strangers_page_may_lead_here_and_not_frame_ours() {
 
 #[test]
 fn many_who_ask_whether_we_are_ready_do_not_ask_the_actors_each_time() {
-    let gate = Gate::closed();
-    let held = gate.clone();
-    let stuck = Faults::new(move |step| {
-        if step == Step::DbWrites {
-            while !held.passes_within(Duration::from_secs(1)) {}
-        }
-        None
-    });
+    let (gate, stuck) = stuck_writer();
     let (_folder, engine, server) = faulty(stuck);
     unready(&server);
     // Two seconds are given to actors that do not answer.

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::layers::Origin;
+use crate::domain::cut::cut;
 
 /// A longer value is cut in messages, in characters.
 const SHOWN: usize = 120;
@@ -97,8 +98,5 @@ pub(super) fn shown(value: &toml::Value) -> String {
         }
         other => other.to_string(),
     };
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text,
-    }
+    cut(&text, SHOWN)
 }

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod backoff;
+pub mod cut;
 pub mod finding;
 pub mod job;
 pub mod kind;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::domain::cut::cut;
+
 /// Why a fetch has no answer. Texts come from peers in part: escape them before a log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -111,11 +113,7 @@ impl FetchError {
 
 /// A stranger's text, cut to what a reason needs of it.
 pub(super) fn short(text: &str) -> String {
-    const LONGEST: usize = 80;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    cut(text, 80)
 }
 
 /// What a fetch was doing.

@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::operation::{Operation, Scope};
 use super::placing::{Placing, RESET};
 use super::queue::{JobId, JobState, Moment};
+use crate::domain::cut::cut;
 use crate::domain::job::{Job, Kind};
 use crate::domain::trace::TraceParent;
 
@@ -102,7 +103,7 @@ fn read_turn(scope: &Scope<'_>) -> Result<(Turn, bool), StoreError> {
         let Some(row) = found.next()? else {
             return Ok((turn, false));
         };
-        let read = read(row).map_err(cut);
+        let read = read(row).map_err(|reason| cut(&reason, LONGEST_REASON));
         items += read.as_ref().map_or(0, |row| row.job.len());
         let kind = text(row, 1).as_deref().and_then(Kind::from_name);
         // Of a job that follows a group; what is none is let go.
@@ -121,14 +122,6 @@ type Turn = Vec<(
 
 /// Why a row cannot be read, in so many characters: it quotes what was written there.
 const LONGEST_REASON: usize = 500;
-
-fn cut(mut reason: String) -> String {
-    if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
-        reason.truncate(end);
-        reason.push('…');
-    }
-    reason
-}
 
 /// A row of the site's, read.
 struct SiteRow {

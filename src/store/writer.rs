@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use super::Options;
 use super::connection::connect;
 use super::error::StoreError;
 use super::identity::{FileIdentity, OpenFiles};
+use super::inspect::with_suffix;
 use super::migrations;
 use super::operation::{Operation, Pending, QueueHome, pending};
 use super::queue;
@@ -113,7 +114,7 @@ impl Writer {
         if is_wal {
             // While a connection is open nobody may rightly remove them: what is committed into a WAL
             // without a name is gone with us.
-            for companion in companions(&connection) {
+            for companion in companions(&connection).into_iter().flatten() {
                 files.note(&companion);
             }
         }
@@ -411,10 +412,9 @@ fn answer(waiting: &mut VecDeque<Box<dyn Pending>>, outcomes: impl IntoIterator<
 }
 
 /// The WAL and its index, beside the file that a link may lead to.
-fn companions(connection: &Connection) -> impl Iterator<Item = PathBuf> {
-    let path = connection.path().map(str::to_owned);
-    let beside = |path: &String| ["-wal", "-shm"].map(|suffix| format!("{path}{suffix}").into());
-    path.iter().flat_map(beside).collect::<Vec<_>>().into_iter()
+fn companions(connection: &Connection) -> Option<[PathBuf; 2]> {
+    let path = Path::new(connection.path()?);
+    Some(["-wal", "-shm"].map(|suffix| with_suffix(path, suffix)))
 }
 
 /// Turns the journal to a WAL if asked to; whether it is one.
